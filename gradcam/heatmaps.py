@@ -1,0 +1,44 @@
+"""Heatmaps as evidence: how they are summed, enlarged, compared and combined — never silently normalised."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def weighted_sum(weights: Tensor, activation: Tensor) -> Tensor:
+    """Σ_C weights · activation (Grad-CAM, eq. 2 before its ReLU): [K, B, C, h|1, w|1] and [B, C, h, w] → [K, B, h, w]."""
+    if weights.shape[-2:] == (1, 1):  # one number per map: a matrix product, without a [K, B, C, h, w] in between
+        return torch.einsum("kbc,bchw->kbhw", weights[..., 0, 0], activation)
+    return (weights * activation).sum(2)
+
+
+def upsample(heatmaps: Tensor, size) -> Tensor:
+    """Bilinear, align_corners=False: [K, B, h, w] → [K, B, H, W]."""
+    return F.interpolate(heatmaps, size=tuple(size), mode="bilinear", align_corners=False)
+
+
+def peaks(heatmaps: Tensor) -> Tensor:
+    """The strongest evidence of each map: [..., H, W] → [...]."""
+    return heatmaps.amax((-2, -1))
+
+
+def empty(heatmaps: Tensor) -> Tensor:
+    """Which maps hold no positive evidence at all: [..., H, W] → bool [...]."""
+    return peaks(heatmaps) <= 0
+
+
+def min_max(heatmaps: Tensor) -> Tensor:
+    """Each map stretched to 0..1: [..., H, W]. A constant map has nothing to stretch and becomes 0 everywhere."""
+    low = heatmaps.amin((-2, -1), keepdim=True)
+    reach = heatmaps.amax((-2, -1), keepdim=True) - low
+    return torch.where(
+        reach > 0, (heatmaps - low) / reach.where(reach > 0, torch.ones_like(reach)), torch.zeros_like(heatmaps)
+    )
+
+
+def combine_layers(heatmaps: Tensor) -> Tensor:
+    """One map from all layers as the article combines them: min-max each, mean, min-max. [..., L, H, W] → [..., H, W].
+
+    Every layer counts alike, however weak its evidence: read it as *where*, never as *how much*.
+    """
+    return min_max(min_max(heatmaps).mean(-3))

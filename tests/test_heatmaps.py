@@ -1,0 +1,33 @@
+"""Normalising and combining: worked by hand, and honest about maps that hold nothing."""
+
+import torch
+
+from gradcam import combine_layers, empty, peaks
+from gradcam.heatmaps import min_max, weighted_sum
+
+
+def test_peaks_and_empty():
+    maps = torch.tensor([[[0.0, 0.0], [0.0, 0.0]], [[0.0, 1e-9], [0.0, 0.0]]])
+    assert empty(maps).tolist() == [True, False]
+    torch.testing.assert_close(peaks(maps), torch.tensor([0.0, 1e-9]))
+
+
+def test_min_max_by_hand():
+    assert min_max(torch.tensor([[1.0, 2.0], [3.0, 5.0]])).tolist() == [[0, 0.25], [0.5, 1]]
+    assert min_max(torch.full((2, 2), 7.0)).tolist() == [[0, 0], [0, 0]]
+
+
+def test_layers_combine_as_in_the_article():
+    """Layer 1 stretched: [0, 1/2, 1, 0]; layer 2: [0, 0, 0, 1]; mean [0, 1/4, 1/2, 1/2]; stretched again [0, 1/2, 1, 1]."""
+    layers = torch.tensor([[[0.0, 1.0], [2.0, 0.0]], [[5.0, 5.0], [5.0, 6.0]]])  # [L, 2, 2]
+    assert combine_layers(layers).tolist() == [[0, 0.5], [1, 1]]
+
+
+def test_layers_without_evidence_stay_without():
+    assert combine_layers(torch.zeros(5, 3, 4, 4)).abs().max() == 0
+
+
+def test_the_weighted_sum_is_the_same_for_one_weight_a_map_and_one_a_pixel():
+    torch.manual_seed(0)
+    weights, activation = torch.randn(4, 2, 3, 1, 1, dtype=torch.float64), torch.randn(2, 3, 5, 6, dtype=torch.float64)
+    torch.testing.assert_close(weighted_sum(weights, activation), weighted_sum(weights.expand(4, 2, 3, 5, 6), activation))
