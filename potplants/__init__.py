@@ -1,0 +1,20 @@
+"""Which plant is it?  The networks, their weights from the Hub or from this folder, and which of them can speak."""
+
+from potplants.hub import HubError
+from potplants.models import MODELS, Choice, Model, availability, choose, load
+from potplants.networks import CLASSES, CNN, CNNWithGAP
+from potplants.weights import WeightsError
+
+__all__ = [
+    "CLASSES",
+    "CNN",
+    "CNNWithGAP",
+    "Choice",
+    "HubError",
+    "MODELS",
+    "Model",
+    "WeightsError",
+    "availability",
+    "choose",
+    "load",
+]

@@ -1,0 +1,181 @@
+"""A small Hub on the loopback, which can misbehave on request, and a cache of one's own to go with it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+import struct
+import threading
+import time
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from huggingface_hub import constants
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+HTML = b"<!DOCTYPE html><html><body><p>Please log in to this network.</p></body></html>"
+
+REFUSALS = {  # mode: status and X-Error-Code
+    "no file": (404, "EntryNotFound"),
+    "no repository": (404, "RepoNotFound"),
+    "no revision": (404, "RevisionNotFound"),
+    "nothing": (404, None),
+    "gated": (401, "GatedRepo"),
+    "locked": (401, None),
+    "busy": (429, None),
+    "broken": (500, None),
+}
+MODES = (
+    "ok",
+    "cut",  # ends the connection in the middle of the body, once
+    "reset",  # resets it there, once
+    "hang",  # accepts, never answers
+    "hang body",  # answers HEAD, never GET
+    "html",  # every address answers with a web page, as a hotel's network does
+    *REFUSALS,
+)
+
+
+@dataclass(frozen=True)
+class Request:
+    method: str
+    path: str
+    range: str | None
+
+
+class FakeHub:
+    """Serves `files` ({repo}/{path} → content) as long as the `with` block lasts; `mode` says how."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+        self.requests: list[Request] = []
+        self.chunk_pause = 0.0  # seconds between the chunks of a body
+        self.released = threading.Event()  # lets go of those that hang
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+        self._server.daemon_threads = True
+        self._server.hub = self
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        self.mode = "ok"
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    @property
+    def mode(self) -> str:
+        return self._mode
+
+    @mode.setter
+    def mode(self, mode: str) -> None:
+        if mode not in MODES:
+            raise ValueError(f"no such mode: {mode!r}; choose one of {MODES}")
+        self._mode = mode
+        self.accidents = 1 if mode in ("cut", "reset") else 0
+
+    def got(self, method: str) -> list[Request]:
+        return [request for request in self.requests if request.method == method]
+
+    def __enter__(self) -> FakeHub:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.released.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    hub = property(lambda self: self.server.hub)
+
+    def do_HEAD(self) -> None:
+        self._answer()
+
+    def do_GET(self) -> None:
+        self._answer()
+
+    def log_message(self, *_) -> None:
+        pass
+
+    def _answer(self) -> None:
+        self.hub.requests.append(Request(self.command, self.path, self.headers.get("Range")))
+        mode = self.hub.mode
+        if mode == "hang" or (mode == "hang body" and self.command == "GET"):
+            self.hub.released.wait(60)
+            self.close_connection = True
+        elif mode == "html":
+            self._send(200, {"Content-Type": "text/html"}, HTML)
+        elif mode in REFUSALS:
+            status, code = REFUSALS[mode]
+            self._send(status, {"X-Error-Code": code} if code else {}, b"")
+        else:
+            self._send_file()
+
+    def _send_file(self) -> None:
+        repo_and_file = self.path.lstrip("/").replace("/resolve/main/", "/")
+        content = self.hub.files.get(repo_and_file)
+        if content is None:
+            self._send(404, {"X-Error-Code": "EntryNotFound"}, b"")
+            return
+        etag = f'"{hashlib.sha256(content).hexdigest()}"'
+        headers = {"ETag": etag, "X-Repo-Commit": COMMIT, "Accept-Ranges": "bytes"}
+        start = int((self.headers.get("Range") or "bytes=0-").removeprefix("bytes=").rstrip("-"))
+        if start:
+            headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
+        self._send(206 if start else 200, headers, content[start:])
+
+    def _send(self, status: int, headers: dict[str, str], body: bytes) -> None:
+        self.send_response(status)
+        for name, value in {**headers, "Content-Length": str(len(body))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command == "HEAD":
+            return
+        if self.hub.accidents:
+            self.hub.accidents -= 1
+            self._break_off(body[: len(body) // 2])
+        else:
+            self._write(body)
+
+    def _write(self, body: bytes) -> None:
+        step = max(1, len(body) // 10) if self.hub.chunk_pause else max(1, len(body))
+        for begin in range(0, len(body), step):
+            self.wfile.write(body[begin : begin + step])
+            time.sleep(self.hub.chunk_pause)
+
+    def _break_off(self, part: bytes) -> None:
+        self.wfile.write(part)
+        self.wfile.flush()
+        if self.hub.mode == "reset":
+            time.sleep(0.2)  # else the client may see the reset before the part
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            os.close(self.connection.detach())  # the server would say goodbye first
+        else:
+            self.connection.shutdown(socket.SHUT_RDWR)
+        self.close_connection = True
+
+
+@pytest.fixture
+def fake_hub(monkeypatch, tmp_path):
+    """A Hub that serves, is the one that is asked, and whose files go to an empty cache."""
+    with FakeHub() as hub:
+        point_to(monkeypatch, hub.url, tmp_path / "cache")
+        yield hub
+
+
+def point_to(monkeypatch, url: str, cache) -> None:
+    """Ask the Hub at `url` and cache in `cache`. The library has read its environment long ago, so set both."""
+    monkeypatch.setenv("HF_ENDPOINT", url)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+
+
+def refused_url() -> str:
+    """The address of a port on which nobody listens."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{free.getsockname()[1]}"
