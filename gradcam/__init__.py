@@ -1,21 +1,34 @@
 """gradcam — where did it look? Tensors in, tensors out: Grad-CAM for every class at every layer in one call."""
 
+from . import faithfulness
 from .edges import edge_map
 from .explainer import Explainer, Explanation
-from .heatmaps import combine_layers, empty, peaks
+from .guided import guided_backpropagation, guided_grad_cam
+from .heatmaps import combine_evidence, combine_rescaled, empty, peaks
+from .layers import Suggestion, suggest_layers
 from .methods import METHODS
 from .overlay import COLORMAPS, SCALES, colour_table, overlay
+from .reading import Cancelled
+from .sanity import cascading_randomisation
 
 __all__ = [
     "COLORMAPS",
     "METHODS",
     "SCALES",
+    "Cancelled",
     "Explainer",
     "Explanation",
+    "Suggestion",
+    "cascading_randomisation",
     "colour_table",
-    "combine_layers",
+    "combine_evidence",
+    "combine_rescaled",
     "edge_map",
     "empty",
+    "faithfulness",
+    "guided_backpropagation",
+    "guided_grad_cam",
     "overlay",
     "peaks",
+    "suggest_layers",
 ]

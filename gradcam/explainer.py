@@ -1,15 +1,24 @@
 """The one computation: one forward, one batched backward, all targets × all layers."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from .gradients import gradients
-from .heatmaps import upsample, weighted_sum
+from .heatmaps import states, upsample, weighted_sum
+from .layers import find_layers
+from .memory import require
 from .methods import METHODS
-from .recording import record
-from .targets import Target, as_targets, cotangents
+from .reading import Meter, Reading, Run
+from .replica import dice_as_found
+from .targets import Target, as_targets
+
+# How many images go through the model at once. On a CPU, blocks of several megabytes are handed back to the kernel and
+# faulted in again, so large batches are slower per image; the figures are in benchmarks/speed.py, "images at once".
+IMAGES_AT_ONCE = {"cpu": 2}
+PASSES_AT_ONCE = {"cpu": 8}  # the same for the forward passes of Ablation-CAM and Score-CAM
+AT_ONCE_ELSEWHERE = 32
 
 
 @dataclass(frozen=True)
@@ -19,52 +28,81 @@ class Explanation:
     logits: Tensor  # [B, N]           what the model said
     targets: tuple[Target, ...]  # K targets        what was explained
     layers: tuple[str, ...]  # L names          where it was read, in the order asked for (default: shallow to deep)
-    heatmaps: Tensor  # [B, K, L, H, W]  evidence: ReLU'd, upsampled to the images, NOT normalised
+    heatmaps: Tensor  # [B, K, L, H, W]  evidence: ReLU'd (unless signed), upsampled to the images, NOT normalised
+
+    def states(self) -> list[list[list[str]]]:
+        """What each map is, in a word: "evidence", "empty", "constant" or "not finite"; nested [B][K][L]."""
+        return states(self.heatmaps)
 
 
 class Explainer:
-    """Explains a model at chosen layers. Holds no state but these two, so threads may share one.
+    """Explains a model at chosen layers. Holds no state but these, so threads may share one.
 
-    model:  any nn.Module that maps images [B, 3, H, W] to outputs [B, N].
-    layers: names (`"conv_layers.6"`) or modules of the model; None is every Conv2d. The activation of a layer is its output.
+    model:   any nn.Module that maps images [B, 3, H, W] to logits [B, N], or to a tuple, dict or ModelOutput that holds them.
+    layers:  names ("conv_layers.6") or modules of the model, or (name, call) for a layer that runs several times;
+             None is every Conv2d. The activation of a layer is its output.
+    reshape: for layers that do not put out maps, such as a transformer's tokens: a function activation → [B, C, h, w].
 
     Raises ValueError for a layer the model does not have, TypeError for something that is neither name nor module.
     """
 
-    def __init__(self, model: nn.Module, layers=None):
+    def __init__(self, model: nn.Module, layers=None, reshape: Callable[[Tensor], Tensor] | None = None):
         if not isinstance(model, nn.Module):
             raise TypeError(f"expected a torch.nn.Module, got {type(model).__name__}")
         self.model = model
-        self.layers = _layer_names(model, layers)
+        self._layers = find_layers(model, layers)
+        self._reshape = reshape
 
-    def explain(self, images: Tensor, targets=None, method: str = "Grad-CAM", device="cpu") -> Explanation:
+    @property
+    def layers(self) -> tuple[str, ...]:
+        return tuple(map(str, self._layers))
+
+    def explain(
+        self,
+        images: Tensor,
+        targets=None,
+        method: str = "Grad-CAM",
+        *,
+        signed: bool = False,
+        device="cpu",
+        progress: Callable[[float], bool | None] | None = None,
+        at_once: int | None = None,
+    ) -> Explanation:
         """Explain `images` [B, 3, H, W] for K targets at the explainer's L layers.
 
-        targets: None = each image's predicted class, or one or several of: a class number, "predicted", "mixture"
-                 (Σ pᵢ·logitᵢ, probabilities held constant), ("contrast", a, b), a callable outputs → [B].
-        method:  a key of METHODS.
-        device:  where the explanation is wanted; the computation runs where the model is.
+        targets:  None = each image's predicted class, or one or several of: a class number, "predicted", "mixture"
+                  (Σ pᵢ·logitᵢ, probabilities held constant), ("top", k), ("against", a), ("contrast", a, b), a callable outputs → [B].
+        method:   a key of METHODS.
+        signed:   keep what speaks against the target, below zero, in place of the ReLU.
+        device:   where the explanation is wanted; the computation runs where the model is.
+        progress: told the part done, 0…1, by methods that need many forward passes; answering False stops them with Cancelled.
+        at_once:  how many images, or further forward passes, share a batch; None chooses for the device.
 
-        Returns an Explanation with heatmaps [B, K, L, H, W] in the units of the target (logits × activation share).
-        Raises ValueError for an unknown method, class or shape, TypeError for wrong kinds. The model stays as found.
+        Returns an Explanation with heatmaps [B, K, L, H, W] in units of the target. Raises ValueError for an unknown method,
+        class or shape, TypeError for wrong kinds, MemoryError before an allocation that cannot fit. The model stays as found.
         """
-        weigh = _method(method)
-        targets = as_targets(targets)
-        # Leave whatever mode the caller is in; tensors made in inference mode must be copied before autograd takes them.
-        with torch.inference_mode(False), torch.enable_grad():
-            recording = record(self.model, self.layers, _batch(images, self.model))
-            slopes = gradients(recording, cotangents(recording.outputs, targets))
+        weigh, targets, images = _method(method).weights, as_targets(targets), as_batch(images, self.model)
+        require(images, len(targets), len(self._layers), device)
+        meter = Meter(progress, len(images))
+        with dice_as_found(), torch.inference_mode(False):  # whatever mode the caller is in
+            parts = images.split(at_once or _at_once(IMAGES_AT_ONCE, images))
+            found = [self._explain(part, targets, weigh, signed, device, meter, at_once) for part in parts]
+        logits, heatmaps = (part[0] if len(part) == 1 else torch.cat(part) for part in zip(*found))
+        return Explanation(logits, targets, self.layers, heatmaps)
+
+    def _explain(self, images, targets, weigh, signed, device, meter, at_once):
+        passes = at_once or _at_once(PASSES_AT_ONCE, images)
+        run = Run(self.model, self._layers, images, targets, self._reshape, meter, passes)
         with torch.no_grad():
-            heatmaps = [
-                upsample(weighted_sum(weigh(activation, slope), activation).relu(), images.shape[-2:])  # [K, B, H, W]
-                for activation, slope in zip((a.detach() for a in recording.activations), slopes)
-            ]
-            return Explanation(
-                logits=recording.outputs.detach().to(device),
-                targets=targets,
-                layers=self.layers,
-                heatmaps=torch.stack(heatmaps, 2).transpose(0, 1).to(device),  # [B, K, L, H, W]
-            )
+            heatmaps = [_heatmap(Reading(run, index), weigh, signed) for index in range(len(self._layers))]
+            # [B, N], [B, K, L, H, W]
+            return run.outputs.to(device), torch.stack(heatmaps, 2).transpose(0, 1).to(device)
+
+
+def _heatmap(reading, weigh, signed):
+    """One layer's maps for all targets: [K, B, H, W]."""
+    evidence = weighted_sum(weigh(reading), reading.activation)  # [K, B, h, w]
+    return upsample(evidence if signed else evidence.relu(), reading.images.shape[-2:])
 
 
 def _method(name):
@@ -74,42 +112,20 @@ def _method(name):
         raise ValueError(f"expected a method out of {', '.join(METHODS)}; got {name!r}") from None
 
 
-def _batch(images, model):
+def as_batch(images, model):
+    """The images where and in the precision the model computes."""
     if not isinstance(images, Tensor):
         raise TypeError(f"expected images as a tensor [B, 3, H, W], got {type(images).__name__}")
     if images.ndim != 4 or not images.is_floating_point() or not images.numel():
         raise ValueError(
-            f"expected floating-point images [B, 3, H, W], got {images.dtype} {list(images.shape)}: add the batch axis, scale to what the model was trained on"
+            f"expected floating-point images [B, 3, H, W], got {images.dtype} {list(images.shape)}: "
+            "add the batch axis, scale to what the model was trained on"
         )
-    anchor = next(model.parameters(), images)
-    images = images.detach().to(anchor.device)
-    return images.clone() if images.is_inference() else images
+    anchor = next((parameter for parameter in model.parameters() if parameter.is_floating_point()), images)
+    with torch.inference_mode(False):
+        images = images.detach().to(anchor.device, anchor.dtype)
+        return images.clone() if images.is_inference() else images  # autograd takes no tensor made in inference mode
 
 
-def _layer_names(model, layers):
-    names = {module: name for name, module in model.named_modules()}
-    if layers is None:
-        found = tuple(name for module, name in names.items() if isinstance(module, nn.Conv2d))
-        if not found:
-            raise ValueError("expected a model with Conv2d layers, found none: name the layers to read")
-        return found
-    if isinstance(layers, (str, nn.Module)):
-        layers = [layers]
-    found = tuple(_layer_name(layer, names) for layer in layers)
-    if not found or len(set(found)) < len(found):
-        raise ValueError(f"expected each layer once and at least one, got {list(found)}")
-    return found
-
-
-def _layer_name(layer, names):
-    if isinstance(layer, nn.Module):
-        if layer not in names:
-            raise ValueError(f"expected a layer of this model, got a {type(layer).__name__} that is not part of it")
-        return names[layer]
-    if not isinstance(layer, str):
-        raise TypeError(f"expected a layer's name or module, got {type(layer).__name__}")
-    if layer not in names.values():
-        raise ValueError(
-            f"expected a layer of this model, got {layer!r}; it has {', '.join(name for name in names.values() if name)}"
-        )
-    return layer
+def _at_once(table, images):
+    return table.get(images.device.type, AT_ONCE_ELSEWHERE)

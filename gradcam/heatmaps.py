@@ -36,9 +36,33 @@ def min_max(heatmaps: Tensor) -> Tensor:
     )
 
 
-def combine_layers(heatmaps: Tensor) -> Tensor:
-    """One map from all layers as the article combines them: min-max each, mean, min-max. [..., L, H, W] → [..., H, W].
+def combine_rescaled(heatmaps: Tensor) -> Tensor:
+    """One map from all layers as the article combines them: min-max each, mean, min-max. [..., L, H, W] → [..., H, W] in 0..1.
 
     Every layer counts alike, however weak its evidence: read it as *where*, never as *how much*.
     """
     return min_max(min_max(heatmaps).mean(-3))
+
+
+def combine_evidence(heatmaps: Tensor) -> Tensor:
+    """One map from all layers by true evidence: their mean, nothing rescaled. [..., L, H, W] → [..., H, W], same units.
+
+    A layer with a hundredth of the evidence counts a hundredth.
+    """
+    return heatmaps.mean(-3)
+
+
+def states(heatmaps: Tensor) -> list:
+    """What each map is, in a word: "evidence", "empty" (nothing above zero, and nothing below), "constant" or "not finite"."""
+    if heatmaps.ndim == 2:
+        return _state(heatmaps)
+    return [states(part) for part in heatmaps]
+
+
+def _state(heatmap):
+    if not heatmap.isfinite().all():
+        return "not finite"
+    low, high = heatmap.min(), heatmap.max()
+    if low == high:
+        return "empty" if high == 0 else "constant"
+    return "evidence"

@@ -1,13 +1,145 @@
-"""The CAM family: each method is one short function from (activation, gradient) to the weights of the activation maps.
+"""The CAM family: each method is one short function that gives the activation maps their weights.
 
-activation [B, C, h, w], gradient [K, B, C, h, w] → weights that broadcast to [K, B, C, h, w].
-The map is ReLU(Σ_C weights · activation); everything around that sum is the same for every method.
+Every map is ReLU(Σ_C weights · activation); all around that sum is the same for every method. A gradient-weighted method
+takes activation [B, C, h, w] and gradient [K, B, C, h, w] and returns weights that broadcast to [K, B, C, h, w]: write the
+function, put `@gradient_weighted` with its name and source above it, and it can be asked for by that name.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
 
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from .head import pooled_linear
+from .heatmaps import min_max
+from .reading import Reading
+
+
+@dataclass(frozen=True)
+class Method:
+    name: str
+    source: str  # the paper and its equation
+    weights: Callable[[Reading], Tensor]  # → broadcasts to [K, B, C, h, w]
+    passes: str = "1"  # forward passes for an image at one layer with C maps
+
+
+METHODS: dict[str, Method] = {}
+
+
+def method(name: str, source: str, passes: str = "1"):
+    """Enter a function of a Reading into METHODS."""
+
+    def enter(weights):
+        METHODS[name] = Method(name, source, weights, passes)
+        return weights
+
+    return enter
+
+
+def gradient_weighted(name: str, source: str):
+    """Enter a function of (activation, gradient) into METHODS."""
+
+    def enter(weights):
+        METHODS[name] = Method(name, source, lambda reading: weights(reading.activation, reading.gradient))
+        return weights
+
+    return enter
+
+
+@gradient_weighted("Grad-CAM", "Selvaraju et al. 2017, arXiv:1610.02391, eq. 1")
 def grad_cam(activation, gradient):
-    """Grad-CAM, Selvaraju et al. 2017 (arXiv:1610.02391), eq. 1: α_k is the gradient averaged over the map's area."""
+    """The gradient averaged over the map's area."""
     return gradient.mean((-2, -1), keepdim=True)  # [K, B, C, 1, 1]
 
 
-METHODS = {"Grad-CAM": grad_cam}
+@gradient_weighted("Grad-CAM++", "Chattopadhay et al. 2018, arXiv:1710.11063, eqs. 5 and 19")
+def grad_cam_plus_plus(activation, gradient):
+    """Positive gradients, each weighed by α = g² / (2g² + ΣA·g³): the exact α for the score exp(target).
+
+    The factor exp(target) of that score is left out: it is one positive number for a whole map, and overflows.
+    """
+    square = gradient**2
+    denominator = 2 * square + (activation * gradient**3).sum((-2, -1), keepdim=True)
+    alpha = torch.where(denominator != 0, square / denominator.where(denominator != 0, torch.ones_like(denominator)), 0)
+    return (alpha * gradient.relu()).sum((-2, -1), keepdim=True)  # [K, B, C, 1, 1]
+
+
+@gradient_weighted("HiResCAM", "Draelos & Carin 2020, arXiv:2011.08891, eq. 6")
+def hirescam(activation, gradient):
+    """The gradient itself, pixel by pixel: the map sums to what a linear head reads."""
+    return gradient  # [K, B, C, h, w]
+
+
+@gradient_weighted("XGrad-CAM", "Fu et al. 2020, arXiv:2008.02312, eq. 8")
+def xgrad_cam(activation, gradient):
+    """The gradient averaged with the activation as weight; a map that sums to zero has no weight."""
+    total = activation.sum((-2, -1), keepdim=True)  # [B, C, 1, 1]
+    share = torch.where(total != 0, activation / total.where(total != 0, torch.ones_like(total)), 0)
+    return (share * gradient).sum((-2, -1), keepdim=True)  # [K, B, C, 1, 1]
+
+
+@gradient_weighted("LayerCAM", "Jiang et al. 2021, doi:10.1109/TIP.2021.3089943, eq. 5")
+def layercam(activation, gradient):
+    """The positive gradients, pixel by pixel."""
+    return gradient.relu()  # [K, B, C, h, w]
+
+
+@method("Eigen-CAM", "Muhammad & Yeasin 2020, arXiv:2008.00299, eq. 3")
+def eigen_cam(reading):
+    """The activations' first principal axis, the same for every target.
+
+    An axis has no sign of its own: it is turned so that the map rises and falls with the activations' energy ΣA².
+    """
+    flat = reading.activation.flatten(2)  # [B, C, hw]
+    axis = torch.linalg.eigh(flat @ flat.mT).eigenvectors[..., -1:]  # [B, C, 1], of the largest eigenvalue
+    energy = (flat**2).sum(1)  # [B, hw]
+    agreement = ((axis * flat).sum(1) * (energy - energy.mean(1, keepdim=True))).sum(1)  # [B]
+    axis = torch.where(agreement[:, None, None] < 0, -axis, axis)
+    return axis[..., None].expand(len(reading.cotangents), -1, -1, -1, -1)  # [K, B, C, 1, 1]
+
+
+@method("CAM", "Zhou et al. 2016, arXiv:1512.04150, eq. 2")
+def cam(reading):
+    """The classes' own weights for the averaged maps; only where a global average feeds one Linear."""
+    weight = pooled_linear(reading.model, reading.activation, reading.outputs, str(reading.layer))  # [N, C]
+    return (reading.cotangents.to(weight.dtype) @ weight)[..., None, None]  # [K, B, C, 1, 1]
+
+
+@method("Ablation-CAM", "Desai & Ramaswamy 2020, doi:10.1109/WACV45572.2020.00360, eq. 3", passes="1 + C")
+def ablation_cam(reading):
+    """How much of the score falls away without a map: (y − yₖ) / |y|, one forward pass for every map.
+
+    The paper divides by y, which for a negative score would turn helping maps into harming ones; |y| is the same otherwise.
+    A score of zero has no share to speak of: there the difference itself is the weight.
+    """
+    activation, channels = reading.activation, reading.activation.shape[1]
+    keep = 1 - torch.eye(channels, dtype=activation.dtype, device=activation.device)[..., None, None]  # [C, C, 1, 1]
+    weights = []
+    for image in range(len(activation)):
+        score = reading.scores(image)  # [K, 1]
+        without = reading.scores_with_activations(
+            image, lambda rows, maps=activation[image]: maps * keep[rows], channels
+        )  # [K, C]
+        weights.append((score - without) / score.abs().where(score != 0, torch.ones_like(score)))
+    return torch.stack(weights, 1)[..., None, None]  # [K, B, C, 1, 1]
+
+
+@method("Score-CAM", "Wang et al. 2020, arXiv:1910.01279, algorithm 1", passes="1 + C")
+def score_cam(reading):
+    """The scores of the photo seen through each map, as a softmax over the maps.
+
+    The paper subtracts the score of a black photo first; a softmax does not notice what is subtracted from all.
+    """
+    size, channels = reading.images.shape[-2:], reading.activation.shape[1]
+    weights = []
+    for image, photo in enumerate(reading.images):
+        masks = min_max(
+            F.interpolate(reading.activation[image][None], size=size, mode="bilinear", align_corners=False)
+        )[0]  # [C, H, W]
+        seen = reading.scores_of_images(
+            image, lambda rows, photo=photo, masks=masks: photo * masks[rows][:, None], channels
+        )  # [K, C]
+        weights.append(seen.softmax(1))
+    return torch.stack(weights, 1)[..., None, None]  # [K, B, C, 1, 1]

@@ -1,5 +1,6 @@
 """A replica of a model: the same weights in a private shell, so that the model itself is never touched."""
 
+from contextlib import contextmanager
 from types import MethodType
 
 import torch
@@ -30,6 +31,17 @@ def replicate(model: nn.Module) -> nn.Module:
         for table in ("_forward_hooks", "_forward_hooks_with_kwargs", "_forward_hooks_always_called"):
             vars(copy)[table] = vars(module)[table].copy()
     return copies[model]
+
+
+@contextmanager
+def dice_as_found():
+    """Put torch's random state back where a model drew numbers even in eval mode."""
+    before = torch.get_rng_state()
+    try:
+        yield
+    finally:
+        if not torch.equal(before, torch.get_rng_state()):
+            torch.set_rng_state(before)
 
 
 def _shell(module: nn.Module) -> nn.Module:

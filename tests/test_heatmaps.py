@@ -2,7 +2,7 @@
 
 import torch
 
-from gradcam import combine_layers, empty, peaks
+from gradcam import combine_rescaled, empty, peaks
 from gradcam.heatmaps import min_max, weighted_sum
 
 
@@ -20,11 +20,11 @@ def test_min_max_by_hand():
 def test_layers_combine_as_in_the_article():
     """Layer 1 stretched: [0, 1/2, 1, 0]; layer 2: [0, 0, 0, 1]; mean [0, 1/4, 1/2, 1/2]; stretched again [0, 1/2, 1, 1]."""
     layers = torch.tensor([[[0.0, 1.0], [2.0, 0.0]], [[5.0, 5.0], [5.0, 6.0]]])  # [L, 2, 2]
-    assert combine_layers(layers).tolist() == [[0, 0.5], [1, 1]]
+    assert combine_rescaled(layers).tolist() == [[0, 0.5], [1, 1]]
 
 
 def test_layers_without_evidence_stay_without():
-    assert combine_layers(torch.zeros(5, 3, 4, 4)).abs().max() == 0
+    assert combine_rescaled(torch.zeros(5, 3, 4, 4)).abs().max() == 0
 
 
 def test_the_weighted_sum_is_the_same_for_one_weight_a_map_and_one_a_pixel():

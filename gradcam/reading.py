@@ -1,0 +1,139 @@
+"""What a method may ask at one layer: its activation, its gradient, and the model once more with something changed."""
+
+from collections.abc import Callable
+from functools import cached_property
+
+import torch
+from torch import Tensor, nn
+
+from .gradients import gradients
+from .recording import Layer, logits_of, outputs_with, record
+from .replica import replicate
+from .targets import Target, cotangents, scores
+
+
+class Cancelled(Exception):
+    """The caller said stop. Nothing was left behind."""
+
+
+class Meter:
+    """Counts forward passes for the caller, who may stop them."""
+
+    def __init__(self, tell: Callable[[float], bool | None] | None, images: int):
+        self._tell, self._images, self._done, self.total = tell, images, 0, None
+
+    def expect(self, passes_per_image: int):
+        self.total = self._images * passes_per_image
+
+    def count(self, passes: int):
+        self._done += passes
+        if self._tell is not None and self._tell(min(1.0, self._done / self.total)) is False:
+            raise Cancelled("stopped by the caller")
+
+
+class Run:
+    """One forward pass of the model over some images, and what can be asked of it. Gradients are taken when first asked for."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        layers: tuple[Layer, ...],
+        images: Tensor,
+        targets: tuple[Target, ...],
+        reshape,
+        meter: Meter,
+        batch: int,
+    ):
+        self.model, self.layers, self.images, self.targets = model, layers, images, targets
+        self.reshape, self.meter, self.batch = reshape, meter, batch
+        with torch.enable_grad():
+            self._recording = record(model, layers, images)
+        self.outputs = self._recording.outputs.detach()  # [B, N]
+        meter.expect(sum(self.activation(index).shape[1] for index in range(len(layers))))
+
+    @cached_property
+    def cotangents(self) -> Tensor:
+        return cotangents(self.outputs, self.targets)  # [K, B, N]
+
+    @cached_property
+    def _gradients(self):
+        return gradients(self._recording, self.cotangents)
+
+    def activation(self, index: int) -> Tensor:
+        return self._maps(index, self._recording.activations[index].detach())  # [B, C, h, w]
+
+    def gradient(self, index: int) -> Tensor:
+        return torch.stack([self._maps(index, row) for row in self._gradients[index]])  # [K, B, C, h, w]
+
+    def _maps(self, index, tensor):
+        """Maps [B, C, h, w] in at least float32: half precision has too few steps for sums over a map."""
+        maps = tensor if self.reshape is None else self.reshape(tensor)
+        if maps.ndim != 4 or len(maps) != len(self.images):
+            raise ValueError(
+                f"expected layer {str(self.layers[index])!r} to put out maps [{len(self.images)}, C, h, w], got {list(maps.shape)}: "
+                "pass reshape, a function that makes such maps of it"
+            )
+        return maps.float() if maps.dtype in (torch.float16, torch.bfloat16) else maps
+
+
+class Reading:
+    """A run, read at one of its layers."""
+
+    def __init__(self, run: Run, index: int):
+        self._run, self._index = run, index
+        self.layer = run.layers[index]
+        self.activation = run.activation(index)  # [B, C, h, w]
+
+    @property
+    def gradient(self) -> Tensor:
+        return self._run.gradient(self._index)  # [K, B, C, h, w]
+
+    @property
+    def cotangents(self) -> Tensor:
+        return self._run.cotangents  # [K, B, N]
+
+    @property
+    def outputs(self) -> Tensor:
+        return self._run.outputs  # [B, N]
+
+    @property
+    def model(self) -> nn.Module:
+        return self._run.model
+
+    @property
+    def images(self) -> Tensor:
+        return self._run.images  # [B, 3, H, W]
+
+    def scores(self, image: int) -> Tensor:
+        """What the targets get for this image: [K, 1]."""
+        outputs = self.outputs[image : image + 1]
+        return scores(outputs, outputs, self._run.targets).to(self.activation.dtype)
+
+    def scores_with_activations(self, image: int, make: Callable[[Tensor], Tensor], count: int) -> Tensor:
+        """Scores [K, count] when the layer puts out `make(rows)` [n, C, h, w] in place of its own. Needs maps as the layer makes them."""
+        if self._run.reshape is not None:
+            raise ValueError(
+                "expected a layer that puts out maps: what `reshape` made cannot be put back; use a gradient-weighted method"
+            )
+        dtype = self._run.images.dtype
+
+        def run(rows):
+            photos = self.images[image].expand(len(rows), -1, -1, -1)
+            return outputs_with(self.model, self.layer, photos, make(rows).to(dtype))
+
+        return self._in_batches(image, run, count)
+
+    def scores_of_images(self, image: int, make: Callable[[Tensor], Tensor], count: int) -> Tensor:
+        """Scores [K, count] for other photos `make(rows)` [n, 3, H, W] in place of the image."""
+        return self._in_batches(image, lambda rows: self._outputs(make(rows)), count)
+
+    def _outputs(self, photos):
+        with torch.no_grad():
+            return logits_of(replicate(self.model)(photos.to(self.images.dtype)))
+
+    def _in_batches(self, image, run, count):
+        reference, found = self.outputs[image : image + 1], []
+        for rows in torch.arange(count, device=self.images.device).split(self._run.batch):
+            found.append(scores(run(rows), reference, self._run.targets))
+            self._run.meter.count(len(rows))
+        return torch.cat(found, 1).to(self.activation.dtype)

@@ -1,0 +1,99 @@
+"""Does the map depend on what the model learnt? Adebayo et al. 2018, arXiv:1810.03292: randomise it layer by layer and look again."""
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from .heatmaps import states
+from .replica import dice_as_found
+
+
+@dataclass(frozen=True)
+class Step:
+    randomised: str  # the layer that lost its weights in this step, or "" for the trained model
+    rank_correlation: float  # Spearman's, of the map with the trained model's; 1 is the same order of pixels
+    similarity: float  # SSIM of the two maps, each stretched to 0..1
+    state: str  # "compared", or why not: "empty", "constant", "not finite"
+
+
+def cascading_randomisation(
+    model: nn.Module, explain: Callable[[nn.Module], Tensor], seed: int = 0
+) -> tuple[Step, ...]:
+    """Randomise the model's layers from the top down, one more each step, and compare each step's map with the trained one's.
+
+    explain: a function model → heatmap [H, W]. A method whose map stays alike explains the photo, not the model.
+    Works on a deep copy: the model's weights are never touched. Each layer is drawn anew by its own `reset_parameters`, from the seed.
+    A step whose map is empty, constant or not finite has no similarity: its numbers are NaN and its state says why.
+    """
+    trained = _finite(explain(model))
+    layers = [name for name, module in model.named_modules() if _can_reset(module)]
+    if not layers:
+        raise ValueError("expected a model with layers that can be reset, found none")
+    broken = copy.deepcopy(model)
+    steps = [_compare("", trained, trained)]
+    with dice_as_found():
+        torch.manual_seed(seed)
+        for name in reversed(layers):
+            broken.get_submodule(name).reset_parameters()
+            steps.append(_compare(name, trained, explain(broken).detach().cpu().double()))
+    return tuple(steps)
+
+
+def rank_correlation(one, other) -> float:
+    """Spearman's: the correlation of ranks, equal values sharing their mean rank."""
+    return float(np.corrcoef(_ranks(np.ravel(one)), _ranks(np.ravel(other)))[0, 1])
+
+
+def structural_similarity(one, other) -> float:
+    """Mean SSIM of two maps [H, W] with values in 0..1: Gaussian window, σ = 1.5, 11 pixels (Wang et al. 2004, eq. 13)."""
+    one, other = np.asarray(one, float), np.asarray(other, float)
+
+    def mean(values):
+        return cv2.GaussianBlur(values, (11, 11), 1.5, borderType=cv2.BORDER_REFLECT)
+
+    mean_one, mean_other = mean(one), mean(other)
+    variance_one, variance_other = mean(one**2) - mean_one**2, mean(other**2) - mean_other**2
+    covariance = mean(one * other) - mean_one * mean_other
+    steady, contrast = 0.01**2, 0.03**2  # the paper's K₁ and K₂ for a range of 1
+    similarity = (2 * mean_one * mean_other + steady) * (2 * covariance + contrast)
+    similarity /= (mean_one**2 + mean_other**2 + steady) * (variance_one + variance_other + contrast)
+    return float(similarity[5:-5, 5:-5].mean() if min(one.shape) > 10 else similarity.mean())
+
+
+def _compare(name, trained, heat):
+    state = states(heat)
+    if state != "evidence":
+        return Step(name, float("nan"), float("nan"), state)
+    one, other = (_stretched(values) for values in (trained, heat))
+    return Step(name, rank_correlation(one, other), structural_similarity(one, other), "compared")
+
+
+def _finite(heat):
+    if heat.ndim != 2 or states(heat) != "evidence":
+        raise ValueError(
+            f"expected a heatmap [H, W] with evidence from the trained model, got {list(heat.shape)}, {states(heat)}: there is nothing to compare with"
+        )
+    return heat.detach().cpu().double()
+
+
+def _stretched(heat):
+    values = heat.numpy()
+    return (values - values.min()) / (values.max() - values.min())
+
+
+def _ranks(values):
+    """Ranks from 0, ties at their mean."""
+    order = values.argsort(kind="stable")
+    _, first, counts = np.unique(values[order], return_index=True, return_counts=True)
+    ranks = np.empty(len(values))
+    ranks[order] = np.repeat(first + (counts - 1) / 2, counts)
+    return ranks
+
+
+def _can_reset(module):
+    return hasattr(module, "reset_parameters") and any(True for _ in module.parameters(recurse=False))

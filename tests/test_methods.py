@@ -1,0 +1,283 @@
+"""Each method against its paper: identities in float64 over random small networks, and loops that share no code with it."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+from torch.nn import functional as F
+
+from gradcam import METHODS, Cancelled, Explainer
+from gradcam.heatmaps import min_max
+from gradcam.methods import gradient_weighted
+
+EXACT = {"rtol": 1e-9, "atol": 1e-9}
+FEW = settings(max_examples=20, deadline=None, derandomize=True)
+NETS = {
+    "seed": st.integers(0, 10_000),
+    "channels": st.integers(1, 5),
+    "classes": st.integers(2, 5),
+    "side": st.integers(3, 7),
+}
+
+
+def images_of(side, batch=2):
+    return torch.randn(batch, 3, side, side + 1, dtype=torch.float64)
+
+
+def pooled_net(seed, channels, classes):
+    """Convolution, ReLU, global average, Linear: CAM's network. The layer that feeds the average is "1"."""
+    torch.manual_seed(seed)
+    return nn.Sequential(
+        nn.Conv2d(3, channels, 3, padding=1),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(channels, classes),
+    ).double()
+
+
+def flat_net(seed, channels, classes, side):
+    """Convolution, ReLU, flatten, Linear: a linear head over every pixel of layer "1"."""
+    torch.manual_seed(seed)
+    return nn.Sequential(
+        nn.Conv2d(3, channels, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(channels * side * (side + 1), classes)
+    ).double()
+
+
+def signed(network, layer, images, targets, method):
+    """Signed maps [B, K, H, W]: the layers here have the images' resolution, so nothing is resized."""
+    return Explainer(network, layer).explain(images, targets, method, signed=True).heatmaps[:, :, 0]
+
+
+@FEW
+@given(**NETS)
+def test_cam_is_grad_cam_times_area_where_the_average_is_fed(seed, channels, classes, side):
+    network, images, targets = pooled_net(seed, channels, classes), images_of(side), list(range(classes))
+    cam = signed(network, "1", images, targets, "CAM")
+    torch.testing.assert_close(cam, side * (side + 1) * signed(network, "1", images, targets, "Grad-CAM"), **EXACT)
+    with torch.no_grad():  # and it is the paper's sum, written out
+        maps = network[:2](images)
+        expected = torch.stack([sum(w[c] * maps[:, c] for c in range(channels)) for w in network[4].weight], 1)
+    torch.testing.assert_close(cam, expected, **EXACT)
+
+
+@FEW
+@given(**NETS)
+def test_hirescam_sums_to_the_logit_of_a_linear_head(seed, channels, classes, side):
+    network, images = flat_net(seed, channels, classes, side), images_of(side)
+    heat = signed(network, "1", images, list(range(classes)), "HiResCAM")
+    torch.testing.assert_close(heat.sum((-2, -1)) + network[3].bias, network(images), **EXACT)
+
+
+@FEW
+@given(**NETS)
+def test_xgrad_cam_conserves_and_is_sensitive(seed, channels, classes, side):
+    """Fu et al. 2020, eqs. 3 and 4: a map sums to Σ A·g, and each channel's part is what the score loses without it."""
+    network, images, targets = flat_net(seed, channels, classes, side), images_of(side), list(range(classes))
+    heat = signed(network, "1", images, targets, "XGrad-CAM")
+    torch.testing.assert_close(heat.sum((-2, -1)) + network[3].bias, network(images), **EXACT)
+    with torch.no_grad():
+        maps = network[:2](images)
+        for channel in range(channels):
+            without = maps.clone()
+            without[:, channel] = 0
+            lost = network(images) - network[2:](without)  # [B, N]
+            part = network[3].weight.view(classes, *maps.shape[1:])[:, channel] * maps[:, None, channel]  # [B, N, h, w]
+            torch.testing.assert_close(part.sum((-2, -1)), lost, **EXACT)
+        # one channel alone: its share of the map is proportional to its activation
+        alone = flat_net(seed, 1, classes, side)
+        only = signed(alone, "1", images, targets, "XGrad-CAM")
+        torch.testing.assert_close(only.sum((-2, -1)) + alone[3].bias, alone(images), **EXACT)
+
+
+@FEW
+@given(**NETS)
+def test_ablation_weights_on_a_linear_head(seed, channels, classes, side):
+    """y − yₖ is exactly the head's reading of map k."""
+    network, images, targets = flat_net(seed, channels, classes, side), images_of(side), list(range(classes))
+    heat = signed(network, "1", images, targets, "Ablation-CAM")
+    with torch.no_grad():
+        maps, logits = network[:2](images), network(images)
+        reading = (network[3].weight.view(classes, *maps.shape[1:])[None] * maps[:, None]).sum((-2, -1))  # [B, N, C]
+        expected = torch.einsum("bnc,bchw->bnhw", reading / logits.abs()[..., None], maps)
+    torch.testing.assert_close(heat, expected, **EXACT)
+
+
+@FEW
+@given(**NETS)
+def test_grad_cam_plus_plus_is_its_derivatives(seed, channels, classes, side):
+    """The paper's α from the second and third derivatives of Y = exp(S), taken by autograd one pixel at a time (eq. 19)."""
+    network, images = flat_net(seed, channels, classes, side), images_of(side, batch=1) / 5
+    with torch.no_grad():
+        maps = network[:2](images)[0]  # [C, h, w]
+    expected = torch.zeros(maps.shape[1:], dtype=torch.float64)
+    for channel in range(channels):
+        first, second, third = (torch.zeros(maps.shape[1:], dtype=torch.float64) for _ in range(3))
+        for row in range(maps.shape[1]):
+            for column in range(maps.shape[2]):
+
+                def score(value, channel=channel, row=row, column=column):
+                    moved = maps.clone()
+                    moved[channel, row, column] = value
+                    return network[2:](moved[None])[0, 1].exp()
+
+                x = maps[channel, row, column].clone().requires_grad_()
+                derivatives, y = [], score(x)
+                for _ in range(3):
+                    (y,) = torch.autograd.grad(y, x, create_graph=True)
+                    derivatives.append(y.detach())
+                first[row, column], second[row, column], third[row, column] = derivatives
+        denominator = 2 * second + (maps[channel] * third).sum()
+        alpha = torch.where(denominator != 0, second / denominator, 0)
+        weight = (alpha * first.relu()).sum() / network(images)[0, 1].exp().detach()  # the method leaves exp(S) out
+        expected += weight * maps[channel]
+    torch.testing.assert_close(signed(network, "1", images, [1], "Grad-CAM++")[0, 0], expected, rtol=1e-7, atol=1e-9)
+
+
+@FEW
+@given(**NETS)
+def test_layercam_pixel_by_pixel(seed, channels, classes, side):
+    network, images = flat_net(seed, channels, classes, side), images_of(side)
+    heat = signed(network, "1", images, list(range(classes)), "LayerCAM")
+    with torch.no_grad():
+        maps, weight = network[:2](images), network[3].weight.view(classes, channels, side, side + 1)
+        expected = torch.stack(
+            [sum(weight[k, c].clamp(min=0) * maps[:, c] for c in range(channels)) for k in range(classes)], 1
+        )
+    torch.testing.assert_close(heat, expected, **EXACT)
+
+
+@FEW
+@given(**NETS)
+def test_eigen_cam_is_the_first_singular_vector_turned_towards_energy(seed, channels, classes, side):
+    network, images = flat_net(seed, channels, classes, side), images_of(side)
+    heat = signed(network, "0", images, [0, 1], "Eigen-CAM")
+    with torch.no_grad():
+        maps = network[0](images).flatten(2).mT  # [B, hw, C]
+    u, s, _ = torch.linalg.svd(maps, full_matrices=False)
+    if channels > 1 and (s[:, 0] - s[:, 1]).min() < 1e-6:
+        return  # two axes as good as each other
+    for image in range(2):
+        found, expected = heat[image, 0].flatten(), u[image, :, 0] * s[image, 0]
+        torch.testing.assert_close(found.abs(), expected.abs(), rtol=1e-6, atol=1e-8)
+        energy = (maps[image] ** 2).sum(1)
+        assert ((found - found.mean()) * (energy - energy.mean())).sum() >= -1e-9
+    torch.testing.assert_close(heat[:, 0], heat[:, 1])  # the same for every target
+
+
+def test_score_cam_in_a_loop():
+    network, images = flat_net(3, 4, 3, 5), images_of(5)
+    heat = signed(network, "0", images, [0, 2], "Score-CAM")
+    with torch.no_grad():
+        for image in range(2):
+            maps = network[0](images[image : image + 1])[0]
+            scores = []
+            for one in maps:
+                mask = (one - one.min()) / (one.max() - one.min())
+                scores.append(network((images[image] * mask)[None])[0])
+            black = network(torch.zeros_like(images[:1]))[0]
+            for k, target in enumerate([0, 2]):
+                weights = torch.stack([score[target] - black[target] for score in scores]).softmax(0)
+                expected = sum(w * one for w, one in zip(weights, maps))
+                torch.testing.assert_close(heat[image, k], expected, **EXACT)
+
+
+@pytest.mark.parametrize("method", [name for name in METHODS if name != "CAM"])
+def test_methods_answer_for_every_target_and_layer(method, network, images):
+    explanation = Explainer(network, ["3", "6"]).explain(images, [0, "mixture", ("contrast", 1, 2)], method)
+    assert explanation.heatmaps.shape == (2, 3, 2, 16, 16)
+    assert explanation.heatmaps.isfinite().all() and (explanation.heatmaps >= 0).all()
+
+
+# Not Grad-CAM++: its score is exp(target), whose α does change with the target's scale.
+@pytest.mark.parametrize("method", ["Grad-CAM", "HiResCAM", "XGrad-CAM", "LayerCAM", "Eigen-CAM", "Ablation-CAM"])
+def test_normalised_maps_do_not_notice_a_scaled_score(method, network, images):
+    network, images = network.double(), images.double()
+    before = min_max(Explainer(network, "3").explain(images, [0, 1], method).heatmaps)
+    with torch.no_grad():
+        network[-1].weight *= 7
+        network[-1].bias *= 7
+    torch.testing.assert_close(
+        min_max(Explainer(network, "3").explain(images, [0, 1], method).heatmaps), before, **EXACT
+    )
+
+
+@pytest.mark.parametrize("method", [name for name in METHODS if name not in ("CAM", "Score-CAM")])
+def test_a_shifted_photo_has_a_shifted_map(method):
+    torch.manual_seed(5)
+    network = nn.Sequential(
+        nn.Conv2d(3, 4, 3, padding=1, padding_mode="circular"),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(4, 3),
+    ).double()
+    images = torch.randn(1, 3, 8, 8, dtype=torch.float64)
+    heat, shifted = (
+        Explainer(network, "1").explain(x, [0, 1, 2], method, signed=True).heatmaps
+        for x in (images, images.roll((2, 3), (2, 3)))
+    )
+    torch.testing.assert_close(shifted, heat.roll((2, 3), (-2, -1)), rtol=1e-6, atol=1e-8)
+
+
+def test_cam_elsewhere_is_a_clear_error(network, images):
+    with pytest.raises(ValueError, match="'6' is not one.*Grad-CAM"):
+        Explainer(network, "6").explain(images, 0, "CAM")
+    with pytest.raises(ValueError, match="'0' is not one"):  # before the ReLU, the average is another
+        Explainer(pooled_net(0, 4, 3), "0").explain(images.double(), 0, "CAM")
+
+
+def test_signed_maps_show_both_sides(network, images):
+    both = Explainer(network, "3").explain(images, [0], signed=True).heatmaps
+    against = Explainer(network, "3").explain(images, [("against", 0)], signed=True).heatmaps
+    torch.testing.assert_close(against, -both)
+    assert both.min() < 0 < both.max()
+
+
+def test_progress_counts_to_one_and_can_stop(network, images):
+    told = []
+    Explainer(network, ["3", "6"]).explain(images, [0, 1], "Ablation-CAM", progress=told.append, at_once=2)
+    assert told == sorted(told) and told[-1] == 1 and len(told) == 2 * (3 + 3)  # 5 and 6 maps, two at once, two images
+    with pytest.raises(Cancelled):
+        Explainer(network, ["3", "6"]).explain(images, [0, 1], "Score-CAM", progress=lambda part: part < 0.5)
+
+
+def test_the_size_of_a_batch_changes_nothing(network, images):
+    for method in ("Ablation-CAM", "Score-CAM", "Grad-CAM"):
+        one, many = (Explainer(network, "6").explain(images, [0, 1], method, at_once=n).heatmaps for n in (1, 64))
+        torch.testing.assert_close(one, many)
+
+
+def test_a_new_method_is_one_function(network, images):
+    @gradient_weighted("Test-CAM", "this test")
+    def largest_gradient(activation, gradient):
+        return gradient.amax((-2, -1), keepdim=True)
+
+    try:
+        heat = Explainer(network, "3").explain(images, [1], "Test-CAM", signed=True).heatmaps
+        activation = network[:4](images).detach().requires_grad_()
+        (gradient,) = torch.autograd.grad(network[4:](activation)[:, 1].sum(), activation)
+        expected = (gradient.amax((2, 3), keepdim=True) * activation.detach()).sum(1, keepdim=True)
+        torch.testing.assert_close(
+            heat[:, :, 0], F.interpolate(expected, (16, 16), mode="bilinear", align_corners=False)
+        )
+    finally:
+        del METHODS["Test-CAM"]
+
+
+def test_every_method_names_its_paper():
+    assert set(METHODS) == {
+        "Grad-CAM",
+        "Grad-CAM++",
+        "HiResCAM",
+        "XGrad-CAM",
+        "LayerCAM",
+        "Eigen-CAM",
+        "CAM",
+        "Ablation-CAM",
+        "Score-CAM",
+    }
+    for name, method in METHODS.items():
+        assert method.name == name and ("arXiv" in method.source or "doi" in method.source)
+        assert "eq" in method.source or "algorithm" in method.source
