@@ -1,0 +1,1 @@
+"""explorer — the app: gradcam meets potplants meets a visitor. Gradio is imported in page and tabs only."""
