@@ -83,6 +83,7 @@ _CATALOGUE = (
         origin="this repository (potplants/weights/embedded.safetensors)",
         trained_on="rendered photos",
         weights=_EMBEDDED_FOLDER / "embedded.safetensors",
+        sha256="f0ac0ff042f48bfaf8d33e234e2d190fdeef6b537ccb0fc79bd08ab6beb0a890",
     ),
 )
 MODELS: dict[str, Model] = {model.name: model for model in _CATALOGUE}

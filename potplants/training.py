@@ -28,9 +28,10 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 
 @dataclass(frozen=True)
 class Recipe:
-    epochs: int = 10
+    epochs: int = 20
     batch: int = 32
     learning_rate: float = 1e-3
+    schedule: str = "cosine to zero"  # with a constant rate the last steps decide: val .82 to .96 over five seeds, 10 epochs
     optimiser: str = "Adam"
     augmentation: str = "horizontal flip"
 
@@ -50,6 +51,7 @@ def train(network: nn.Module, split: Split, recipe: Recipe, seed: int) -> nn.Mod
     """Train in place from the network's present weights; the same seed gives the same order, flips and dropout."""
     torch.manual_seed(seed)
     optimiser = torch.optim.Adam(network.parameters(), recipe.learning_rate)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, recipe.epochs)
     network.train()
     for _ in range(recipe.epochs):
         for chosen in torch.randperm(len(split.labels)).split(recipe.batch):
@@ -57,6 +59,7 @@ def train(network: nn.Module, split: Split, recipe: Recipe, seed: int) -> nn.Mod
             optimiser.zero_grad()
             F.cross_entropy(network(images), split.labels[chosen]).backward()
             optimiser.step()
+        schedule.step()
     return network.eval()
 
 
