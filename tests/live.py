@@ -20,16 +20,19 @@ def free_port() -> int:
 
 @contextmanager
 def running_app(home: Path, *arguments: str, **environment: str):
-    """Start app.py, wait until it answers, yield its URL, stop it. `home` takes what it caches."""
-    url = f"http://127.0.0.1:{free_port()}"
+    """Start app.py, wait until it answers, yield its URL, stop it. `home` takes what it caches and what it prints (app.log)."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
     variables = {
         **os.environ,
         "HF_ENDPOINT": f"http://127.0.0.1:{free_port()}",  # nobody listens there
         "HF_HOME": str(home / "hub"),
         "GRADIO_TEMP_DIR": str(home / "gradio"),
+        "GRADIO_SERVER_NAME": "127.0.0.1",  # as a Space says where to serve
+        "GRADIO_SERVER_PORT": str(port),
         **environment,
     }
-    command = [sys.executable, "app.py", "--host", "127.0.0.1", "--port", url.rsplit(":", 1)[1], *arguments]
+    command = [sys.executable, "app.py", *arguments]
     log = home / "app.log"
     with open(log, "w") as output:
         process = subprocess.Popen(command, cwd=ROOT, env=variables, stdout=output, stderr=subprocess.STDOUT)

@@ -1,0 +1,49 @@
+"""Parse the command line, start the page; nothing else."""
+
+import argparse
+from pathlib import Path
+
+import potplants
+from explorer import examples
+from explorer.page import build, serve
+from explorer.study import Studies
+
+
+def parser():
+    told = argparse.ArgumentParser(
+        description="See where an image classifier looks: Grad-CAM for every class at every layer."
+    )
+    told.add_argument("--host", help="address to serve on (default: $GRADIO_SERVER_NAME, else 127.0.0.1)")
+    told.add_argument("--port", type=int, help="port (default: $GRADIO_SERVER_PORT, else the first free one from 7860)")
+    told.add_argument("--share", action="store_true", help="also make a public link")
+    told.add_argument(
+        "--model",
+        default="auto",
+        choices=["auto", *potplants.MODELS],
+        help="who speaks first (default: auto, the Hub's classifier if it can be had, else the embedded one)",
+    )
+    told.add_argument(
+        "--data",
+        type=Path,
+        metavar="DIR",
+        help="photos of your own: DIR/test/0_*.jpg is Rudo, 1_ Baya, 2_ Greg, 3_ Yuki",
+    )
+    told.add_argument("--device", default="cpu", help="where the model computes: cpu, cuda or mps (default: cpu)")
+    return told
+
+
+def main():
+    told = parser()
+    asked = told.parse_args()
+    try:
+        studies = Studies(asked.device)
+        shown = examples.from_folder(asked.data) if asked.data else examples.embedded()
+    except ValueError as error:
+        told.error(str(error))
+    choice = potplants.choose(asked.model)
+    print(choice.reason, flush=True)
+    serve(build(choice, shown, studies), shown, asked.host, asked.port, asked.share)
+
+
+if __name__ == "__main__":
+    main()

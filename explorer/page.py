@@ -1,0 +1,62 @@
+"""The page: its frame, its tabs, and how it is served."""
+
+from html import escape
+from pathlib import Path
+
+import gradio as gr
+
+from potplants import Choice
+
+from .examples import Examples
+from .study import Studies
+from .tabs import callers, explain
+
+STYLE = Path(__file__).parent / "style.css"
+UPLOAD_LIMIT = "20mb"
+QUEUE_LENGTH = 64  # visitors who may wait; one more is told to come back
+CACHE_SECONDS = (600, 3600)  # every ten minutes, forget uploaded and drawn files older than an hour
+
+TITLE = "Where did it look?"
+STORY = """# Where did it look?
+A small CNN names four pot plants — **Rudo, Baya, Greg and Yuki** — and Grad-CAM shows where it looked for each of them, at each of its layers.
+Rudo's old red pot broke; his new one is blue, like Baya's. **Click Rudo in red, then Rudo in blue**, and see what the classifier has really learned."""
+
+
+def build(choice: Choice, examples: Examples, studies: Studies) -> gr.Blocks:
+    """The whole app as Blocks, not yet served."""
+    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=CACHE_SECONDS) as page:
+        callers.endpoints(studies, choice.name)
+        gr.Markdown(STORY)
+        gr.HTML(_speaking(choice, examples), elem_id="speaking")
+        opening = explain.tab(studies, examples, choice.name)
+        page.load(**opening)
+    return page.queue(max_size=QUEUE_LENGTH)
+
+
+def serve(page: gr.Blocks, examples: Examples, host=None, port=None, share=False):
+    """Serve the page until interrupted. Without host or port, GRADIO_SERVER_NAME and GRADIO_SERVER_PORT decide."""
+    page.launch(
+        server_name=host,
+        server_port=port,
+        share=share,
+        theme=gr.themes.Soft(
+            font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]
+        ),  # no font is fetched
+        css_paths=STYLE,
+        show_error=False,
+        max_file_size=UPLOAD_LIMIT,
+        allowed_paths=[str(example.file.resolve()) for example in examples.shown],
+        footer_links=["api", "settings"],
+        run_history=False,
+        ssr_mode=False,
+        pwa=False,
+    )
+
+
+def _speaking(choice, examples):
+    photos = (
+        "The example photos are rendered, and the embedded classifier learned from such renders; the Hub's classifiers have only ever seen real photos."
+        if examples.rendered
+        else f"The example photos are {escape(examples.origin)}."
+    )
+    return f'<p class="speaking">{escape(choice.reason)} {photos}</p>'

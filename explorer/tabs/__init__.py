@@ -1,0 +1,1 @@
+"""The page's tabs: thin handlers and the components they fill."""

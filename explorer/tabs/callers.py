@@ -1,0 +1,100 @@
+"""The endpoints for callers: the explorer without a page, by parameter name. They are defined before any tab."""
+
+import os
+import tempfile
+
+import gradio as gr
+import numpy as np
+
+import potplants
+from gradcam import COLORMAPS, METHODS, SCALES
+
+from ..grid import BASES, draw
+from ..study import Studies
+from .refusals import as_sentence
+from .upload import upload
+
+ONE_AT_A_TIME = {"concurrency_id": "model", "concurrency_limit": 2}  # a forward uses every core: more at once is slower
+
+
+def endpoints(studies: Studies, default_model: str):
+    """Define /explain, /heatmaps and /models. Nothing of it is shown."""
+
+    def explain(image, model, method, base, colormap, scale):
+        """Where the classifier looked: one captioned picture per class and layer, row by row, then a report.
+
+        Args:
+            image: a photo (JPEG, PNG, WebP, GIF, BMP or TIFF); one that is not square is seen with grey bars
+            model: a name that /models lists
+            method: the CAM method
+            base: what lies under the heat: the photo's edges, the photo, or nothing
+            colormap: the colours of the heat, from no evidence to the strongest
+            scale: whether each map is scaled by its own peak, or all by the strongest
+
+        Returns:
+            gallery: pictures with captions; the last column combines all layers, the last row mixes all classes
+            report: model, predicted, classes (name, logit, probability), layers, cells (target, layer, peak, empty)
+        """
+        with as_sentence():
+            study = studies.of(image, model, method)
+            cells = draw(study, base, colormap, scale)
+        return [(cell.picture, cell.caption) for row in cells for cell in row], study.report()
+
+    def heatmaps(image, model, method):
+        """The raw evidence behind the pictures, as an .npz file.
+
+        Args:
+            image: a photo (JPEG, PNG, WebP, GIF, BMP or TIFF)
+            model: a name that /models lists
+            method: the CAM method
+
+        Returns:
+            file: heatmaps float32 [K, L, H, W] (not normalised), logits [N], classes (the N classes), targets (the
+            K rows: the classes, then their mixture), layers (L names)
+        """
+        with as_sentence():
+            study = studies.of(image, model, method)
+        return _npz(study)
+
+    def models():
+        """The models that can be asked for: name, origin of the weights, whether they can be had now, classes, layers."""
+        return potplants.availability()
+
+    with gr.Column(visible=False):
+        image = upload(label="image: a photo of a pot plant")
+        model = gr.Dropdown(list(potplants.MODELS), value=default_model, label="model: a name that /models lists")
+        method = gr.Dropdown(list(METHODS), value="Grad-CAM", label="method: the CAM method")
+        base = gr.Dropdown(list(BASES), value="edges", label="base: what lies under the heat")
+        colormap = gr.Dropdown(list(COLORMAPS), value="jet", label="colormap: the colours of the heat")
+        scale = gr.Dropdown(
+            list(SCALES),
+            value="each map",
+            label="scale: the hottest colour is each map's peak, or the strongest of all",
+        )
+        gallery = gr.Gallery(
+            format="jpeg", object_fit="contain", label="one captioned picture per class and layer, row by row"
+        )
+        report = gr.JSON(label="report: model, predicted, classes, layers, cells")
+        file = gr.File(label="an .npz file: heatmaps [K, L, H, W], logits [N], classes, targets, layers")
+        listing = gr.JSON(label="one entry per model")
+        trigger = gr.Button()
+
+    trigger.click(
+        explain, [image, model, method, base, colormap, scale], [gallery, report], api_name="explain", **ONE_AT_A_TIME
+    )
+    trigger.click(heatmaps, [image, model, method], file, api_name="heatmaps", **ONE_AT_A_TIME)
+    trigger.click(models, None, listing, api_name="models")
+
+
+def _npz(study) -> str:
+    handle, path = tempfile.mkstemp(prefix="heatmaps-", suffix=".npz")
+    with os.fdopen(handle, "wb") as file:
+        np.savez(
+            file,
+            heatmaps=study.evidence.numpy().astype(np.float32),
+            logits=np.array(study.logits, np.float32),
+            classes=np.array(study.model.classes),
+            targets=np.array(study.targets),
+            layers=np.array(study.model.layers),
+        )
+    return path

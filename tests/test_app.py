@@ -1,0 +1,107 @@
+"""The app started as people start it: with a Hub that serves, lies or is silent, with a folder of one's own, by arguments."""
+
+import json
+import subprocess
+import sys
+import urllib.request
+
+import pytest
+import torch
+from fake_hub import FakeHub
+from gradio_client import Client, handle_file
+from live import ROOT, free_port, running_app
+
+from explorer import examples
+from potplants import MODELS, CNNWithGAP
+
+STORY = examples.EMBEDDED / examples.STORY
+GAP = "pot_plant_classifier_gap"
+
+
+def config(url):
+    with urllib.request.urlopen(f"{url}/config") as answer:
+        return answer.read().decode()
+
+
+@pytest.fixture
+def hub(tmp_path):
+    """A Hub that has the small network's weights, and random ones at that."""
+    torch.manual_seed(0)
+    torch.save(CNNWithGAP().state_dict(), tmp_path / "gap.pth")
+    with FakeHub() as hub:
+        file = MODELS[GAP].weights
+        hub.files[f"{file.repo}/{file.path}"] = (tmp_path / "gap.pth").read_bytes()
+        yield hub
+
+
+def test_the_hubs_model_speaks_when_it_is_served(hub, tmp_path):
+    with running_app(tmp_path, "--model", GAP, HF_ENDPOINT=hub.url) as url:
+        assert GAP in (tmp_path / "app.log").read_text()
+        client = Client(url, verbose=False)
+        gallery, report = client.predict(image=handle_file(STORY), api_name="/explain")
+        assert report["model"] == GAP and report["layers"] == ["conv_layers.0", "conv_layers.2", "conv_layers.4"]
+        assert len(gallery) == 20
+        listing = {entry["name"]: entry for entry in client.predict(api_name="/models")}
+        assert (
+            listing[GAP]["reachable"] and listing[GAP]["sha256_matches"] is False
+        )  # ours are not the published weights
+
+
+def test_a_file_that_is_no_weights_gives_way_to_the_embedded_model(hub, tmp_path):
+    file = MODELS[GAP].weights
+    hub.files[f"{file.repo}/{file.path}"] = b"<html>sign in first</html>" * 100
+    with running_app(tmp_path, "--model", GAP, HF_ENDPOINT=hub.url) as url:
+        spoken = (tmp_path / "app.log").read_text()
+        assert "embedded classifier is speaking" in spoken and "model.pth" in spoken and "Traceback" not in spoken
+        assert "embedded classifier is speaking" in config(url)
+        _, report = Client(url, verbose=False).predict(image=handle_file(STORY), api_name="/explain")
+        assert report["model"] == "embedded"
+
+
+def test_a_silent_hub_does_not_keep_the_page_away(hub, tmp_path):
+    """The time limit itself is held by test_models; here the page comes up at all."""
+    hub.mode = "hang"
+    with running_app(tmp_path, HF_ENDPOINT=hub.url) as url:
+        assert "embedded classifier is speaking" in config(url)
+
+
+def test_a_folder_of_ones_own(tmp_path):
+    folder = tmp_path / "photos" / "test"
+    folder.mkdir(parents=True)
+    (folder / "2_greg.jpg").write_bytes((examples.EMBEDDED / "test/2_001.jpg").read_bytes())
+    (folder / "secret.txt").write_text("not for visitors")
+    with running_app(tmp_path, "--data", str(tmp_path / "photos")) as url:
+        page = config(url)
+        assert "Greg, 2_greg.jpg" in page and "rendered in Blender" not in page
+        for name, allowed in (("2_greg.jpg", True), ("secret.txt", False)):
+            try:
+                status = urllib.request.urlopen(f"{url}/gradio_api/file={folder / name}").status
+            except urllib.error.HTTPError as refusal:
+                status = refusal.code
+            assert (status == 200) == allowed, name
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--data", "/nowhere"], "0_*.jpg for rudo"),
+        (["--model", "resnet"], "invalid choice"),
+        (["--port", "many"], "invalid int"),
+        (["--device", "abacus"], "abacus"),
+    ],
+)
+def test_wrong_arguments_end_in_a_sentence(arguments, words):
+    told = subprocess.run([sys.executable, "app.py", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert told.returncode == 2 and words in told.stderr and "Traceback" not in told.stderr
+
+
+def test_the_arguments_say_where_to_serve(tmp_path):
+    port = free_port()
+    command = [sys.executable, "app.py", "--host", "127.0.0.1", "--port", str(port), "--model", "embedded"]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        assert any(f"http://127.0.0.1:{port}" in line for line in process.stdout)
+        assert json.loads(config(f"http://127.0.0.1:{port}"))["title"] == "Where did it look?"
+    finally:
+        process.terminate()
+        process.communicate(timeout=30)
