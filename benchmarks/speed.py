@@ -1,0 +1,199 @@
+"""Four classes at three layers: this module against a bare forward, the article's loop and its peers, in one run.
+
+    python benchmarks/speed.py [--rounds 15] [--only cnn resnet18 mobilenet batches memory]
+
+Peers take part where they import (see benchmarks/requirements.txt). Read the ratios, not the milliseconds.
+"""
+
+import argparse
+import copy
+import sys
+import threading
+import time
+from pathlib import Path
+from types import ModuleType
+
+import shapes
+import torch
+from rounds import medians, table
+from torch.nn import functional as F
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from gradcam import Explainer  # noqa: E402
+from gradcam.replica import replicate  # noqa: E402
+from potplants import CNN  # noqa: E402
+
+CLASSES = [0, 1, 2, 3]
+NETWORKS = {  # name → (network, three layers to read, side of the photo)
+    "cnn": (lambda: CNN().eval(), ["conv_layers.0", "conv_layers.3", "conv_layers.6"], 256),
+    "resnet18": (shapes.resnet18, ["2", "3", "4"], 224),
+    "mobilenet": (shapes.mobilenet, ["3", "5", "7"], 224),
+}
+
+
+def article_loop(network, layers, images):
+    """The article's way with public calls: for every class and layer a forward with hooks, a backward, then the sum."""
+
+    def run():
+        for target in CLASSES:
+            for name in layers:
+                kept = {}
+                layer = network.get_submodule(name)
+                hooks = [
+                    layer.register_forward_hook(lambda module, args, output, kept=kept: kept.update(activation=output)),
+                    layer.register_full_backward_hook(lambda module, into, out, kept=kept: kept.update(gradient=out[0])),
+                ]
+                network.zero_grad()
+                network(images.clone().requires_grad_())[0, target].backward()
+                for hook in hooks:
+                    hook.remove()
+                weights = kept["gradient"].mean((2, 3), keepdim=True)
+                heat = (weights * kept["activation"]).sum(1, keepdim=True).relu().detach()
+                F.interpolate(heat, images.shape[2:], mode="bilinear", align_corners=False).numpy()
+
+    return run
+
+
+def with_torchcam(network, layers, images):
+    from torchcam.methods import GradCAM
+
+    extractor = GradCAM(network, target_layer=layers)
+
+    def run():
+        scores = network(images.clone().requires_grad_())
+        for target in CLASSES:
+            for heat in extractor(target, scores, normalized=False, retain_graph=True):
+                F.interpolate(heat[None], images.shape[2:], mode="bilinear", align_corners=False)
+
+    return run
+
+
+def with_captum(network, layers, images):
+    from captum.attr import LayerGradCam
+
+    extractors = [LayerGradCam(network, network.get_submodule(name)) for name in layers]
+    batch, targets = images.expand(len(CLASSES), -1, -1, -1), torch.tensor(CLASSES)
+
+    def run():
+        for extractor in extractors:
+            heat = extractor.attribute(batch, target=targets, relu_attributions=True)
+            F.interpolate(heat, images.shape[2:], mode="bilinear", align_corners=False)
+
+    return run
+
+
+def with_pytorch_grad_cam(network, layers, images):
+    _stand_in_for_torchvision()
+    from pytorch_grad_cam import GradCAM
+    from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
+    # Several layers at once would be averaged into one map, so it takes a call a layer, with one copy of the image a class.
+    extractors = [GradCAM(network, [network.get_submodule(name)]) for name in layers]
+    batch, targets = images.expand(len(CLASSES), -1, -1, -1), [ClassifierOutputTarget(target) for target in CLASSES]
+
+    def run():
+        for extractor in extractors:
+            extractor(input_tensor=batch, targets=targets)
+
+    return run
+
+
+def _stand_in_for_torchvision():
+    """It imports torchvision for image helpers that are not timed; an empty stand-in lets it import without."""
+    names = {"torchvision": ["models"], "torchvision.transforms": ["Compose", "Normalize", "ToTensor"], "torchvision.transforms.functional": ["resize"]}
+    for name, attributes in names.items():
+        module = sys.modules.setdefault(name, ModuleType(name))
+        for attribute in attributes:
+            setattr(module, attribute, None)
+
+
+PEERS = {
+    "the article's loop": article_loop,
+    "torchcam": with_torchcam,
+    "captum": with_captum,
+    "pytorch-grad-cam": with_pytorch_grad_cam,
+}
+
+
+def compare(name, rounds):
+    build, layers, side = NETWORKS[name]
+    torch.manual_seed(0)
+    network, images = build(), torch.rand(1, 3, side, side)
+    explainer = Explainer(network, layers)
+
+    def bare_forward():
+        with torch.inference_mode():
+            network(images)
+
+    contenders = {
+        "a bare forward": bare_forward,
+        "gradcam, 4 classes × 3 layers": lambda: explainer.explain(images, CLASSES),
+        "  of it: the model's replica": lambda: replicate(network),
+    }
+    for peer, prepare in PEERS.items():
+        try:
+            contenders[peer] = prepare(copy.deepcopy(network), layers, images)  # each peer's hooks on a copy of its own
+        except ImportError as error:
+            print(f"{peer} takes no part: {error}")
+    print(f"\n{name}, {side} × {side}; median of {rounds} rounds")
+    print(table(medians(contenders, rounds), "a bare forward"))
+
+
+def batches(rounds):
+    """64 images in one call, for several sizes of the batches inside, against 64 calls."""
+    torch.manual_seed(0)
+    network, images = CNN(hidden=32).eval(), torch.rand(64, 3, 256, 256)
+    explainer = Explainer(network, ["conv_layers.6"])
+    contenders = {"singles": lambda: [explainer.explain(image[None]) for image in images]}
+    for size in (1, 2, 4, 8, 16, 64):
+        contenders[f"{size} images at once"] = lambda size=size: explainer.explain(images, at_once=size)
+    contenders["the module's own choice"] = lambda: explainer.explain(images)
+    print(f"\n64 images, predicted class, last layer, 32 hidden units; median of {rounds} rounds")
+    times = medians(contenders, rounds)
+    print(table(times, "singles"))
+    print("images/s: " + ", ".join(f"{name} {64_000 / ms:.0f}" for name, ms in times.items()))
+
+
+def memory():
+    """The most memory that one call takes above what was there: ResNet-50's shape, 10 targets, 4 layers."""
+    network, images = shapes.resnet50(), torch.rand(1, 3, 224, 224)
+    explainer = Explainer(network, ["1", "2", "3", "4"])
+    explainer.explain(images, 0)
+    before, peak, stop = _resident(), [0], threading.Event()
+
+    def watch():
+        while not stop.is_set():
+            peak[0] = max(peak[0], _resident())
+            time.sleep(0.002)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    explainer.explain(images, list(range(10)))
+    stop.set()
+    watcher.join()
+    print(f"\nResNet-50's shape, 10 targets × 4 layers, 224 × 224: {(peak[0] - before) / 2**20:.0f} MiB above the model's own")
+
+
+def _resident():
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * 4096
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--only", nargs="+", choices=[*NETWORKS, "batches", "memory"], default=[*NETWORKS, "batches", "memory"])
+    options = parser.parse_args()
+    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads")
+    for name in options.only:
+        if name in NETWORKS:
+            compare(name, options.rounds)
+        elif name == "batches":
+            batches(max(3, options.rounds // 4))
+        else:
+            memory()
+
+
+if __name__ == "__main__":
+    main()
