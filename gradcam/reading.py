@@ -63,17 +63,24 @@ class Run:
         return self._maps(index, self._recording.activations[index].detach())  # [B, C, h, w]
 
     def gradient(self, index: int) -> Tensor:
-        return torch.stack([self._maps(index, row) for row in self._gradients[index]])  # [K, B, C, h, w]
+        gradient = self._gradients[index]
+        if self.reshape is not None:
+            gradient = torch.stack([self.reshape(row) for row in gradient])
+        return _precise(gradient)  # [K, B, C, h, w]
 
     def _maps(self, index, tensor):
-        """Maps [B, C, h, w] in at least float32: half precision has too few steps for sums over a map."""
         maps = tensor if self.reshape is None else self.reshape(tensor)
         if maps.ndim != 4 or len(maps) != len(self.images):
             raise ValueError(
                 f"expected layer {str(self.layers[index])!r} to put out maps [{len(self.images)}, C, h, w], got {list(maps.shape)}: "
                 "pass reshape, a function that makes such maps of it"
             )
-        return maps.float() if maps.dtype in (torch.float16, torch.bfloat16) else maps
+        return _precise(maps)
+
+
+def _precise(tensor):
+    """At least float32: half precision has too few steps for sums over a map."""
+    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
 
 
 class Reading:

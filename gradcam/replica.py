@@ -21,16 +21,19 @@ def replicate(model: nn.Module) -> nn.Module:
         raise TypeError(
             "expected an nn.Module in Python, got a TorchScript module, which cannot be replicated: pass the model it was made from"
         )
-    copies = {module: _shell(module) for module in model.modules()}
+    copies = {module: type(module).__new__(type(module)) for module in model.modules()}
     for module, copy in copies.items():
-        for name, value in vars(module).items():
-            vars(copy)[name] = _rewired(value, copies)
-        vars(copy)["training"] = False
-        copy._parameters = {name: _shared(value) for name, value in module._parameters.items()}
-        copy._buffers = {name: _private(value) for name, value in module._buffers.items()}
-        for table in ("_forward_hooks", "_forward_hooks_with_kwargs", "_forward_hooks_always_called"):
-            vars(copy)[table] = vars(module)[table].copy()
+        attributes = {name: _rewired(value, copies) for name, value in vars(module).items()}
+        attributes["training"] = False
+        attributes["_parameters"] = {name: _shared(value) for name, value in module._parameters.items()}
+        attributes["_buffers"] = {name: _private(value) for name, value in module._buffers.items()}
+        for table in _HOOKS:
+            attributes[table] = attributes[table].copy()
+        vars(copy).update(attributes)  # past Module.__setattr__, which asks of every value what it is
     return copies[model]
+
+
+_HOOKS = ("_forward_hooks", "_forward_hooks_with_kwargs", "_forward_hooks_always_called")
 
 
 @contextmanager
@@ -44,20 +47,16 @@ def dice_as_found():
             torch.set_rng_state(before)
 
 
-def _shell(module: nn.Module) -> nn.Module:
-    return module.__new__(type(module))
-
-
 def _rewired(value, copies):
     """`value` with every module in it replaced by its copy: models also keep children in lists and bound methods."""
+    if type(value) is dict and value:
+        return {key: _rewired(item, copies) for key, item in value.items()}
+    if type(value) in (list, tuple) and value:
+        return type(value)(_rewired(item, copies) for item in value)
     if isinstance(value, nn.Module):
         return copies.get(value, value)
-    if isinstance(value, MethodType) and isinstance(value.__self__, nn.Module):
+    if type(value) is MethodType and isinstance(value.__self__, nn.Module):
         return MethodType(value.__func__, copies.get(value.__self__, value.__self__))
-    if type(value) in (list, tuple):
-        return type(value)(_rewired(item, copies) for item in value)
-    if type(value) is dict:
-        return {key: _rewired(item, copies) for key, item in value.items()}
     return value
 
 
