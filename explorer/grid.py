@@ -33,7 +33,7 @@ class Cell:
         """The evidence in words: a map is never only a colour."""
         if self.empty:
             return "no positive evidence"
-        return "rescaled, no peak" if self.peak is None else f"peak {self.peak:.2g}"
+        return "rescaled, no peak" if self.peak is None else f"peak {self.peak:.2g}".replace("e-0", "e-")
 
 
 def columns(study: Study) -> dict[str, str]:
