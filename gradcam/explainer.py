@@ -19,6 +19,7 @@ from .targets import Target, as_targets
 IMAGES_AT_ONCE = {"cpu": 2}
 PASSES_AT_ONCE = {"cpu": 8}  # the same for the forward passes of Ablation-CAM and Score-CAM
 AT_ONCE_ELSEWHERE = 32
+GRADIENT_BYTES = 256 * 2**20  # gradients [K, B, C, h, w] held at a time; more targets come in groups
 
 
 @dataclass(frozen=True)
@@ -81,22 +82,30 @@ class Explainer:
         Returns an Explanation with heatmaps [B, K, L, H, W] in units of the target. Raises ValueError for an unknown method,
         class or shape, TypeError for wrong kinds, MemoryError before an allocation that cannot fit. The model stays as found.
         """
-        weigh, targets, images = _method(method).weights, as_targets(targets), as_batch(images, self.model)
+        chosen, targets, images = _method(method), as_targets(targets), as_batch(images, self.model)
         require(images, len(targets), len(self._layers), device)
         meter = Meter(progress, len(images))
         with dice_as_found(), torch.inference_mode(False):  # whatever mode the caller is in
             parts = images.split(at_once or _at_once(IMAGES_AT_ONCE, images))
-            found = [self._explain(part, targets, weigh, signed, device, meter, at_once) for part in parts]
+            found = [self._explain(part, targets, chosen, signed, device, meter, at_once) for part in parts]
         logits, heatmaps = (part[0] if len(part) == 1 else torch.cat(part) for part in zip(*found))
         return Explanation(logits, targets, self.layers, heatmaps)
 
-    def _explain(self, images, targets, weigh, signed, device, meter, at_once):
+    def _explain(self, images, targets, method, signed, device, meter, at_once):
         passes = at_once or _at_once(PASSES_AT_ONCE, images)
         run = Run(self.model, self._layers, images, targets, self._reshape, meter, passes)
+        groups = run.in_groups(GRADIENT_BYTES) if method.passes == "1" else [run]
         with torch.no_grad():
-            heatmaps = [_heatmap(Reading(run, index), weigh, signed) for index in range(len(self._layers))]
+            heatmaps = [
+                torch.stack(
+                    [_heatmap(Reading(group, index), method.weights, signed) for index in range(len(self._layers))], 2
+                )
+                for group in groups  # each [K, B, L, H, W]
+            ]
             # [B, N], [B, K, L, H, W]
-            return run.outputs.to(device), torch.stack(heatmaps, 2).transpose(0, 1).to(device)
+            return run.outputs.to(device), (heatmaps[0] if len(heatmaps) == 1 else torch.cat(heatmaps)).transpose(
+                0, 1
+            ).to(device)
 
 
 def _heatmap(reading, weigh, signed):

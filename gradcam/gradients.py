@@ -27,7 +27,12 @@ def _batched(recording, cotangents):
     """All targets in one backward through `vmap`."""
     with _ThinProducts():
         return torch.autograd.grad(
-            recording.outputs, recording.activations, cotangents, is_grads_batched=True, allow_unused=True
+            recording.outputs,
+            recording.activations,
+            cotangents,
+            retain_graph=True,  # a large number of targets comes in groups
+            is_grads_batched=True,
+            allow_unused=True,
         )
 
 

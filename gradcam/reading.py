@@ -1,5 +1,6 @@
 """What a method may ask at one layer: its activation, its gradient, and the model once more with something changed."""
 
+import copy
 from collections.abc import Callable
 from functools import cached_property
 
@@ -50,6 +51,19 @@ class Run:
             self._recording = record(model, layers, images)
         self.outputs = self._recording.outputs.detach()  # [B, N]
         meter.expect(sum(self.activation(index).shape[1] for index in range(len(layers))))
+
+    def in_groups(self, limit: int) -> list["Run"]:
+        """This run, its targets in groups whose gradients take at most `limit` bytes together (one target at least)."""
+        per_target = sum(activation.numel() * activation.element_size() for activation in self._recording.activations)
+        size = max(1, limit // per_target)
+        if size >= len(self.targets):
+            return [self]
+        groups = []
+        for start in range(0, len(self.targets), size):
+            group = copy.copy(self)
+            group.targets = self.targets[start : start + size]
+            groups.append(group)
+        return groups
 
     @cached_property
     def cotangents(self) -> Tensor:

@@ -23,8 +23,12 @@ def replicate(model: nn.Module) -> nn.Module:
         )
     copies = {module: type(module).__new__(type(module)) for module in model.modules()}
     for module, copy in copies.items():
-        attributes = {name: _rewired(value, copies) for name, value in vars(module).items()}
+        attributes = vars(module).copy()
+        for name, value in attributes.items():
+            if name not in _OWN and type(value) not in _PLAIN:
+                attributes[name] = _rewired(value, copies)
         attributes["training"] = False
+        attributes["_modules"] = {name: copies.get(child) for name, child in module._modules.items()}
         attributes["_parameters"] = {name: _shared(value) for name, value in module._parameters.items()}
         attributes["_buffers"] = {name: _private(value) for name, value in module._buffers.items()}
         for table in _HOOKS:
@@ -34,6 +38,8 @@ def replicate(model: nn.Module) -> nn.Module:
 
 
 _HOOKS = ("_forward_hooks", "_forward_hooks_with_kwargs", "_forward_hooks_always_called")
+_OWN = frozenset(vars(nn.Module()))  # what torch keeps in every module: no child is hidden there
+_PLAIN = frozenset({int, float, bool, str, type(None)})
 
 
 @contextmanager

@@ -216,6 +216,19 @@ def test_what_cannot_fit_is_refused_before_it_is_tried(network, monkeypatch):
     require(images, 10**9, 10**9, "cpu")
 
 
+def test_many_targets_come_in_groups_and_change_nothing(network, images, monkeypatch):
+    explainer, targets = Explainer(network), [0, 1, 2, 3, "mixture", ("contrast", 0, 1), "predicted"]
+    for method in ("Grad-CAM", "HiResCAM", "Eigen-CAM"):
+        together = explainer.explain(images, targets, method)
+        monkeypatch.setattr(
+            "gradcam.explainer.GRADIENT_BYTES", 3 * 4 * 2 * (4 * 256 + 5 * 64 + 6 * 16)
+        )  # room for three targets
+        in_groups = explainer.explain(images, targets, method)
+        monkeypatch.undo()
+        torch.testing.assert_close(in_groups.heatmaps, together.heatmaps)
+        assert in_groups.heatmaps.shape == (2, 7, 3, 16, 16)
+
+
 def test_this_machine_knows_its_memory():
     assert memory.available("cpu") is None or 10**6 < memory.available("cpu") < 10**15
 
