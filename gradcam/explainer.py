@@ -16,7 +16,7 @@ from .targets import Target, as_targets
 
 # How many images go through the model at once. On a CPU, blocks of several megabytes are handed back to the kernel and
 # faulted in again, so large batches are slower per image; the figures are in benchmarks/speed.py, "images at once".
-IMAGES_AT_ONCE = {"cpu": 2}
+IMAGES_AT_ONCE = {"cpu": 4}
 PASSES_AT_ONCE = {"cpu": 8}  # the same for the forward passes of Ablation-CAM and Score-CAM
 AT_ONCE_ELSEWHERE = 32
 GRADIENT_BYTES = 256 * 2**20  # gradients [K, B, C, h, w] held at a time; more targets come in groups
