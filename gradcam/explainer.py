@@ -88,7 +88,7 @@ class Explainer:
         with dice_as_found(), torch.inference_mode(False):  # whatever mode the caller is in
             parts = images.split(at_once or _at_once(IMAGES_AT_ONCE, images))
             found = [self._explain(part, targets, chosen, signed, device, meter, at_once) for part in parts]
-        logits, heatmaps = (part[0] if len(part) == 1 else torch.cat(part) for part in zip(*found))
+        logits, heatmaps = map(_joined, zip(*found))
         return Explanation(logits, targets, self.layers, heatmaps)
 
     def _explain(self, images, targets, method, signed, device, meter, at_once):
@@ -96,16 +96,18 @@ class Explainer:
         run = Run(self.model, self._layers, images, targets, self._reshape, meter, passes)
         groups = run.in_groups(GRADIENT_BYTES) if method.passes == "1" else [run]
         with torch.no_grad():
-            heatmaps = [
-                torch.stack(
-                    [_heatmap(Reading(group, index), method.weights, signed) for index in range(len(self._layers))], 2
-                )
-                for group in groups  # each [K, B, L, H, W]
-            ]
-            # [B, N], [B, K, L, H, W]
-            return run.outputs.to(device), (heatmaps[0] if len(heatmaps) == 1 else torch.cat(heatmaps)).transpose(
-                0, 1
-            ).to(device)
+            heatmaps = _joined([self._heatmaps(group, method, signed) for group in groups])  # [K, B, L, H, W]
+            return run.outputs.to(device), heatmaps.transpose(0, 1).to(device)
+
+    def _heatmaps(self, run, method, signed):
+        """The maps of a run's targets at all layers: [K, B, L, H, W]."""
+        layers = [Reading(run, index) for index in range(len(self._layers))]
+        return torch.stack([_heatmap(reading, method.weights, signed) for reading in layers], 2)
+
+
+def _joined(parts):
+    """Parts in one tensor; a single part as it is, without a copy."""
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
 def _heatmap(reading, weigh, signed):
