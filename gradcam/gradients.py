@@ -37,11 +37,16 @@ def _batched(recording, cotangents):
 
 
 def _one_by_one(recording, cotangents):
-    found = [
-        torch.autograd.grad(recording.outputs, recording.activations, row, retain_graph=True, allow_unused=True)
-        for row in cotangents
-    ]
-    return [None if rows[0] is None else torch.stack(rows) for rows in zip(*found)]
+    """One backward a target; each row is put in its place at once, so that the next one reuses its memory."""
+    found = [None] * len(recording.activations)
+    for place, row in enumerate(cotangents):
+        rows = torch.autograd.grad(recording.outputs, recording.activations, row, retain_graph=True, allow_unused=True)
+        for index, gradient in enumerate(rows):
+            if gradient is not None:
+                if found[index] is None:
+                    found[index] = gradient.new_empty(len(cotangents), *gradient.shape)
+                found[index][place] = gradient
+    return found
 
 
 def _has_large_linear(outputs: Tensor) -> bool:
