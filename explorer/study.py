@@ -19,7 +19,7 @@ from .photo import fit_square, read_photo
 MIXTURE = "mixture"
 ALL_LAYERS = "all layers"
 Progress = Callable[..., None]  # (part done 0…1, task=what takes the time)
-KEPT = 48  # studies in memory, 4 MB each for four classes at three layers
+KEPT = 48  # studies in memory, 5 MB each for four classes at three layers
 
 
 @dataclass(frozen=True)

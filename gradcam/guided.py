@@ -45,10 +45,9 @@ def guided_grad_cam(model: nn.Module, images: Tensor, targets=None, layer=None) 
 
     layer: the layer to read, by name or module; None is the model's last Conv2d by definition (see `suggest_layers`).
     """
-    explainer = Explainer(model, None if layer is None else [layer])
     if layer is None:
-        explainer = Explainer(model, explainer.layers[-1])
-    heatmaps = explainer.explain(images, targets).heatmaps  # [B, K, 1, H, W]
+        layer = Explainer(model).layers[-1]
+    heatmaps = Explainer(model, [layer]).explain(images, targets).heatmaps  # [B, K, 1, H, W]
     return guided_backpropagation(model, images, targets) * heatmaps
 
 
