@@ -1,84 +1,119 @@
-"""The photos a visitor can click: a few of every class, labelled so that the story finds the visitor."""
+"""The labelled photos the app knows: a few of every class to click, so that the story finds the visitor, and whole splits to audit."""
 
 import csv
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from potplants import CLASSES
 from potplants.dataset import photos
 
 EMBEDDED = Path(__file__).parent.parent / "examples"
+SPLITS = ("val", "test")
 PER_CLASS = 3  # photos of each class in a folder of the visitor's own
 
 
 @dataclass(frozen=True)
 class Example:
+    key: str  # its name in a link: "test/0_000"
+    split: str
     file: Path
     really: str  # the class
     caption: str
+    pot_colour: str | None = None  # None: nobody wrote it down
+
+    @property
+    def mask(self) -> Path | None:
+        """The exact mask beside the photo, where there is one: see `regions.read_mask`."""
+        beside = self.file.with_suffix(".png")
+        return beside if beside.is_file() else None
 
 
 @dataclass(frozen=True)
 class Examples:
-    shown: tuple[Example, ...]
+    every: dict[str, Example]  # by key, sorted
+    shown: tuple[Example, ...]  # those to click
     story: Example  # what the page opens with
     rendered: bool  # True: made in Blender; False: photos of the visitor's own folder
     origin: str  # for people
-    truths: dict[str, str]  # digest of a file's bytes → its class, for every photo of the set
+
+    @property
+    def splits(self) -> dict[str, tuple[Example, ...]]:
+        """Name → its photos, in the order of SPLITS."""
+        held = {name: tuple(example for example in self.every.values() if example.split == name) for name in SPLITS}
+        return {name: found for name, found in held.items() if found}
+
+    def known(self, file) -> Example | None:
+        """The example that an uploaded file is, byte for byte, if it is one."""
+        return None if file is None else self._by_digest.get(digest(file))
 
     def truth(self, file) -> str | None:
-        """What an uploaded file really shows, if it is one of this set's photos byte for byte."""
-        return self.truths.get(digest(file))
+        """What an uploaded file really shows, if it is one of these photos."""
+        example = self.known(file)
+        return example and example.really
+
+    @cached_property
+    def _by_digest(self):
+        return {digest(example.file): example for example in self.every.values()}
 
 
 # The first photos of each split, so that nobody can have picked them for their heatmaps; Rudo's two come first.
-SHOWN = (
-    ("val/0_000.jpg", "Rudo, old red pot"),
-    ("test/0_000.jpg", "Rudo, new blue pot"),
-    ("test/1_000.jpg", "Baya, blue pot"),
-    ("test/2_000.jpg", "Greg, terracotta pot"),
-    ("test/3_000.jpg", "Yuki, cream pot"),
-    ("val/0_001.jpg", "Rudo, old red pot"),
-    ("test/0_001.jpg", "Rudo, new blue pot"),
-    ("val/1_000.jpg", "Baya, blue pot"),
-    ("val/2_000.jpg", "Greg, terracotta pot"),
-    ("val/3_000.jpg", "Yuki, cream pot"),
-)
-STORY = "test/0_000.jpg"
+SHOWN = {
+    "val/0_000": "Rudo, old red pot",
+    "test/0_000": "Rudo, new blue pot",
+    "test/1_000": "Baya, blue pot",
+    "test/2_000": "Greg, terracotta pot",
+    "test/3_000": "Yuki, cream pot",
+    "val/0_001": "Rudo, old red pot",
+    "test/0_001": "Rudo, new blue pot",
+    "val/1_000": "Baya, blue pot",
+    "val/2_000": "Greg, terracotta pot",
+    "val/3_000": "Yuki, cream pot",
+}
+STORY = "test/0_000"
 
 
 def embedded() -> Examples:
     """The rendered photos that come with the app."""
     with open(EMBEDDED / "index.csv", newline="") as table:
-        classes = {row["file"]: row["class"] for row in csv.DictReader(table)}
-    shown = tuple(Example(EMBEDDED / file, classes[file], caption) for file, caption in SHOWN)
+        found = [_rendered(row) for row in csv.DictReader(table)]
+    every = {example.key: example for example in sorted(found, key=lambda example: example.key)}
     return Examples(
-        shown=shown,
-        story=next(example for example in shown if example.file == EMBEDDED / STORY),
+        every=every,
+        shown=tuple(every[key] for key in SHOWN),
+        story=every[STORY],
         rendered=True,
         origin="rendered in Blender for this app",
-        truths={digest(EMBEDDED / file): name for file, name in classes.items()},
     )
 
 
 def from_folder(folder) -> Examples:
-    """The photos of a folder in the article's layout, `DIR/test/0_*.jpg`. Raises ValueError when there are none."""
-    found = photos(Path(folder) / "test")
-    labelled = [(file, CLASSES[label]) for file, label in zip(found.files, found.labels)]
-    shown = tuple(
-        Example(file, name, f"{name.capitalize()}, {file.name}")
-        for wanted in CLASSES
-        for file, name in [pair for pair in labelled if pair[1] == wanted][:PER_CLASS]
-    )
-    return Examples(
-        shown=shown,
-        story=shown[0],
-        rendered=False,
-        origin=f"from the folder {Path(folder).name}",
-        truths={digest(file): name for file, name in labelled},
-    )
+    """The photos of a folder in the article's layout, `DIR/test/0_*.jpg`, and of `DIR/val` if there is one.
+
+    Raises ValueError when `DIR/test` holds none.
+    """
+    splits = [name for name in SPLITS if name == "test" or (Path(folder) / name).is_dir()]
+    found = {name: photos(Path(folder) / name) for name in splits}
+    every = {
+        example.key: example
+        for name, split in found.items()
+        for example in (_found(name, file, CLASSES[label]) for file, label in zip(split.files, split.labels))
+    }
+    test = [example for example in every.values() if example.split == "test"]
+    shown = [example for wanted in CLASSES for example in [e for e in test if e.really == wanted][:PER_CLASS]]
+    return Examples(every, tuple(shown), shown[0], rendered=False, origin=f"from the folder {Path(folder).name}")
 
 
 def digest(file) -> str:
     return hashlib.sha256(Path(file).read_bytes()).hexdigest()
+
+
+def _rendered(row):
+    key = row["file"].removesuffix(".jpg")
+    caption = SHOWN.get(key, f"{row['class'].capitalize()}, {row['pot_colour']} pot")
+    return Example(key, row["split"], EMBEDDED / row["file"], row["class"], caption, row["pot_colour"])
+
+
+def _found(split, file, really):
+    return Example(f"{split}/{file.stem}", split, file, really, f"{really.capitalize()}, {file.name}")

@@ -6,7 +6,7 @@ import numpy as np
 
 from gradcam import edge_map, overlay
 
-from .study import ALL_LAYERS, Study
+from .study import ALL_LAYERS, COLUMNS, Study
 
 BASES = {  # name → (opacity of the heat, the picture under it)
     "edges": (0.5, edge_map),  # the article's
@@ -38,7 +38,7 @@ class Cell:
 
 def columns(study: Study) -> dict[str, str]:
     """Layer → its heading on the page."""
-    return {**{layer: f"conv{number}" for number, layer in enumerate(study.model.layers, 1)}, ALL_LAYERS: ALL_LAYERS}
+    return {**dict(zip(study.model.layers, COLUMNS)), ALL_LAYERS: ALL_LAYERS}
 
 
 def draw(study: Study, base: str, colormap: str, scale: str) -> list[list[Cell]]:

@@ -5,12 +5,13 @@ from html import escape
 
 import cv2
 
+import potplants
 from gradcam import colour_table
 
 from .examples import Examples
 from .grid import Cell, columns
 from .photo import read_photo
-from .study import MIXTURE, Study
+from .study import FOR_AND_AGAINST, MIXTURE, Study
 
 JPEG = [cv2.IMWRITE_JPEG_QUALITY, 92, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
 # 444: a heatmap's colours are its message. 20 cells as PNG are 1.8 to 4.4× the bytes and 2.3 to 3.8× the time.
@@ -18,11 +19,10 @@ JPEG = [cv2.IMWRITE_JPEG_QUALITY, 92, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWR
 
 def verdict(study: Study, really: str | None) -> str:
     """What the model said, in words, what the photo really shows where that is known, and the photo as the network saw it."""
-    said, side = study.predicted, study.model.size
+    side = study.model.size
     note = f'<p class="note">{escape(study.note)}</p>' if study.note else ""
     return (
-        f'<div class="verdict" role="status"><div><p>The model says <strong>{said.capitalize()}</strong>, '
-        f"{percent(max(study.probabilities))} {_truth(said, really)}</p>{note}</div>"
+        f'<div class="verdict" role="status"><div><p>The model says {_said(study)} {_truth(study.predicted, really)}</p>{note}</div>'
         f'<figure><img alt="the photo as the network saw it" src="{data_uri(study.photo)}">'
         f"<figcaption>as the network saw it, {side}&nbsp;×&nbsp;{side}</figcaption></figure></div>"
     )
@@ -33,12 +33,15 @@ def refusal(sentence: str) -> str:
     return f'<div class="verdict refusal" role="alert"><p>{escape(sentence)}</p></div>'
 
 
-def matrix(study: Study, cells: list[list[Cell]], colormap: str, scale: str) -> str:
-    """The grid: a row for every class with its logit, and one for the mixture; a column for every layer."""
+def matrix(study: Study, cells: list[list[Cell]], colormap: str, scale: str, chosen=(None, None)) -> str:
+    """The grid: a row for every class with its logit, and one for the mixture; a column for every layer.
+
+    chosen: target and column of the cell that the other tabs look at; it gets a frame.
+    """
     heads = "".join(
         f'<th scope="col">{name}<small>{_second_line(layer)}</small></th>' for layer, name in columns(study).items()
     )
-    rows = "".join(_row(study, row) for row in cells)
+    rows = "".join(_row(study, row, chosen) for row in cells)
     return (
         f'<table class="matrix"><thead><tr><th scope="col" class="corner">explained ↓ at layer →</th>{heads}</tr></thead>'
         f"<tbody>{rows}</tbody></table>{colour_bar(colormap, scale)}"
@@ -86,8 +89,14 @@ def _thumbnail(file):
     return cv2.resize(photo[top : top + side, left : left + side], (128, 128), interpolation=cv2.INTER_AREA)
 
 
+def _said(study):
+    if study.model.answers == "number":
+        return f"<strong>{study.predicted} {study.logits[0]:+.3f}</strong>"
+    return f"<strong>{study.predicted.capitalize()}</strong>, {percent(max(study.probabilities))}"
+
+
 def _truth(said, really):
-    if really is None:
+    if really is None or said not in potplants.CLASSES:
         return ""
     mark, outcome = ("✓", "right") if really == said else ("✗", "wrong")
     return f'<span class="truth {outcome}">{mark} really {really.capitalize()}</span>'
@@ -97,15 +106,17 @@ def _second_line(layer):
     return "" if " " in layer else f" {escape(layer)}"
 
 
-def _row(study, row):
+def _row(study, row, chosen):
     target = row[0].target
     predicted = ' class="predicted"' if target == study.predicted else ""
-    return f'<tr{predicted}><th scope="row">{_row_head(study, target)}</th>{"".join(map(_cell, row))}</tr>'
+    return f'<tr{predicted}><th scope="row">{_row_head(study, target)}</th>{"".join(_cell(cell, chosen) for cell in row)}</tr>'
 
 
 def _row_head(study, target):
     if target == MIXTURE:
         return "<b>Mixture</b><small>all classes, weighted by probability</small>"
+    if target in FOR_AND_AGAINST:
+        return f"<b>{target.capitalize()}</b><small>what moves the answer there</small>"
     index = study.model.classes.index(target)
     probability = study.probabilities[index]
     return (
@@ -114,11 +125,13 @@ def _row_head(study, target):
     )
 
 
-def _cell(cell):
+def _cell(cell, chosen):
     caption = escape(cell.caption)
     name = escape(f"{cell.target} {cell.column}".replace(" ", "-"))
+    frame = " chosen" if (cell.target, cell.column) == chosen else ""
+    place = f'data-target="{escape(cell.target)}" data-column="{escape(cell.column)}"'
     return (
-        f'<td><button type="button" class="cell" data-caption="{caption}" data-name="{name}" aria-label="Enlarge: {caption}">'
+        f'<td><button type="button" class="cell{frame}" {place} data-caption="{caption}" data-name="{name}" aria-label="Enlarge: {caption}">'
         f'<img alt="{caption}" src="{data_uri(cell.picture)}"></button>'
         f'<small class="{"none" if cell.empty else "peak"}">{escape(cell.measured)}</small></td>'
     )

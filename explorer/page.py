@@ -9,9 +9,11 @@ from potplants import Choice
 
 from .examples import Examples
 from .study import Studies
-from .tabs import callers, explain
+from .tabs import address, callers, explain
+from .tabs.desk import ONE_AT_A_TIME, QUIET
+from .tabs.desk import desk as lay_out
 
-STYLE = Path(__file__).parent / "style.css"
+STYLES = sorted((Path(__file__).parent / "styles").glob("*.css"))
 UPLOAD_LIMIT = "20mb"
 QUEUE_LENGTH = 64  # visitors who may wait; one more is told to come back
 CACHE_SECONDS = (600, 3600)  # every ten minutes, forget uploaded and drawn files older than an hour
@@ -25,11 +27,16 @@ Rudo's old red pot broke; his new one is blue, like Baya's. **Click Rudo in red,
 def build(choice: Choice, examples: Examples, studies: Studies) -> gr.Blocks:
     """The whole app as Blocks, not yet served."""
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=CACHE_SECONDS) as page:
-        callers.endpoints(studies, choice.name)
+        callers.endpoints(studies, choice.name)  # before any tab: endpoints are named in the order of their definition
         gr.Markdown(STORY)
         gr.HTML(_speaking(choice, examples), elem_id="speaking")
-        opening = explain.tab(studies, examples, choice.name)
-        page.load(**opening)
+        with gr.Row(equal_height=False, elem_id="frame"):
+            with gr.Column(scale=4, min_width=320):
+                desk = lay_out(examples, choice.name)
+            with gr.Column(scale=8, min_width=320), gr.Tabs(selected="explain", elem_id="tabs") as tabs:
+                first = explain.tab(desk, studies, examples)
+        address.follow(desk, examples)
+        address.arrive(page, desk, tabs, examples, choice.name).then(**first, **QUIET, **ONE_AT_A_TIME)
     return page.queue(max_size=QUEUE_LENGTH)
 
 
@@ -42,10 +49,10 @@ def serve(page: gr.Blocks, examples: Examples, host=None, port=None, share=False
         theme=gr.themes.Soft(
             font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]
         ),  # no font is fetched
-        css_paths=STYLE,
+        css_paths=STYLES,
         show_error=False,
         max_file_size=UPLOAD_LIMIT,
-        allowed_paths=[str(example.file.resolve()) for example in examples.shown],
+        allowed_paths=[str(example.file.resolve()) for example in examples.every.values()],
         footer_links=["api", "settings"],
         run_history=False,
         ssr_mode=False,

@@ -1,5 +1,6 @@
 """A study: one photo, explained by one model with one method — kept, so that a new colouring costs no forward pass."""
 
+import copy
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from threading import Lock
 
 import numpy as np
 import torch
+from torch import nn
 
 import potplants
 from gradcam import Explainer, Explanation, combine_rescaled, peaks
@@ -17,7 +19,10 @@ from potplants.dataset import as_input
 from .photo import fit_square, read_photo
 
 MIXTURE = "mixture"
+FOR_AND_AGAINST = {"further right": 0, "further left": ("against", 0)}  # what a position can be asked
 ALL_LAYERS = "all layers"
+PREDICTED = "predicted"  # the class the model says
+COLUMNS = ("conv1", "conv2", "conv3")  # the layers on the page, shallow to deep: every network here has three convolutions
 Progress = Callable[..., None]  # (part done 0…1, task=what takes the time)
 KEPT = 48  # studies in memory, 5 MB each for four classes at three layers
 
@@ -28,7 +33,7 @@ class Study:
     method: str
     photo: np.ndarray  # [S, S, 3] uint8, as the network saw it
     note: str  # how a photo that is not square, or not plain, met the network
-    explanation: Explanation  # B = 1; targets: every class, then the mixture
+    explanation: Explanation  # B = 1; targets: see `questions`
     combined: torch.Tensor  # [K, S, S], all layers in one map
 
     @property
@@ -36,21 +41,46 @@ class Study:
         return self.explanation.logits[0].tolist()
 
     @property
-    def probabilities(self) -> list[float]:
+    def probabilities(self) -> list[float | None]:
+        """Of each class; a number has none."""
+        if self.model.answers == "number":
+            return [None]
         return self.explanation.logits[0].double().softmax(0).tolist()
 
     @property
     def predicted(self) -> str:
+        """The class with the largest logit; of a number, its name."""
         return self.model.classes[self.explanation.logits[0].argmax()]
 
     @property
     def targets(self) -> tuple[str, ...]:
-        return (*self.model.classes, MIXTURE)
+        return tuple(questions(self.model))
 
     @property
     def evidence(self) -> torch.Tensor:
         """Raw heatmaps, [K, L, S, S]."""
         return self.explanation.heatmaps[0]
+
+    def target(self, name: str) -> str:
+        """A target of this study by its name; PREDICTED is the class the model says, of a number more of it.
+
+        Raises ValueError, naming the targets there are.
+        """
+        if name == PREDICTED:
+            return self.predicted if self.model.answers == "class" else self.targets[0]
+        if name not in self.targets:
+            raise ValueError(f"{self.model.name} has no class {name!r}; choose one of {', '.join(choices(self.model))}.")
+        return name
+
+    def layer(self, column: str) -> str:
+        """A layer's name in the network by its column on the page. Raises ValueError, naming the columns."""
+        if column not in COLUMNS:
+            raise ValueError(f"There is no layer {column!r}; choose one of {', '.join(COLUMNS)}.")
+        return self.model.layers[COLUMNS.index(column)]
+
+    def heat(self, target: str, column: str) -> torch.Tensor:
+        """One raw heatmap, [S, S], by the names on the page."""
+        return self.evidence[self.targets.index(self.target(target)), self.model.layers.index(self.layer(column))]
 
     def report(self) -> dict:
         """The study in numbers, ready for JSON."""
@@ -74,17 +104,43 @@ class Study:
         }
 
 
+def questions(model: potplants.Model) -> dict[str, object]:
+    """What is explained of a model: name → gradcam target. Every class and their mixture; for a number, more and less of it."""
+    if model.answers == "number":
+        return dict(FOR_AND_AGAINST)
+    return {**{name: index for index, name in enumerate(model.classes)}, MIXTURE: MIXTURE}
+
+
+def choices(model: potplants.Model | None) -> tuple[str, ...]:
+    """What a visitor can have explained of a model; of no model in particular, what a classifier can be asked."""
+    return (PREDICTED, *questions(model or potplants.MODELS[potplants.FALLBACK]))
+
+
+def model_named(name: str) -> potplants.Model:
+    """Raises ValueError, naming the models there are."""
+    try:
+        return potplants.MODELS[name]
+    except (KeyError, TypeError):
+        raise ValueError(f"There is no model {name!r}; choose one of {', '.join(potplants.MODELS)}.") from None
+
+
+def as_image(photo: np.ndarray) -> torch.Tensor:
+    """A photo [S, S, 3] uint8 as the networks take it: [1, 3, S, S]."""
+    return as_input(torch.from_numpy(photo)).permute(2, 0, 1)[None]
+
+
 def make_study(
-    photo: np.ndarray, note: str, name: str, method: str, device="cpu", progress: Progress | None = None
+    photo: np.ndarray,
+    note: str,
+    model: potplants.Model,
+    network: nn.Module,
+    method: str,
+    progress: Progress | None = None,
 ) -> Study:
-    """Load the named model and explain the square photo [S, S, 3] with it, computing on `device`."""
-    progress = progress or (lambda part, task: None)
-    network = potplants.load(name, partial(progress, task="fetching the weights from the Hub")).to(device)
-    model = potplants.MODELS[name]
-    images = as_input(torch.from_numpy(photo)).permute(2, 0, 1)[None]  # [1, 3, S, S]
-    targets = [*range(len(model.classes)), MIXTURE]
-    asking = partial(progress, task=f"{method}: asking the model once for every map")
-    explanation = Explainer(network, model.layers).explain(images, targets, method, progress=asking)
+    """Explain the square photo [S, S, 3] with the model's network, where that network is."""
+    asking = partial(progress or _silent, task=f"{method}: asking the model once for every map")
+    targets = list(questions(model).values())
+    explanation = Explainer(network, model.layers).explain(as_image(photo), targets, method, progress=asking)
     return Study(model, method, photo, note, explanation, combine_rescaled(explanation.heatmaps[0]))
 
 
@@ -96,19 +152,39 @@ class Studies:
         self._kept = kept
         self._studies: OrderedDict[tuple, _Pending] = OrderedDict()
         self._lock = Lock()
+        self._elsewhere: dict[nn.Module, nn.Module] = {}  # the shared network → its copy on the device
 
     def of(self, file, name: str, method: str, progress: Progress | None = None) -> Study:
         """The study of an uploaded file. Raises PhotoError for the file, ValueError, HubError or WeightsError for the model."""
-        if name not in potplants.MODELS:
-            raise ValueError(f"There is no model {name!r}; choose one of {', '.join(potplants.MODELS)}.")
-        photo = read_photo(file)
-        square = fit_square(photo.pixels, potplants.MODELS[name].size)
-        note = " ".join(filter(None, (*photo.notes, square.note)))
-        pending = self._pending((hashlib.sha256(square.pixels.tobytes()).digest(), note, name, method))
+        photo, note = self.seen(file, name)
+        return self.of_photo(photo, name, method, note, progress)
+
+    def of_photo(self, photo: np.ndarray, name: str, method: str, note="", progress: Progress | None = None) -> Study:
+        """The study of a photo that is already as the model sees it, [S, S, 3] uint8. Raises as `of` does."""
+        model = model_named(name)
+        pending = self._pending((hashlib.sha256(photo.tobytes()).digest(), note, name, method))
         with pending.lock:
             if pending.study is None:
-                pending.study = make_study(square.pixels, note, name, method, self._device, progress)
+                pending.study = make_study(photo, note, model, self.network(name, progress), method, progress)
             return pending.study
+
+    def seen(self, file, name: str) -> tuple[np.ndarray, str]:
+        """An uploaded file as the named model sees it, [S, S, 3] uint8, and a note on how it was made so."""
+        size = model_named(name).size
+        photo = read_photo(file)
+        square = fit_square(photo.pixels, size)
+        return square.pixels, " ".join(filter(None, (*photo.notes, square.note)))
+
+    def network(self, name: str, progress: Progress | None = None) -> nn.Module:
+        """The named network on the device of these studies; the catalogue's own stays where it is."""
+        model_named(name)
+        network = potplants.load(name, partial(progress or _silent, task="fetching the weights from the Hub"))
+        if self._device == "cpu":
+            return network
+        with self._lock:
+            if network not in self._elsewhere:
+                self._elsewhere[network] = copy.deepcopy(network).to(self._device)
+            return self._elsewhere[network]
 
     def _pending(self, key):
         with self._lock:
@@ -117,6 +193,10 @@ class Studies:
             while len(self._studies) > self._kept:
                 self._studies.popitem(last=False)
             return pending
+
+
+def _silent(part, task):
+    """Nobody wants to know."""
 
 
 class _Pending:

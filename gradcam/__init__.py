@@ -1,6 +1,7 @@
 """gradcam — where did it look? Tensors in, tensors out: Grad-CAM for every class at every layer in one call."""
 
 from . import faithfulness
+from .anatomy import Anatomy, take_apart
 from .edges import edge_map
 from .explainer import Explainer, Explanation
 from .guided import guided_backpropagation, guided_grad_cam
@@ -15,6 +16,7 @@ __all__ = [
     "COLORMAPS",
     "METHODS",
     "SCALES",
+    "Anatomy",
     "Cancelled",
     "Explainer",
     "Explanation",
@@ -31,4 +33,5 @@ __all__ = [
     "overlay",
     "peaks",
     "suggest_layers",
+    "take_apart",
 ]

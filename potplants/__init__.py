@@ -1,7 +1,7 @@
 """Which plant is it?  The networks, their weights from the Hub or from this folder, and which of them can speak."""
 
 from potplants.hub import HubError
-from potplants.models import MODELS, Choice, Model, availability, choose, load
+from potplants.models import FALLBACK, MODELS, Choice, Model, availability, choose, load
 from potplants.networks import CLASSES, CNN, CNNWithGAP
 from potplants.weights import WeightsError
 
@@ -10,6 +10,7 @@ __all__ = [
     "CNN",
     "CNNWithGAP",
     "Choice",
+    "FALLBACK",
     "HubError",
     "MODELS",
     "Model",

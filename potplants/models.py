@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import nn
@@ -34,13 +35,14 @@ class Model:
 
     name: str
     network: Callable[[], nn.Module]
-    classes: tuple[str, ...]  # what the outputs mean, in their order
+    classes: tuple[str, ...]  # what the outputs mean, in their order; of a network that answers with a number, its name
     layers: tuple[str, ...]  # the convolutions, shallow to deep
     size: int  # side of the square input
     origin: str  # where the weights come from, for people
     trained_on: str
     weights: HubFile | Path
     sha256: str | None = None  # as published; None where nothing was
+    answers: Literal["class", "number"] = "class"  # the largest of several logits, or one output that is a number
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,18 @@ _CATALOGUE = (
         trained_on="real photos",
         weights=HubFile(_HUB_REPO, "models/pot_plant_classifier_gap/model.pth"),
         sha256="3c0f391b3fe7d61da4c8abc3cfe55cdfaefd251c6117a799c61234416210dc8a",
+    ),
+    Model(
+        name="car_single_room",
+        network=partial(CNN, classes=1, size=224),
+        classes=("position",),  # where to steer: a horizontal position
+        layers=("conv_layers.0", "conv_layers.3", "conv_layers.6"),
+        size=224,
+        origin=f"the Hugging Face Hub ({_HUB_REPO})",
+        trained_on="a car's view of one room",
+        weights=HubFile(_HUB_REPO, "models/car_single_room/model.pth"),
+        sha256="fdb8e96d344fc92fce686a59ef2d210b73d89e3bc443fdca64043e0e995282df",
+        answers="number",
     ),
     Model(
         name="embedded",
@@ -225,6 +239,7 @@ def _describe(model: Model) -> dict:
         "trained_on": model.trained_on,
         "reachable": reachable,
         "status": status,
+        "answers": model.answers,
         "classes": list(model.classes),
         "layers": list(model.layers),
         "size": model.size,

@@ -16,7 +16,7 @@ from explorer import examples
 from gradcam import Explainer
 from potplants.dataset import as_input
 
-STORY = examples.EMBEDDED / examples.STORY
+STORY = examples.embedded().story.file
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,7 @@ def test_models_says_who_can_speak(client):
     assert listing["embedded"]["reachable"] is True
     assert listing["pot_plant_classifier"]["reachable"] is False  # the tests' Hub refuses
     for entry in listing.values():
-        assert entry["origin"] and len(entry["layers"]) == 3 and entry["classes"] == list(potplants.CLASSES)
+        assert entry["origin"] and len(entry["layers"]) == 3 and entry["classes"] == list(potplants.MODELS[entry["name"]].classes)
 
 
 def test_a_model_that_cannot_be_had_is_a_sentence(client):

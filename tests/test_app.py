@@ -14,7 +14,7 @@ from live import ROOT, free_port, running_app
 from explorer import examples
 from potplants import MODELS, CNNWithGAP
 
-STORY = examples.EMBEDDED / examples.STORY
+STORY = examples.embedded().story.file
 GAP = "pot_plant_classifier_gap"
 
 

@@ -66,7 +66,7 @@ def test_what_gradcam_offers():
 
     assert set(gradcam.__all__) == {
         *("Explainer", "Explanation", "METHODS", "Cancelled", "suggest_layers", "Suggestion"),
-        *("guided_backpropagation", "guided_grad_cam"),
+        *("Anatomy", "take_apart", "guided_backpropagation", "guided_grad_cam"),
         *("combine_rescaled", "combine_evidence", "peaks", "empty"),
         *("overlay", "colour_table", "COLORMAPS", "SCALES", "edge_map"),
         *("faithfulness", "cascading_randomisation"),

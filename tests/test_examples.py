@@ -77,7 +77,7 @@ def test_a_photo_is_known_by_its_bytes(tmp_path):
 def test_a_folder_of_ones_own(tmp_path):
     (tmp_path / "test").mkdir()
     for name in ("0_a.jpg", "3_b.jpg", "9_c.jpg", "notes.txt"):
-        (tmp_path / "test" / name).write_bytes((examples.EMBEDDED / examples.STORY).read_bytes() + name.encode())
+        (tmp_path / "test" / name).write_bytes((examples.embedded().story.file).read_bytes() + name.encode())
     found = examples.from_folder(tmp_path)
     assert [(example.file.name, example.really) for example in found.shown] == [("0_a.jpg", "rudo"), ("3_b.jpg", "yuki")]
     assert not found.rendered and str(tmp_path) not in found.origin

@@ -11,7 +11,7 @@ from explorer.study import Studies
 
 @pytest.fixture(scope="module")
 def story():
-    return Studies().of(examples.EMBEDDED / examples.STORY, "embedded", "Grad-CAM")
+    return Studies().of(examples.embedded().story.file, "embedded", "Grad-CAM")
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from explorer.photo import PhotoError
 from explorer.study import ALL_LAYERS, Studies
 from gradcam import COLORMAPS, SCALES, Explainer, edge_map
 
-STORY = examples.EMBEDDED / examples.STORY
+STORY = examples.embedded().story.file
 
 
 @pytest.fixture

@@ -11,10 +11,9 @@ from gradcam import COLORMAPS, METHODS, SCALES
 
 from ..grid import BASES, draw
 from ..study import Studies
+from .desk import ONE_AT_A_TIME
 from .refusals import as_sentence
 from .upload import upload
-
-ONE_AT_A_TIME = {"concurrency_id": "model", "concurrency_limit": 2}  # a forward uses every core: more at once is slower
 
 
 def endpoints(studies: Studies, default_model: str):

@@ -1,0 +1,59 @@
+"""Changing a region of a photo, to ask the model again: repaint it and keep its shading, blur it, or take it out."""
+
+import cv2
+import numpy as np
+
+# The colours that the story's pots have in the rendered photos: the median pot pixel over all examples of the colour,
+# which lies well below the paint's own colour, since light falls on a pot from one side.
+POT_COLOURS = {"red": "#a63020", "blue": "#1d4789", "terracotta": "#994e24", "cream": "#a3987d"}
+
+LUMINANCE = np.array([0.2126, 0.7152, 0.0722])  # of linear RGB, Rec. 709
+SOFT = 0.8  # pixels, standard deviation: a mask is hard where a photo's edge is not
+BLUR = 12.0  # pixels, standard deviation: no shape of a leaf or a rim is left
+
+
+def repaint(photo: np.ndarray, region: np.ndarray, colour: str) -> np.ndarray:
+    """The photo with a region in another colour, "#rrggbb", light and shade as they were: [H, W, 3] uint8.
+
+    In linear light each pixel becomes colour × (its luminance / the region's median luminance): a pixel of median brightness gets the
+    colour itself, one twice as bright twice the colour. Region bool [H, W], not empty.
+    """
+    light = _to_linear(photo / 255)  # [H, W, 3]
+    luminance = light @ LUMINANCE
+    shading = luminance / max(np.median(luminance[region]), 1e-4)
+    painted = _to_screen(np.clip(shading[..., None] * _to_linear(_rgb(colour)), 0, 1))
+    return _inside(photo, region, 255 * painted)
+
+
+def blur(photo: np.ndarray, region: np.ndarray) -> np.ndarray:
+    """The photo with a region out of focus: its colours stay, its shapes go. [H, W, 3] uint8."""
+    return _inside(photo, region, cv2.GaussianBlur(photo, (0, 0), BLUR).astype(float))
+
+
+def fill(photo: np.ndarray, region: np.ndarray) -> np.ndarray:
+    """The photo with a region in the mean colour of all that is not the region: [H, W, 3] uint8."""
+    rest = photo[~region] if not region.all() else photo.reshape(-1, 3)
+    return _inside(photo, region, np.broadcast_to(rest.mean(0), photo.shape))
+
+
+def _inside(photo, region, changed):
+    alpha = cv2.GaussianBlur(region.astype(np.float64), (0, 0), SOFT)[..., None]
+    return np.rint(photo + alpha * (changed - photo)).clip(0, 255).astype(np.uint8)
+
+
+def _rgb(colour):
+    """The screen colour in 0…1. Raises ValueError for anything but "#rrggbb"."""
+    try:
+        if not (colour.startswith("#") and len(colour) == 7):
+            raise ValueError
+        return np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+    except (AttributeError, ValueError):
+        raise ValueError(f"Expected a colour such as #1d4789 or one of {', '.join(POT_COLOURS)}, got {colour!r}.") from None
+
+
+def _to_linear(screen):
+    return np.where(screen <= 0.04045, screen / 12.92, ((screen + 0.055) / 1.055) ** 2.4)
+
+
+def _to_screen(linear):
+    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)

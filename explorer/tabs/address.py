@@ -1,0 +1,42 @@
+"""The address: a link opens the page as someone else saw it, and the address bar follows what a visitor does."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import gradio as gr
+
+from ..examples import Examples
+from ..links import View, query, view_of
+from .desk import QUIET, Desk
+
+FOLLOW = (Path(__file__).parent.parent / "address.js").read_text()
+
+
+def follow(desk: Desk, examples: Examples):
+    """Keep the address bar true to the desk, now and after every change."""
+
+    def link(file, front, *chosen):
+        example = examples.known(file)
+        names = ("model", "method", "target", "layer", "base", "colormap", "scale")
+        return query(View(example=example and example.key, tab=front, **dict(zip(names, chosen))))
+
+    bar = gr.Textbox(visible=False)
+    parts = [desk.photo, desk.front, desk.model, desk.method, desk.target, desk.layer, desk.base, desk.colormap, desk.scale]
+    written = gr.on([part.change for part in parts], link, parts, bar, queue=False, trigger_mode="always_last", **QUIET)
+    written.then(None, bar, None, js=FOLLOW, **QUIET)
+
+
+def arrive(page: gr.Blocks, desk: Desk, tabs: gr.Tabs, examples: Examples, default_model: str):
+    """Open what the URL asks for. Returns the event, so that what is shown first can come after it."""
+
+    def open_link(request: gr.Request):
+        view, missing = view_of(request.query_params, examples)
+        for sentence in missing:
+            gr.Warning(sentence)
+        asked = {**asdict(view), "model": view.model or default_model}
+        example = examples.every.get(view.example, examples.story)
+        components = [asked[name] for name in ("model", "method", "target", "layer", "base", "colormap", "scale")]
+        return str(example.file), *components, gr.Tabs(selected=view.tab), view.tab
+
+    parts = [desk.photo, desk.model, desk.method, desk.target, desk.layer, desk.base, desk.colormap, desk.scale, tabs, desk.front]
+    return page.load(open_link, None, parts, queue=False, **QUIET)

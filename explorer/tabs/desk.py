@@ -1,0 +1,128 @@
+"""The desk: the photo and the choices that stay beside a visitor who goes from tab to tab."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from inspect import Parameter, signature
+
+import gradio as gr
+
+import potplants
+from gradcam import COLORMAPS, METHODS, SCALES
+
+from ..examples import Examples
+from ..grid import BASES
+from ..links import View
+from ..markup import strip
+from ..study import COLUMNS, MIXTURE, PREDICTED, choices, model_named
+from .upload import upload
+
+ONE_AT_A_TIME = {"concurrency_id": "model", "concurrency_limit": 2}  # a forward uses every core: more at once is slower
+QUIET = {"api_visibility": "private", "show_progress": "minimal"}
+PRESS = "element.addEventListener('click', (e) => { const b = e.target.closest('button'); if (b) trigger('select', { index: Number(b.dataset.index) }); });"
+
+TARGET_LABELS = {PREDICTED: "what the model says", MIXTURE: "mixture of all, by probability"}
+BASE_LABELS = {"edges": "edges (the article's)", "photo": "photo", "none": "none"}
+COLORMAP_LABELS = {
+    "jet": "jet (the article's)",
+    "viridis": "viridis (even steps)",
+    "cividis": "cividis (even steps, colour-blind safe)",
+}
+SCALE_LABELS = {"each map": "each map", "shared": "shared over the grid"}
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Components that every tab may read, and the wiring that keeps the tab in front up to date."""
+
+    photo: gr.Image
+    examples: gr.HTML
+    model: gr.Dropdown
+    method: gr.Dropdown
+    target: gr.Dropdown  # an entry of study.choices(model)
+    layer: gr.Dropdown  # an entry of study.COLUMNS
+    base: gr.Radio
+    colormap: gr.Radio
+    scale: gr.Radio
+    front: gr.State  # the id of the tab in front
+
+    def keep(self, tab: gr.Tab, show: Callable, inputs: list, outputs: list):
+        """Run `show` whenever the tab comes to the front, and while it is there whenever one of its inputs changes.
+
+        `show` takes one value for each of `inputs`, and perhaps a gr.Progress as its last; it returns one value for each of `outputs`.
+        """
+
+        @wraps(show)
+        def come_forward(*values):
+            return *_as_tuple(show(*values)), tab.id
+
+        @wraps(show)
+        def keep_up(front, *values):
+            return show(*values) if front == tab.id else _as_they_are(outputs)
+
+        keep_up.__signature__ = _with_front(signature(show))  # where Gradio looks for the gr.Progress
+        turn = {"trigger_mode": "always_last", **QUIET, **ONE_AT_A_TIME}
+        tab.select(come_forward, inputs, [*outputs, self.front], **turn)
+        gr.on([part.change for part in inputs], keep_up, [self.front, *inputs], outputs, **turn)
+
+
+def desk(examples: Examples, default_model: str) -> Desk:
+    """Lay the desk out in the current column."""
+    view = View()
+    photo = upload(
+        value=str(examples.story.file),
+        sources=["upload", "clipboard", "webcam"],  # the webcam stays off until it is chosen
+        label="Photo",
+        height=260,
+        buttons=["fullscreen"],
+        elem_id="photo",
+    )
+    pressed = gr.HTML(strip(examples), js_on_load=PRESS, apply_default_css=False, elem_id="examples")
+    model = gr.Dropdown(_model_choices(), value=default_model, label="Model", elem_id="model")
+    method = gr.Dropdown(list(METHODS), value=view.method, label="Method", elem_id="method")
+    with gr.Row():
+        target = gr.Dropdown(
+            _target_choices(default_model), value=view.target, label="Class", min_width=120, elem_id="target"
+        )
+        layer = gr.Dropdown(list(COLUMNS), value=view.layer, label="Layer", min_width=80, elem_id="layer")
+    base = gr.Radio(_labelled(BASES, BASE_LABELS), value=view.base, label="Heat lies over", elem_id="base")
+    colormap = gr.Radio(_labelled(COLORMAPS, COLORMAP_LABELS), value=view.colormap, label="Colours", elem_id="colormap")
+    scale = gr.Radio(
+        _labelled(SCALES, SCALE_LABELS), value=view.scale, label="Hottest colour is the peak of", elem_id="scale"
+    )
+
+    def pick(event: gr.EventData):
+        return str(examples.shown[event.index].file)
+
+    def targets_of(name, chosen):
+        there = choices(model_named(name))
+        return gr.Dropdown(_target_choices(name), value=chosen if chosen in there else PREDICTED)
+
+    pressed.select(pick, None, photo, queue=False, **QUIET)
+    model.change(targets_of, [model, target], target, queue=False, **QUIET)
+    return Desk(photo, pressed, model, method, target, layer, base, colormap, scale, gr.State(view.tab))
+
+
+def _as_tuple(found):
+    return found if isinstance(found, tuple) else (found,)
+
+
+def _as_they_are(outputs):
+    return tuple(gr.skip() for _ in outputs) if len(outputs) > 1 else gr.skip()
+
+
+def _with_front(told):
+    front = Parameter("front", Parameter.POSITIONAL_OR_KEYWORD)
+    return told.replace(parameters=[front, *told.parameters.values()])
+
+
+def _labelled(names, labels):
+    return [(labels.get(name, name.capitalize()), name) for name in names]
+
+
+def _model_choices():
+    return [(f"{name} ({model.trained_on})", name) for name, model in potplants.MODELS.items()]
+
+
+def _target_choices(model):
+    return _labelled(choices(model_named(model)), TARGET_LABELS)
