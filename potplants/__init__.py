@@ -1,8 +1,9 @@
 """Which plant is it?  The networks, their weights from the Hub or from this folder, and which of them can speak."""
 
 from potplants.hub import HubError
-from potplants.models import FALLBACK, MODELS, Choice, Model, availability, choose, load
+from potplants.models import FALLBACK, MODELS, Choice, Model, availability, choose, fingerprint, load
 from potplants.networks import CLASSES, CNN, CNNWithGAP
+from potplants.siblings import sibling_figures, siblings
 from potplants.weights import WeightsError
 
 __all__ = [
@@ -17,5 +18,8 @@ __all__ = [
     "WeightsError",
     "availability",
     "choose",
+    "fingerprint",
     "load",
+    "sibling_figures",
+    "siblings",
 ]

@@ -109,7 +109,7 @@ def load(name: str, progress: Progress | None = None) -> nn.Module:
     `progress` is told how much of a download has come, 0…1. Raises ValueError for an unknown name, HubError when
     the weights cannot be fetched, WeightsError when they cannot be used; a failure is tried again by the next call.
     """
-    return _place(_find(name)).take(progress)
+    return _place(find(name)).take(progress)
 
 
 def choose(wanted: str = "auto", progress: Progress | None = None) -> Choice:
@@ -118,7 +118,7 @@ def choose(wanted: str = "auto", progress: Progress | None = None) -> Choice:
     "auto" wants the article's own classifier. Raises ValueError for an unknown name and whatever `load` raises if
     even the embedded model cannot be had.
     """
-    model = _find(FAVOURITE if wanted == "auto" else wanted)
+    model = find(FAVOURITE if wanted == "auto" else wanted)
     try:
         load(model.name, progress)
     except (HubError, WeightsError) as error:
@@ -138,10 +138,17 @@ def availability() -> list[dict]:
         return list(pool.map(_describe, MODELS.values()))
 
 
-def _find(name: str) -> Model:
+def fingerprint(name: str) -> str | None:
+    """SHA-256 of the named model's weights file on this machine; None where it is not here. Raises ValueError for an unknown name."""
+    path = _on_disk(find(name))
+    return weights.sha256(path) if path else None
+
+
+def find(name: str) -> Model:
+    """The catalogue's entry. Raises ValueError, naming the models there are."""
     try:
         return MODELS[name]
-    except KeyError:
+    except (KeyError, TypeError):
         raise ValueError(f"There is no model {name!r}; choose one of {', '.join(MODELS)}.") from None
 
 

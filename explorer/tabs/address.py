@@ -20,10 +20,9 @@ def follow(desk: Desk, examples: Examples):
         names = ("model", "method", "target", "layer", "base", "colormap", "scale")
         return query(View(example=example and example.key, tab=front, **dict(zip(names, chosen))))
 
-    bar = gr.Textbox(visible=False)
     parts = [desk.photo, desk.front, desk.model, desk.method, desk.target, desk.layer, desk.base, desk.colormap, desk.scale]
-    written = gr.on([part.change for part in parts], link, parts, bar, queue=False, trigger_mode="always_last", **QUIET)
-    written.then(None, bar, None, js=FOLLOW, **QUIET)
+    written = gr.on([part.change for part in parts], link, parts, desk.link, queue=False, trigger_mode="always_last", **QUIET)
+    written.then(None, desk.link, None, js=FOLLOW, **QUIET)
 
 
 def arrive(page: gr.Blocks, desk: Desk, tabs: gr.Tabs, examples: Examples, default_model: str):
@@ -39,4 +38,4 @@ def arrive(page: gr.Blocks, desk: Desk, tabs: gr.Tabs, examples: Examples, defau
         return str(example.file), *components, gr.Tabs(selected=view.tab), view.tab
 
     parts = [desk.photo, desk.model, desk.method, desk.target, desk.layer, desk.base, desk.colormap, desk.scale, tabs, desk.front]
-    return page.load(open_link, None, parts, queue=False, **QUIET)
+    return page.load(open_link, None, parts, **QUIET)  # through the queue: only there a warning reaches the page

@@ -4,12 +4,12 @@ import os
 import tempfile
 
 import gradio as gr
-import numpy as np
 
 import potplants
 from gradcam import COLORMAPS, METHODS, SCALES
 
 from ..grid import BASES, draw
+from ..save import maps
 from ..study import Studies
 from .desk import ONE_AT_A_TIME
 from .refusals import as_sentence
@@ -88,12 +88,5 @@ def endpoints(studies: Studies, default_model: str):
 def _npz(study) -> str:
     handle, path = tempfile.mkstemp(prefix="heatmaps-", suffix=".npz")
     with os.fdopen(handle, "wb") as file:
-        np.savez(
-            file,
-            heatmaps=study.evidence.numpy().astype(np.float32),
-            logits=np.array(study.logits, np.float32),
-            classes=np.array(study.model.classes),
-            targets=np.array(study.targets),
-            layers=np.array(study.model.layers),
-        )
+        file.write(maps(study))
     return path

@@ -21,7 +21,7 @@ ONE_AT_A_TIME = {"concurrency_id": "model", "concurrency_limit": 2}  # a forward
 QUIET = {"api_visibility": "private", "show_progress": "minimal"}
 PRESS = "element.addEventListener('click', (e) => { const b = e.target.closest('button'); if (b) trigger('select', { index: Number(b.dataset.index) }); });"
 
-TARGET_LABELS = {PREDICTED: "what the model says", MIXTURE: "mixture of all, by probability"}
+TARGET_LABELS = {PREDICTED: "predicted", MIXTURE: "mixture"}
 BASE_LABELS = {"edges": "edges (the article's)", "photo": "photo", "none": "none"}
 COLORMAP_LABELS = {
     "jet": "jet (the article's)",
@@ -45,6 +45,7 @@ class Desk:
     colormap: gr.Radio
     scale: gr.Radio
     front: gr.State  # the id of the tab in front
+    link: gr.Textbox  # hidden: the query that opens this view, kept by `address`
 
     def keep(self, tab: gr.Tab, show: Callable, inputs: list, outputs: list):
         """Run `show` whenever the tab comes to the front, and while it is there whenever one of its inputs changes.
@@ -100,7 +101,7 @@ def desk(examples: Examples, default_model: str) -> Desk:
 
     pressed.select(pick, None, photo, queue=False, **QUIET)
     model.change(targets_of, [model, target], target, queue=False, **QUIET)
-    return Desk(photo, pressed, model, method, target, layer, base, colormap, scale, gr.State(view.tab))
+    return Desk(photo, pressed, model, method, target, layer, base, colormap, scale, gr.State(view.tab), gr.Textbox(visible=False))
 
 
 def _as_tuple(found):

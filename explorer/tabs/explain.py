@@ -1,5 +1,6 @@
 """The tab Explain: what the model said, and the grid of where it looked."""
 
+import tempfile
 from pathlib import Path
 
 import gradio as gr
@@ -7,10 +8,13 @@ import gradio as gr
 from ..examples import Examples
 from ..grid import draw
 from ..markup import matrix, refusal, verdict
+from ..save import archive
 from ..study import Studies
-from .desk import Desk
-from .refusals import EXPECTED
+from .desk import ONE_AT_A_TIME, QUIET, Desk
+from .refusals import EXPECTED, as_sentence
 
+TAKE = "() => document.querySelector('#saved')?.click()"  # the button that holds the file, once it is there
+COPY = "() => navigator.clipboard.writeText(location.href)"
 LIGHTBOX = (Path(__file__).parent.parent / "lightbox.js").read_text()
 
 ABOUT = """
@@ -41,11 +45,26 @@ def tab(desk: Desk, studies: Studies, examples: Examples) -> dict:
             return refusal(str(error)), ""
         return verdict(study, examples.truth(file)), matrix(study, cells, colormap, scale, chosen)
 
+    def save(file, link, model, method, base, colormap, scale):
+        with as_sentence():
+            packed = archive(studies.of(file, model, method), base, colormap, scale, link)
+        path = Path(tempfile.mkdtemp(prefix="study-")) / f"{model}-{method}.zip"
+        path.write_bytes(packed)
+        return str(path)
+
     with gr.Tab("Explain", id="explain") as tab:
         words = gr.HTML(elem_id="verdict", apply_default_css=False)
         grid = gr.HTML(elem_id="grid", js_on_load=LIGHTBOX, apply_default_css=False)
+        with gr.Row(elem_id="keep"):
+            wanted = gr.Button("Save figure, maps and report", size="sm", min_width=120)
+            copied = gr.Button("Copy link to this view", size="sm", min_width=120)
+            saved = gr.DownloadButton(visible="hidden", elem_id="saved")
         with gr.Accordion("What is this, and what can it not tell?", open=True, elem_id="about"):
             gr.Markdown(ABOUT)
+
+    settings = [desk.model, desk.method, desk.base, desk.colormap, desk.scale]
+    wanted.click(save, [desk.photo, desk.link, *settings], saved, **QUIET, **ONE_AT_A_TIME).then(None, js=TAKE, **QUIET)
+    copied.click(None, js=COPY, **QUIET)
 
     asked = [desk.photo, desk.model, desk.method, desk.target, desk.layer, desk.base, desk.colormap, desk.scale]
     desk.keep(tab, show, asked, [words, grid])
