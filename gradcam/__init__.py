@@ -8,6 +8,7 @@ from .guided import guided_backpropagation, guided_grad_cam
 from .heatmaps import combine_evidence, combine_rescaled, empty, peaks
 from .layers import Suggestion, suggest_layers
 from .methods import METHODS
+from .occlusion import occlusion
 from .overlay import COLORMAPS, SCALES, colour_table, overlay
 from .reading import Cancelled
 from .sanity import cascading_randomisation
@@ -30,6 +31,7 @@ __all__ = [
     "faithfulness",
     "guided_backpropagation",
     "guided_grad_cam",
+    "occlusion",
     "overlay",
     "peaks",
     "suggest_layers",

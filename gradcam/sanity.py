@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from .heatmaps import states
-from .replica import dice_as_found
 
 
 @dataclass(frozen=True)
@@ -35,13 +35,30 @@ def cascading_randomisation(
     if not layers:
         raise ValueError("expected a model with layers that can be reset, found none")
     broken = copy.deepcopy(model)
+    dice = torch.Generator(next(broken.parameters()).device).manual_seed(seed)
     steps = [_compare("", trained, trained)]
-    with dice_as_found():
-        torch.manual_seed(seed)
-        for name in reversed(layers):
+    for name in reversed(layers):
+        with _OwnDice(dice):
             broken.get_submodule(name).reset_parameters()
-            steps.append(_compare(name, trained, explain(broken).detach().cpu().double()))
+        steps.append(_compare(name, trained, explain(broken).detach().cpu().double()))
     return tuple(steps)
+
+
+class _OwnDice(TorchDispatchMode):
+    """While active, this thread's random numbers come from `dice`, and torch's own state is left alone.
+
+    That state belongs to the whole process: other threads would draw from it, or put it back, between two layers.
+    """
+
+    def __init__(self, dice: torch.Generator):
+        super().__init__()
+        self._dice = dice
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        kwargs = dict(kwargs or {})
+        if any(argument.name == "generator" for argument in operation._schema.arguments):
+            kwargs["generator"] = self._dice
+        return operation(*args, **kwargs)
 
 
 def rank_correlation(one, other) -> float:

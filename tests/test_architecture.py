@@ -69,7 +69,7 @@ def test_what_gradcam_offers():
         *("Anatomy", "take_apart", "guided_backpropagation", "guided_grad_cam"),
         *("combine_rescaled", "combine_evidence", "peaks", "empty"),
         *("overlay", "colour_table", "COLORMAPS", "SCALES", "edge_map"),
-        *("faithfulness", "cascading_randomisation"),
+        *("faithfulness", "cascading_randomisation", "occlusion"),
     }
     assert all(hasattr(gradcam, name) for name in gradcam.__all__)
 

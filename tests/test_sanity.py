@@ -1,6 +1,7 @@
 """The sanity check tells a map of the model from a map of the photo, and leaves the model alone."""
 
 import math
+import threading
 
 import numpy as np
 import pytest
@@ -27,6 +28,24 @@ def test_layers_go_from_the_top_down_and_the_model_stays(network, images):
     assert torch.equal(rng, torch.get_rng_state())
     assert cascading_randomisation(network, of(network, images)) == steps  # the same seed
     assert abs(steps[-1].rank_correlation) < 0.9
+
+
+def test_other_threads_dice_change_nothing(network, images):
+    alone, stop = cascading_randomisation(network, of(network, images)), threading.Event()
+
+    def roll():
+        while not stop.is_set():
+            torch.manual_seed(9)
+            torch.rand(3)
+
+    noise = threading.Thread(target=roll)
+    noise.start()
+    try:
+        for _ in range(5):
+            assert cascading_randomisation(network, of(network, images)) == alone
+    finally:
+        stop.set()
+        noise.join()
 
 
 def test_a_map_of_the_photo_alone_is_caught(network, images):

@@ -1,0 +1,87 @@
+"""Occlusion: what the score loses when a patch of the photo is covered. No gradient, many forward passes."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from .explainer import AT_ONCE_ELSEWHERE, PASSES_AT_ONCE, as_batch
+from .reading import Meter
+from .recording import logits_of
+from .replica import dice_as_found, replicate
+from .targets import as_targets, scores
+
+GREY = 0.5  # the paper covers with grey; for images in 0..1
+
+
+def occlusion(
+    model: nn.Module,
+    image: Tensor,
+    target=None,
+    patch: int = 32,
+    stride: int = 16,
+    fill: float = GREY,
+    *,
+    signed: bool = False,
+    progress: Callable[[float], bool | None] | None = None,
+    at_once: int | None = None,
+) -> Tensor:
+    """How much of the target's score falls away under a square of `fill`, [H, W], for one image [3, H, W].
+
+    Zeiler & Fergus 2014, arXiv:1311.2901, sec. 4.2. The square of side `patch` moves by `stride`; a last one lies flush with the far edge.
+    Each pixel gets the mean fall over all squares that cover it, in units of the target.
+
+    target, signed, progress, at_once: as for `Explainer.explain`; one target. Raises ValueError for other shapes, for a patch that does
+    not fit, and for a stride that would leave pixels uncovered; Cancelled when `progress` says so. The model stays as found.
+    """
+    images, targets = _one(image, model), as_targets(target)
+    if len(targets) != 1:
+        raise ValueError(f"expected one target, got {len(targets)}")
+    corners = positions(*images.shape[-2:], patch, stride)
+    meter = Meter(progress, 1)
+    meter.expect(1 + len(corners))
+    with dice_as_found(), torch.no_grad():
+        reference = logits_of(replicate(model)(images))  # [1, N]
+        meter.count(1)
+        whole, falls = scores(reference, reference, targets)[0], []  # [1]
+        for some in _in_batches(corners, at_once or PASSES_AT_ONCE.get(images.device.type, AT_ONCE_ELSEWHERE)):
+            covered = images.repeat(len(some), 1, 1, 1)
+            for photo, (top, left) in zip(covered, some):
+                photo[:, top : top + patch, left : left + patch] = fill
+            falls.append(whole - scores(logits_of(replicate(model)(covered)), reference, targets)[0])
+            meter.count(len(some))
+        heat = _mean_over_covers(torch.cat(falls).float().cpu(), corners, patch, images.shape[-2:])
+    return heat if signed else heat.relu()
+
+
+def positions(height: int, width: int, patch: int, stride: int) -> list[tuple[int, int]]:
+    """The squares' top left corners, row by row: every pixel of the image is under at least one."""
+    if not 0 < patch <= min(height, width):
+        raise ValueError(f"expected a patch of 1 to {min(height, width)} pixels for this image, got {patch}")
+    if not 0 < stride <= patch:
+        raise ValueError(f"expected a stride of 1 to {patch} pixels, so that every pixel is covered, got {stride}")
+    return [(top, left) for top in _starts(height, patch, stride) for left in _starts(width, patch, stride)]
+
+
+def _starts(length, patch, stride):
+    last = length - patch
+    return sorted({*range(0, last + 1, stride), last})
+
+
+def _one(image, model):
+    if not isinstance(image, Tensor) or image.ndim != 3:
+        got = list(image.shape) if isinstance(image, Tensor) else type(image).__name__
+        raise ValueError(f"expected one image [3, H, W], got {got}")
+    return as_batch(image[None], model)
+
+
+def _in_batches(corners, size):
+    return [corners[start : start + size] for start in range(0, len(corners), size)]
+
+
+def _mean_over_covers(falls, corners, patch, size):
+    total, covers = torch.zeros(size), torch.zeros(size)
+    for fall, (top, left) in zip(falls, corners):
+        total[top : top + patch, left : left + patch] += fall
+        covers[top : top + patch, left : left + patch] += 1
+    return total / covers
