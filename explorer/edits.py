@@ -1,11 +1,13 @@
 """Changing a region of a photo, to ask the model again: repaint it and keep its shading, blur it, or take it out."""
 
+import re
+
 import cv2
 import numpy as np
 
 # The colours that the story's pots have in the rendered photos: the median pot pixel over all examples of the colour,
 # which lies well below the paint's own colour, since light falls on a pot from one side.
-POT_COLOURS = {"red": "#a63020", "blue": "#1d4789", "terracotta": "#994e24", "cream": "#a3987d"}
+POT_COLOURS = {"red": "#a52e19", "blue": "#1b4586", "terracotta": "#9e5125", "cream": "#a3957b"}
 
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722])  # of linear RGB, Rec. 709
 SOFT = 0.8  # pixels, standard deviation: a mask is hard where a photo's edge is not
@@ -43,12 +45,11 @@ def _inside(photo, region, changed):
 
 def _rgb(colour):
     """The screen colour in 0…1. Raises ValueError for anything but "#rrggbb"."""
-    try:
-        if not (colour.startswith("#") and len(colour) == 7):
-            raise ValueError
-        return np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
-    except (AttributeError, ValueError):
-        raise ValueError(f"Expected a colour such as #1d4789 or one of {', '.join(POT_COLOURS)}, got {colour!r}.") from None
+    if not isinstance(colour, str) or not re.fullmatch("#[0-9a-fA-F]{6}", colour):
+        raise ValueError(
+            f"There is no colour {colour!r}; choose one of {', '.join(POT_COLOURS)}, or one such as #1d4789."
+        )
+    return np.array([int(colour[at : at + 2], 16) for at in (1, 3, 5)]) / 255
 
 
 def _to_linear(screen):

@@ -1,4 +1,4 @@
-// Enlarges a cell of the grid: click or Enter opens it, Escape or a click closes it, Save keeps it.
+// Enlarges a cell of the grid: click or Enter opens it, Escape or a click closes it, Save keeps it, Step by step takes it apart.
 element.addEventListener('click', (event) => {
   const cell = event.target.closest('button.cell');
   if (!cell) return;
@@ -12,6 +12,11 @@ element.addEventListener('click', (event) => {
   const close = Object.assign(document.createElement('button'), { type: 'button', textContent: 'Close', autofocus: true });
   const bar = document.createElement('div');
   bar.append(caption, save, close);
+  if (cell.dataset.column.startsWith('conv')) {
+    const apart = Object.assign(document.createElement('button'), { type: 'button', textContent: 'Step by step' });
+    apart.addEventListener('click', () => { dialog.close(); trigger('select', { explained: cell.dataset.target, column: cell.dataset.column }); });
+    save.before(apart);
+  }
   dialog.append(image, bar);
   dialog.addEventListener('click', (e) => { if (e.target === dialog || e.target === close || e.target === image) dialog.close(); });
   dialog.addEventListener('close', () => { dialog.remove(); cell.focus(); });

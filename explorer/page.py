@@ -9,7 +9,7 @@ from potplants import Choice
 
 from .examples import Examples
 from .study import Studies
-from .tabs import address, callers, explain
+from .tabs import address, audit, callers, explain, steps, trust, what_if
 from .tabs.desk import ONE_AT_A_TIME, QUIET
 from .tabs.desk import desk as lay_out
 
@@ -21,20 +21,28 @@ CACHE_SECONDS = (600, 3600)  # every ten minutes, forget uploaded and drawn file
 TITLE = "Where did it look?"
 STORY = """# Where did it look?
 A small CNN names four pot plants — **Rudo, Baya, Greg and Yuki** — and Grad-CAM shows where it looked for each of them, at each of its layers.
-Rudo's old red pot broke; his new one is blue, like Baya's. **Click Rudo in red, then Rudo in blue**, and see what the classifier has really learned."""
+Rudo's old red pot broke; his new one is blue, like Baya's. **Click Rudo in red, then Rudo in blue**, and see what the classifier has really learned. Then open **What if?** and prove it."""
 
 
 def build(choice: Choice, examples: Examples, studies: Studies) -> gr.Blocks:
     """The whole app as Blocks, not yet served."""
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=CACHE_SECONDS) as page:
         callers.endpoints(studies, choice.name)  # before any tab: endpoints are named in the order of their definition
+        steps.endpoint(studies, examples, choice.name)
+        what_if.endpoint(studies, examples, choice.name)
+        audit.endpoint(studies, examples, choice.name)
+        trust.endpoint(studies, examples, choice.name)
         gr.Markdown(STORY)
         gr.HTML(_speaking(choice, examples), elem_id="speaking")
         with gr.Row(equal_height=False, elem_id="frame"):
             with gr.Column(scale=4, min_width=320):
                 desk = lay_out(examples, choice.name)
             with gr.Column(scale=8, min_width=320), gr.Tabs(selected="explain", elem_id="tabs") as tabs:
-                first = explain.tab(desk, studies, examples)
+                first = explain.tab(desk, tabs, studies, examples)
+                steps.tab(desk, studies, examples)
+                what_if.tab(desk, studies, examples)
+                audit.tab(desk, studies, examples)
+                trust.tab(desk, studies, examples)
         address.follow(desk, examples)
         address.arrive(page, desk, tabs, examples, choice.name).then(**first, **QUIET, **ONE_AT_A_TIME)
     return page.queue(max_size=QUEUE_LENGTH)

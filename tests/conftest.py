@@ -1,5 +1,7 @@
 """What many tests share: small networks whose truth can be worked out, and photos to look at."""
 
+import shutil
+
 import pytest
 import torch
 from live import running_app
@@ -28,3 +30,54 @@ def app_url(tmp_path_factory):
     """The app as a stranger gets it: no Hub, the embedded model and photos. One server for all tests."""
     with running_app(tmp_path_factory.mktemp("app")) as url:
         yield url
+
+
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+PATIENCE = 20_000  # ms
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """A real Chromium, one for all tests of the page."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("no chromium on this machine: install Debian's package chromium to run the page's tests")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def complaints():
+    """What the browser's console and network complain of; `page` expects nothing at the end of a test."""
+    return []
+
+
+@pytest.fixture
+def visit(browser, app_url, complaints):
+    """Opens a page of the app, "/?tab=steps", with its first answer on it. Console errors and requests to elsewhere end the test."""
+    contexts = []
+
+    def open_page(path="/"):
+        contexts.append(browser.new_context(viewport={"width": 1280, "height": 900}))
+        page = contexts[-1].new_page()
+        page.set_default_timeout(PATIENCE)
+        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("request", lambda request: complaints.append(request.url) if not request.url.startswith((app_url, "data:", "blob:")) else None)
+        page.goto(app_url + path)
+        page.wait_for_selector("table.matrix", state="attached")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+@pytest.fixture
+def page(visit):
+    return visit()

@@ -26,7 +26,7 @@ def client(app_url):
 
 def test_the_endpoints_are_these(client):
     named = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
-    assert list(named) == ["/explain", "/heatmaps", "/models"]
+    assert list(named) == ["/explain", "/heatmaps", "/models", "/step_by_step", "/what_if", "/audit", "/trust"]
     parameters = [p["parameter_name"] for p in named["/explain"]["parameters"]]
     assert parameters == ["image", "model", "method", "base", "colormap", "scale"]
     assert [p["parameter_name"] for p in named["/heatmaps"]["parameters"]] == ["image", "model", "method"]

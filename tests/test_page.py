@@ -1,47 +1,10 @@
 """The page in a real browser: the story in two clicks, an upload, a bad file, nothing asked of the outside world."""
 
 import re
-import shutil
 
-import pytest
 from PIL import Image
 
 from explorer import examples
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine: install Debian's package chromium to run the page's tests")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
-PATIENCE = 20_000  # ms
-
-
-@pytest.fixture(scope="module")
-def browser():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def complaints():
-    return []
-
-
-@pytest.fixture
-def page(browser, app_url, complaints):
-    """The opened page with its first answer on it. Console errors and requests to elsewhere end the test."""
-    page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
-    page.set_default_timeout(PATIENCE)
-    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("request", lambda request: complaints.append(request.url) if not request.url.startswith((app_url, "data:", "blob:")) else None)
-    page.goto(app_url)
-    page.wait_for_selector("table.matrix")
-    yield page
-    page.context.close()
-    assert complaints == []
 
 
 def say(page, words):
@@ -84,6 +47,15 @@ def test_every_cell_has_words_and_can_be_enlarged_and_saved(page):
     assert Image.open(download.value.path()).size == (256, 256)
     page.keyboard.press("Escape")
     page.wait_for_selector("dialog.lightbox", state="detached")
+
+
+def test_a_cell_can_be_taken_apart(page):
+    page.click("button.cell[data-target=greg][data-column=conv2]")
+    page.click("dialog.lightbox button:has-text('Step by step')")
+    page.wait_for_selector("p:has-text('Grad-CAM for Greg at conv2')")
+    page.wait_for_function("location.search.includes('target=greg') && location.search.includes('layer=conv2') && location.search.includes('tab=steps')")
+    page.click("button[role=tab]:has-text('Explain')")
+    page.wait_for_selector("button.cell.chosen[data-target=greg][data-column=conv2]")
 
 
 def test_colours_change_and_the_answer_stays(page):

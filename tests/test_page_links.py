@@ -5,22 +5,22 @@ import json
 import zipfile
 from pathlib import Path
 
-from test_page import browser, complaints, page, say  # noqa: F401
+from test_page import say
 
 
-def shown(page, name):  # noqa: F811
+def shown(page, name):
     return page.locator(f"#{name} input").first.input_value()
 
 
-def test_a_link_opens_what_was_seen(page, app_url):  # noqa: F811
-    page.goto(f"{app_url}/?example=test/3_001&target=greg&layer=conv2&method=HiResCAM&colormap=viridis")
+def test_a_link_opens_what_was_seen(visit):
+    page = visit("/?example=test/3_001&target=greg&layer=conv2&method=HiResCAM&colormap=viridis")
     say(page, "really Yuki")
     page.wait_for_selector("button.cell.chosen[data-target=greg][data-column=conv2]")
     assert shown(page, "method") == "HiResCAM" and shown(page, "target") == "Greg" and shown(page, "layer") == "conv2"
     assert page.is_checked("#colormap input[value=viridis]")
 
 
-def test_the_address_follows(page):  # noqa: F811
+def test_the_address_follows(page):
     page.click("#examples button:has-text('Rudo, old red pot')")
     page.wait_for_function("location.search.includes('example=val%2F0_000')")
     page.click("#colormap label:has-text('cividis')")
@@ -29,13 +29,13 @@ def test_the_address_follows(page):  # noqa: F811
     assert "Rudo" in say(page, "✓ really Rudo") and page.is_checked("#colormap input[value=cividis]")
 
 
-def test_a_broken_link_is_told_and_opens_the_rest(page, app_url):  # noqa: F811
-    page.goto(f"{app_url}/?example=test/9_999&layer=conv1")
+def test_a_broken_link_is_told_and_opens_the_rest(visit):
+    page = visit("/?example=test/9_999&layer=conv1")
     page.wait_for_selector("text=asks for the example")
     assert "Baya" in say(page, "really Rudo") and shown(page, "layer") == "conv1"
 
 
-def test_one_click_saves_everything(page):  # noqa: F811
+def test_one_click_saves_everything(page):
     with page.expect_download() as download:
         page.click("button:has-text('Save figure, maps and report')")
     assert download.value.suggested_filename == "embedded-Grad-CAM.zip"

@@ -33,8 +33,8 @@ Pot Plant Dataset, CC BY 4.0 (Kaggle: conorsully1/pot-plants).
 """
 
 
-def tab(desk: Desk, studies: Studies, examples: Examples) -> dict:
-    """Lay the tab out in the current Tabs and wire it. Returns what must run when the page opens."""
+def tab(desk: Desk, tabs: gr.Tabs, studies: Studies, examples: Examples) -> dict:
+    """Lay the tab out in the current `tabs` and wire it. Returns what must run when the page opens."""
 
     def show(file, model, method, target, layer, base, colormap, scale, progress=gr.Progress()):  # noqa: B008 (Gradio finds it there)
         try:
@@ -52,6 +52,9 @@ def tab(desk: Desk, studies: Studies, examples: Examples) -> dict:
         path.write_bytes(packed)
         return str(path)
 
+    def take_apart(event: gr.EventData):
+        return event.explained, event.column, gr.Tabs(selected="steps")
+
     with gr.Tab("Explain", id="explain") as tab:
         words = gr.HTML(elem_id="verdict", apply_default_css=False)
         grid = gr.HTML(elem_id="grid", js_on_load=LIGHTBOX, apply_default_css=False)
@@ -65,6 +68,7 @@ def tab(desk: Desk, studies: Studies, examples: Examples) -> dict:
     settings = [desk.model, desk.method, desk.base, desk.colormap, desk.scale]
     wanted.click(save, [desk.photo, desk.link, *settings], saved, **QUIET, **ONE_AT_A_TIME).then(None, js=TAKE, **QUIET)
     copied.click(None, js=COPY, **QUIET)
+    grid.select(take_apart, None, [desk.target, desk.layer, tabs], queue=False, **QUIET)
 
     asked = [desk.photo, desk.model, desk.method, desk.target, desk.layer, desk.base, desk.colormap, desk.scale]
     desk.keep(tab, show, asked, [words, grid])

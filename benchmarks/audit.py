@@ -1,0 +1,79 @@
+"""How many photos a second an audit takes in: decoding, forward, Grad-CAM at the last layer, the masks' shares. And every pot repainted.
+
+    python benchmarks/audit.py [--model embedded] [--rounds 7] [--photos 240]
+
+Beside it, in the same rounds, its stages alone and a bare `network(images)` loop over photos already in memory: on a busy machine the ratio
+to that loop says more than the pace. The audit reads ahead in a second thread, so its stages add up to more than the whole.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import torch
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from rounds import medians  # noqa: E402
+
+import potplants  # noqa: E402
+from explorer import examples  # noqa: E402
+from explorer.audit import audit  # noqa: E402
+from explorer.audit_photos import AT_ONCE, read, read_ahead  # noqa: E402
+from explorer.audit_repaint import in_every_pot  # noqa: E402
+from explorer.edits import POT_COLOURS  # noqa: E402
+from explorer.regions import read_mask  # noqa: E402
+from gradcam import Explainer  # noqa: E402
+
+BARE = "network(images), nothing else"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", default="embedded")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--photos", type=int, default=240)
+    options = parser.parse_args()
+
+    model, network = potplants.MODELS[options.model], potplants.load(options.model)
+    photos = list(examples.embedded().every.values())[: options.photos]
+    batches = [batch.images() for batch in read_ahead(photos, model.size)]
+    explainer = Explainer(network, model.layers[-1])
+
+    def silent(part):
+        return True
+
+    def bare():
+        with torch.no_grad():
+            for batch in batches:
+                for images in batch.split(AT_ONCE // 2):  # as many at once as the explainer takes
+                    network(images)
+
+    def whole():
+        read_mask.cache_clear()
+        audit(network, model, photos, silent)
+
+    def reading():
+        read_mask.cache_clear()
+        read(photos, model.size)
+
+    def explaining():
+        for batch in batches:
+            explainer.explain(batch)
+
+    contenders = {
+        BARE: bare,
+        "the audit": whole,
+        "its stage: reading photos and masks": reading,
+        "its stage: forward and Grad-CAM": explaining,
+        f"every pot in {len(POT_COLOURS)} colours": lambda: in_every_pot(network, model, photos, silent),
+    }
+    times = medians(contenders, options.rounds)
+    print(f"{len(photos)} photos, {torch.get_num_threads()} threads, medians of {options.rounds} rounds")
+    for name, milliseconds in times.items():
+        pace = 1000 * len(photos) / milliseconds
+        print(f"{name:<40} {pace:8.1f} photos/s {milliseconds / len(photos):8.2f} ms a photo {milliseconds / times[BARE]:7.2f} ×")
+
+
+if __name__ == "__main__":
+    main()

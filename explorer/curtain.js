@@ -1,0 +1,18 @@
+// Moves the curtain between two photos, by the range's keys or any pointer; after a new answer it stays where it was left.
+const draw = (range) => range.closest('figure').style.setProperty('--cut', range.value + '%');
+
+const follow = (event) => { // by hand: some touch screens move a range only by its thumb
+  const stage = event.target.closest('.curtain .stage');
+  if (!stage || !event.isPrimary || (event.type === 'pointermove' && !stage.hasPointerCapture(event.pointerId))) return;
+  if (event.type === 'pointerdown') stage.setPointerCapture(event.pointerId);
+  const box = stage.getBoundingClientRect();
+  const range = stage.querySelector('input');
+  range.value = (100 * (event.clientX - box.left)) / box.width;
+  range.focus({ preventScroll: true, focusVisible: false });
+  draw(range);
+};
+
+element.addEventListener('pointerdown', follow);
+element.addEventListener('pointermove', follow);
+element.addEventListener('input', (event) => { if (event.target.closest('.curtain')) draw(event.target); });
+watch('value', () => element.querySelectorAll('.curtain input').forEach(draw));

@@ -1,0 +1,54 @@
+"""Superpixels: a photo in patches of one colour, so that a few dozen of them can be hidden and shown."""
+
+import cv2
+import numpy as np
+
+SWEEPS = 5
+COMPACTNESS = 15.0  # how many units of L*a*b* colour weigh as much as one patch's width
+WORKING_SIDE = 128  # pixels: patches need no finer edges
+
+
+def superpixels(photo: np.ndarray, count: int = 49) -> np.ndarray:
+    """Labels 0…n−1 for a photo [H, W, 3] uint8, n about `count`: int [H, W].
+
+    SLIC (Achanta et al. 2012, doi:10.1109/TPAMI.2012.120): k-means in (L, a, b, x, y) from a regular grid, so nothing is drawn at random. Two
+    shortcuts: every centre competes for every pixel, and a patch may have an island.
+    """
+    height, width = photo.shape[:2]
+    scale = min(1.0, WORKING_SIDE / max(height, width))
+    small = cv2.resize(photo, (max(1, round(width * scale)), max(1, round(height * scale))), interpolation=cv2.INTER_AREA)
+    labels = _labels(small, count)
+    return cv2.resize(labels, (width, height), interpolation=cv2.INTER_NEAREST)
+
+
+def _labels(photo, count):
+    height, width = photo.shape[:2]
+    step = np.sqrt(height * width / count)
+    points = _points(photo, step)  # [HW, 5]
+    centres = points[_grid(height, width, step)]  # [n, 5]
+    for _ in range(SWEEPS):
+        nearest = _nearest(points, centres)
+        sizes = np.bincount(nearest, minlength=len(centres))
+        sums = np.stack([np.bincount(nearest, column, len(centres)) for column in points.T], 1)
+        centres = np.where(sizes[:, None] > 0, sums / np.maximum(sizes, 1)[:, None], centres)
+    _, labels = np.unique(_nearest(points, centres), return_inverse=True)
+    return labels.reshape(height, width).astype(np.int32)
+
+
+def _points(photo, step):
+    """Each pixel as (L, a, b, x, y), colour and place in units that weigh alike: [HW, 5]."""
+    colours = cv2.cvtColor(photo.astype(np.float32) / 255, cv2.COLOR_RGB2LAB).reshape(-1, 3) / COMPACTNESS
+    y, x = np.indices(photo.shape[:2])
+    return np.column_stack([colours, x.ravel() / step, y.ravel() / step]).astype(np.float64)
+
+
+def _grid(height, width, step):
+    """Indices of pixels in the middle of the cells of a regular grid."""
+    rows, columns = max(1, round(height / step)), max(1, round(width / step))
+    tops = ((np.arange(rows) + 0.5) * height / rows).astype(int)
+    lefts = ((np.arange(columns) + 0.5) * width / columns).astype(int)
+    return (tops[:, None] * width + lefts).ravel()
+
+
+def _nearest(points, centres):
+    return ((centres**2).sum(1) - 2 * points @ centres.T).argmin(1)

@@ -1,0 +1,107 @@
+"""Edits change a region and nothing else, and a repainted region keeps its light and shade."""
+
+import colorsys
+
+import numpy as np
+import pytest
+
+from explorer import edits, examples
+from explorer.photo import read_photo
+from explorer.regions import part, read_mask
+
+MARGIN = 6  # pixels; beyond them the soft edge is over
+
+
+@pytest.fixture
+def photo():
+    """A grey ramp from left to right: shading without a colour."""
+    ramp = np.linspace(40, 200, 64).astype(np.uint8)
+    return np.broadcast_to(ramp[None, :, None], (64, 64, 3)).copy()
+
+
+@pytest.fixture
+def square():
+    region = np.zeros((64, 64), bool)
+    region[20:44, 20:44] = True
+    return region
+
+
+EDITS = {
+    "repaint": lambda photo, region: edits.repaint(photo, region, "#a63020"),
+    "blur": edits.blur,
+    "fill": edits.fill,
+}
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_only_the_region_changes(edit, square):
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3)).astype(np.uint8)
+    kept = noise.copy()
+    changed = EDITS[edit](noise, square)
+    far = np.ones((64, 64), bool)
+    far[20 - MARGIN : 44 + MARGIN, 20 - MARGIN : 44 + MARGIN] = False
+    assert changed.shape == noise.shape and changed.dtype == np.uint8
+    assert (changed[far] == noise[far]).all() and (noise == kept).all()
+    assert (changed[square] != noise[square]).any(-1).mean() > 0.9
+
+
+def test_a_flat_region_becomes_the_colour_itself(square):
+    flat = np.full((64, 64, 3), 220, np.uint8)
+    flat[square] = 90  # whatever light the rest has
+    for colour in (*edits.POT_COLOURS.values(), "#000000", "#FFFFFF"):
+        middle = edits.repaint(flat, square, colour)[30, 30]
+        assert middle.tolist() == pytest.approx([int(colour[i : i + 2], 16) for i in (1, 3, 5)], abs=1)
+
+
+def test_repainting_keeps_light_and_shade(photo, square):
+    """Every pixel has the new hue, and a brighter one is brighter still; a pixel with half the light has half of it after."""
+    painted = edits.repaint(photo, square, "#402010")
+    inside = painted[32, 26:38].astype(float)
+    hues = [colorsys.rgb_to_hsv(*pixel / 255)[0] for pixel in inside]
+    assert np.ptp(hues) < 0.02
+    assert (np.diff(inside[:, 0]) > 0).all()
+
+    def light(value):  # sRGB's own curve, by its definition
+        return value / 255 / 12.92 if value <= 10.31475 else ((value / 255 + 0.055) / 1.055) ** 2.4
+
+    before = light(float(photo[32, 36, 0])) / light(float(photo[32, 27, 0]))
+    after = light(painted[32, 36, 0]) / light(painted[32, 27, 0])
+    assert after == pytest.approx(before, rel=0.06)  # two 8-bit values were rounded
+
+
+def test_a_black_region_and_a_whole_photo_stay_finite():
+    black, everywhere = np.zeros((16, 16, 3), np.uint8), np.ones((16, 16), bool)
+    assert (edits.repaint(black, everywhere, "#a63020") == 0).all()
+    assert (edits.fill(np.full((16, 16, 3), 7, np.uint8), everywhere) == 7).all()
+
+
+def test_blurring_keeps_the_mean_and_takes_the_shapes():
+    board = np.kron(np.indices((16, 16)).sum(0) % 2, np.ones((4, 4)))[..., None].repeat(3, -1).astype(np.uint8) * 200
+    region = np.zeros((64, 64), bool)
+    region[12:52, 12:52] = True
+    inside = edits.blur(board, region)[20:44, 20:44].astype(float)
+    assert inside.mean() == pytest.approx(100, abs=2) and inside.std() < 3 and board[20:44, 20:44].std() > 90
+
+
+def test_filling_takes_the_mean_of_all_that_is_not_the_region(square):
+    photo = np.full((64, 64, 3), (10, 90, 250), np.uint8)
+    photo[square] = 0
+    assert edits.fill(photo, square)[32, 32].tolist() == [10, 90, 250]
+    photo[:32] = np.where(square[:32, :, None], 0, (30, 90, 250))  # the rest: half 30, half 10
+    assert edits.fill(photo, square)[32, 32].tolist() == [20, 90, 250]
+
+
+@pytest.mark.parametrize("colour", ["red", "#12345", "#1234567", "#+1+1+1", "123456", "", None, 7, "#gg0000"])
+def test_a_colour_that_is_none_is_refused(colour, photo, square):
+    with pytest.raises(ValueError, match="terracotta"):
+        edits.repaint(photo, square, colour)
+
+
+def test_the_pot_colours_are_those_of_the_photos():
+    """Each is the median of the pots' pixels that the table of the examples says are of that colour."""
+    every = examples.embedded().every.values()
+    for name, colour in edits.POT_COLOURS.items():
+        pots = [example for example in every if example.pot_colour == name]
+        pixels = np.concatenate([read_photo(pot.file).pixels[part(read_mask(pot.mask), "pot")] for pot in pots])
+        expected = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
+        assert np.median(pixels, 0).tolist() == pytest.approx(expected, abs=2), name

@@ -1,0 +1,56 @@
+"""The tab Step by step in a real browser."""
+
+import re
+
+import pytest
+
+
+@pytest.fixture
+def steps(page):
+    page.click("button[role=tab]:has-text('Step by step')")
+    page.wait_for_selector(".steps table.summary")
+    return page
+
+
+def choose(page, desk, option):
+    page.click(f"#{desk} input")
+    page.click(f"[role=option]:has-text('{option}')")
+
+
+def test_formulas_are_typeset_and_all_maps_can_be_reached_and_explain_agrees(steps):
+    fraction = steps.locator(".formula.ours mfrac").bounding_box()
+    number = steps.locator(".formula.ours mn").last.bounding_box()
+    assert fraction["height"] > 1.5 * number["height"]  # a numerator stands over a denominator
+    assert steps.locator(".card:visible").count() == 12
+    steps.click(".steps details summary")
+    assert steps.locator(".card:visible").count() == 64
+    assert steps.locator(".bars svg g").count() == 64 and steps.locator(".bars svg title").count() == 64
+    pixels = steps.locator(".card img").first.evaluate("image => [image.naturalWidth, getComputedStyle(image).imageRendering]")
+    assert pixels == [64, "pixelated"]
+    shown = steps.inner_text(".steps .four figure:last-child small")
+    steps.click("button[role=tab]:has-text('Explain')")
+    steps.wait_for_selector("button.cell.chosen")
+    cell = steps.locator("button.cell.chosen + small").inner_text()
+    assert float(re.search(r"peak \+(\S+)", shown)[1]) == pytest.approx(float(cell.split()[1]), rel=0.06)  # two digits there
+
+
+def test_the_desk_decides_what_is_taken_apart_and_no_photo_is_a_sentence(steps):
+    choose(steps, "target", "Yuki")
+    steps.wait_for_function("document.querySelector('.steps p strong').innerText === 'Yuki'")
+    choose(steps, "layer", "conv1")
+    steps.wait_for_function("document.querySelectorAll('.steps .card').length === 16")
+    assert "conv_layers.0" in steps.inner_text("tr.here")
+    choose(steps, "method", "LayerCAM")
+    steps.wait_for_selector(".steps p:has-text('The method chosen is LayerCAM')")
+    steps.click("#photo button[aria-label='Remove Image']")
+    steps.wait_for_selector("#steps [role=alert]")
+    assert "photo" in steps.inner_text("#steps [role=alert]") and steps.locator(".steps").count() == 0
+    steps.click("#examples button:has-text('Greg')")
+    steps.wait_for_selector(".steps p strong:has-text('Yuki')")  # the class that was chosen stays
+
+
+def test_a_narrow_page_does_not_scroll_sideways(steps):
+    steps.set_viewport_size({"width": 390, "height": 844})
+    steps.click(".steps details summary")
+    assert steps.evaluate("document.documentElement.scrollWidth") <= 390
+    assert steps.locator(".steps .four img").first.bounding_box()["width"] > 120

@@ -1,0 +1,38 @@
+"""The tab Trust in a real browser."""
+
+import pytest
+
+SOME_SECONDS = 60_000  # ms; every method is measured
+
+
+@pytest.fixture
+def trust(page):
+    page.click("button[role=tab]:has-text('Trust')")
+    page.wait_for_selector("table.trust-methods", timeout=SOME_SECONDS)
+    return page
+
+
+def test_every_map_has_words_and_every_check_a_verdict(trust):
+    assert trust.locator("table.trust-methods tbody tr").count() == 9 + 2
+    assert all(text.strip().endswith(".") for text in trust.locator("td.says").all_inner_texts())
+    assert trust.locator("table.trust-methods tr.predicted b").inner_text() == "Grad-CAM"
+    assert trust.locator("#trust-sanity figure").count() == 6 and trust.locator("#trust-costs figure").count() == 4
+    assert trust.inner_text("#trust-sanity .trust-verdict").split()[0].rstrip(":") in ("Passes", "Doubtful", "Fails")
+    alts = trust.eval_on_selector_all("[id^=trust-] img", "images => images.map(image => image.alt)")
+    assert len(alts) >= 10 + 6 + 3 and all(alts)
+    trust.locator("#trust-sanity button.cell").first.click()
+    assert trust.locator("dialog.lightbox img").bounding_box()["width"] > 500
+    trust.keyboard.press("Escape")
+
+
+def test_no_photo_is_a_sentence_and_no_old_table_stays(trust):
+    trust.click("#photo button[aria-label='Remove Image']")
+    trust.wait_for_selector("#trust-methods [role=alert]:has-text('photo')")
+    assert trust.locator("table.trust-methods").count() == 0 and trust.locator("#trust-sanity figure").count() == 0
+
+
+def test_a_narrow_page_does_not_scroll_sideways(trust):
+    trust.set_viewport_size({"width": 390, "height": 844})
+    assert trust.evaluate("document.documentElement.scrollWidth") <= 390
+    widths = trust.eval_on_selector_all("table.trust-methods td, .trust-row figure", "cells => cells.map(cell => cell.getBoundingClientRect().right)")
+    assert max(widths) <= 390
