@@ -43,13 +43,13 @@ class Pots:
     def __init__(self, pixels: Tensor, masks: list):
         self._places, self._shading = zip(*map(_pot, pixels, masks))  # each [P] int64, [P] float
 
-    def repaint(self, images: Tensor, chosen: Tensor, share: float) -> Tensor:
-        """`images` [B, 3, S, S] in 0…1, photos number `chosen` [B], a `share` of them with a pot of a random colour."""
+    def repaint(self, images: Tensor, chosen: Tensor, shares: Tensor) -> Tensor:
+        """`images` [B, 3, S, S] in 0…1, which are photos number `chosen` [B], each with a pot of a random colour by a chance of `shares` [B]."""
         images = images.clone()
-        for image, number in zip(images, chosen.tolist()):
-            if torch.rand(()) < share and len(self._places[number]):
-                painted = _to_screen((_any_colour()[:, None] * self._shading[number]).clamp(0, 1))  # [3, P]
-                image.view(3, -1)[:, self._places[number]] = painted
+        for image, number, painted in zip(images, chosen.tolist(), torch.rand(len(images)) < shares):
+            if painted and len(self._places[number]):
+                pot = _to_screen((_any_colour()[:, None] * self._shading[number]).clamp(0, 1))  # [3, P]
+                image.view(3, -1)[:, self._places[number]] = pot
         return images
 
 

@@ -1,7 +1,8 @@
 """Trains an embedded classifier over several seeds, ships one by a rule fixed beforehand, and writes down how good it is.
 
     python -m potplants.training embedded --train data/train --keep-all
-    python -m potplants.training debiased --train data/train_any
+    python -m potplants.training debiased --train data/train_any data/train
+    python -m potplants.training embedded_gap --train data/train
 
 The rule, fixed before any heatmap was looked at: every seed is trained by the same recipe; the seed whose accuracy on
 the test split is the median of all seeds is shipped (of equals, the smallest seed). No seed is left out.
@@ -37,7 +38,7 @@ class Recipe:
     schedule: str = "cosine to zero"  # with a constant rate the last steps decide: val .82 to .96 over five seeds, 10 epochs
     optimiser: str = "Adam"
     augmentation: tuple[str, ...] = ("horizontal flip",)
-    repainted: float = 0.0  # share of the photos whose pot gets a random colour, anew in every epoch
+    repainted: tuple[float, ...] = (0.0,)  # for each folder, the share of photos whose pot gets a random colour, anew in every epoch
 
     @property
     def epochs(self) -> int:
@@ -47,7 +48,9 @@ class Recipe:
 AUGMENTATIONS = {"horizontal flip": flipped, "shift, zoom, turn": moved, "brightness, contrast, tint": lit}
 RECIPES = {
     "embedded": Recipe(),
-    "debiased": Recipe(((None, 60),), augmentation=tuple(AUGMENTATIONS), repainted=0.7),
+    # Of the photos whose pots have any colour most are repainted too, of those whose pot tells the plant all. One seed, val: 90.0 %
+    # after 60 epochs of the former alone; 92.5 % after 20 of both.
+    "debiased": Recipe(((None, 32),), augmentation=tuple(AUGMENTATIONS), repainted=(0.7, 1.0)),
     # Without pooling, an epoch at 256 takes sixteen times one at 64: it learns small and is finished at its own size.
     "embedded_gap": Recipe(((64, 30), (128, 4), (None, 1)), augmentation=("horizontal flip",)),
 }
@@ -58,6 +61,17 @@ class Split:
     pixels: Tensor  # uint8 [M, 3, S, S]
     labels: Tensor  # int64 [M]
     masks: tuple[Path, ...] = ()  # M files, where a recipe repaints
+    folder: Tensor | None = None  # int64 [M], which of several folders each is from
+
+
+def joined(splits: list[Split]) -> Split:
+    """Several folders as one split that remembers them."""
+    return Split(
+        torch.cat([split.pixels for split in splits]),
+        torch.cat([split.labels for split in splits]),
+        tuple(mask for split in splits for mask in split.masks),
+        torch.cat([torch.full_like(split.labels, number) for number, split in enumerate(splits)]),
+    )
 
 
 def read_split(folder, size: int) -> Split:
@@ -71,7 +85,7 @@ def train(network: nn.Module, split: Split, recipe: Recipe, seed: int) -> nn.Mod
     torch.manual_seed(seed)
     optimiser = torch.optim.Adam(network.parameters(), recipe.learning_rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, recipe.epochs)
-    pots = Pots(split.pixels, split.masks) if recipe.repainted else None
+    pots = Pots(split.pixels, split.masks) if any(recipe.repainted) else None
     network.train()
     for side in (side for side, epochs in recipe.stages for _ in range(epochs)):
         for chosen in torch.randperm(len(split.labels)).split(recipe.batch):
@@ -87,7 +101,7 @@ def _seen(split, chosen, recipe, pots, side):
     """The chosen photos as a step of training sees them: [B, 3, side, side]."""
     images = as_input(split.pixels[chosen])
     if pots:
-        images = pots.repaint(images, chosen, recipe.repainted)
+        images = pots.repaint(images, chosen, torch.tensor(recipe.repainted)[split.folder[chosen]])
     if side:
         images = F.interpolate(images, size=(side, side), mode="area")
     for change in recipe.augmentation:
@@ -150,13 +164,15 @@ def train_seed(
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", choices=list(RECIPES))
-    parser.add_argument("--train", required=True, type=Path, help="folder of the train split, e.g. data/train")
+    parser.add_argument("--train", required=True, type=Path, nargs="+", help="the folders of the recipe, e.g. data/train")
     parser.add_argument("--seeds", type=int, nargs="+", default=list(range(5)))
     parser.add_argument("--keep-all", action="store_true", help="keep the other seeds' weights beside the shipped ones")
     options = parser.parse_args()
 
     model, recipe = MODELS[options.model], RECIPES[options.model]
-    split = read_split(options.train, model.size)
+    if len(options.train) != len(recipe.repainted):
+        parser.error(f"{options.model} is trained on {len(recipe.repainted)} folders: see the head of this file")
+    split = joined([read_split(folder, model.size) for folder in options.train])
     splits = {name: read_split(EXAMPLES / name, model.size) for name in ("val", "test")}
     trained = [train_seed(model, split, splits, recipe, seed) for seed in options.seeds]
     runs = [run for run, _ in trained]
@@ -177,7 +193,7 @@ def main():
             "computed": "float32",
         },
         "trained on": {
-            "folder": options.train.name,
+            "folders": [folder.name for folder in options.train],
             "photos": len(split.labels),
             "size": model.size,
             "epochs": recipe.epochs,
