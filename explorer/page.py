@@ -8,6 +8,7 @@ import gradio as gr
 from potplants import Choice
 
 from .examples import Examples
+from .memory import keep_freed_memory
 from .study import Studies
 from .tabs import address, audit, callers, explain, steps, trust, what_if
 from .tabs.desk import ONE_AT_A_TIME, QUIET
@@ -50,6 +51,7 @@ def build(choice: Choice, examples: Examples, studies: Studies) -> gr.Blocks:
 
 def serve(page: gr.Blocks, examples: Examples, host=None, port=None, share=False):
     """Serve the page until interrupted. Without host or port, GRADIO_SERVER_NAME and GRADIO_SERVER_PORT decide."""
+    keep_freed_memory()
     page.launch(
         server_name=host,
         server_port=port,
