@@ -1,31 +1,35 @@
 """The backward: d target / d activation for all targets at all recorded layers."""
 
+from contextlib import nullcontext
+
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from .recording import Recording
 
-LARGE = 1 << 20  # weights of a Linear above which its product with the targets' rows is worth doing for all at once
+LARGE = 1 << 20  # weights of a Linear above which the library's product with a few rows is worth replacing
 
 
 def gradients(recording: Recording, cotangents: Tensor) -> tuple[Tensor, ...]:
     """Per layer [K, B, C, h, w], for cotangents [K, *outputs.shape]. A layer the outputs do not depend on gets zeros."""
-    backward = _batched if _has_large_linear(recording.outputs) else _one_by_one
+    try:
+        found = _batched(recording, cotangents)
+    except RuntimeError:  # a backward of the model's own that `vmap` cannot batch; a fault of another kind comes again
+        found = _one_by_one(recording, cotangents)
     return tuple(
         activation.new_zeros(len(cotangents), *activation.shape) if gradient is None else gradient
-        for gradient, activation in zip(backward(recording, cotangents), recording.activations)
+        for gradient, activation in zip(found, recording.activations)
     )
 
 
-# Chosen by measurement, 4 targets × 3 layers on 2 cores, whole call: with 500 hidden units behind 65,536 activations, batched
-# 40 ms and one by one 55; with ResNet-18's shape 59 and 57; with MobileNetV2's 51 and 44, since a batched normalisation is
-# taken apart into many small steps. So batched where a large Linear can gain from it.
+# Chosen by measurement, 4 targets × 3 layers on 2 cores, nothing else running, whole call: batched 40 ms and one by one 55 with
+# 500 hidden units behind 65,536 activations; 49 and 53 with ResNet-18's shape, 37 and 40 with MobileNetV2's.
 
 
 def _batched(recording, cotangents):
     """All targets in one backward through `vmap`."""
-    with _ThinProducts():
+    with _ThinProducts() if _has_large_linear(recording.outputs) else nullcontext():
         return torch.autograd.grad(
             recording.outputs,
             recording.activations,
@@ -37,16 +41,12 @@ def _batched(recording, cotangents):
 
 
 def _one_by_one(recording, cotangents):
-    """One backward a target; each row is put in its place at once, so that the next one reuses its memory."""
-    found = [None] * len(recording.activations)
-    for place, row in enumerate(cotangents):
-        rows = torch.autograd.grad(recording.outputs, recording.activations, row, retain_graph=True, allow_unused=True)
-        for index, gradient in enumerate(rows):
-            if gradient is not None:
-                if found[index] is None:
-                    found[index] = gradient.new_empty(len(cotangents), *gradient.shape)
-                found[index][place] = gradient
-    return found
+    """One backward a target."""
+    rows = [
+        torch.autograd.grad(recording.outputs, recording.activations, row, retain_graph=True, allow_unused=True)
+        for row in cotangents
+    ]
+    return [None if layer[0] is None else torch.stack(layer) for layer in zip(*rows)]
 
 
 def _has_large_linear(outputs: Tensor) -> bool:

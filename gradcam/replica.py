@@ -24,13 +24,14 @@ def replicate(model: nn.Module) -> nn.Module:
     copies = {module: type(module).__new__(type(module)) for module in model.modules()}
     for module, copy in copies.items():
         attributes = vars(module).copy()
-        for name, value in attributes.items():
-            if name not in _OWN and type(value) not in _PLAIN:
-                attributes[name] = _rewired(value, copies)
+        for name in attributes.keys() - _OWN:
+            if type(attributes[name]) not in _PLAIN:
+                attributes[name] = _rewired(attributes[name], copies)
         attributes["training"] = False
         attributes["_modules"] = {name: copies.get(child) for name, child in module._modules.items()}
         attributes["_parameters"] = {name: _shared(value) for name, value in module._parameters.items()}
-        attributes["_buffers"] = {name: _private(value) for name, value in module._buffers.items()}
+        private = _as_it_is if type(module) in _READERS else _private
+        attributes["_buffers"] = {name: private(value) for name, value in module._buffers.items()}
         for table in _HOOKS:
             attributes[table] = attributes[table].copy()
         vars(copy).update(attributes)  # past Module.__setattr__, which asks of every value what it is
@@ -40,6 +41,7 @@ def replicate(model: nn.Module) -> nn.Module:
 _HOOKS = ("_forward_hooks", "_forward_hooks_with_kwargs", "_forward_hooks_always_called")
 _OWN = frozenset(vars(nn.Module()))  # what torch keeps in every module: no child is hidden there
 _PLAIN = frozenset({int, float, bool, str, type(None)})
+_READERS = frozenset({nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d})  # which only read their buffers in eval mode
 
 
 @contextmanager
@@ -71,6 +73,10 @@ def _shared(parameter):
     if parameter is None:
         return None
     return parameter.clone() if parameter.is_inference() else parameter.detach()
+
+
+def _as_it_is(buffer):
+    return buffer
 
 
 def _private(buffer):
