@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 import potplants
-from potplants.training import EXAMPLES, Recipe, Split, confusion, figures, median_seed, read_split, train
+from potplants.training import EXAMPLES, Recipe, Split, Stage, confusion, figures, median_seed, read_split, train
 
 EMBEDDED = Path(potplants.models.MODELS["embedded"].weights)
 
@@ -30,12 +30,12 @@ def test_it_learns_what_can_be_learnt():
     split = coloured_squares()
     network = small_network()
     before = figures(network.eval(), {"val": split})["val"]["accuracy"]
-    after = figures(train(network, split, Recipe(((None, 20),), learning_rate=3e-3), seed=0), {"val": split})["val"]["accuracy"]
+    after = figures(train(network, split, Recipe((Stage(20),), learning_rate=3e-3), seed=0), {"val": split})["val"]["accuracy"]
     assert before < 0.6 and after > 0.95 and not network.training
 
 
 def test_the_same_seed_gives_the_same_network():
-    one, same, other = (train(small_network(), coloured_squares(), Recipe(((None, 2),)), seed) for seed in (5, 5, 6))
+    one, same, other = (train(small_network(), coloured_squares(), Recipe((Stage(2),)), seed) for seed in (5, 5, 6))
     assert torch.equal(one[-1].weight, same[-1].weight) and not torch.equal(one[-1].weight, other[-1].weight)
 
 
