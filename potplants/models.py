@@ -99,6 +99,28 @@ _CATALOGUE = (
         weights=_EMBEDDED_FOLDER / "embedded.safetensors",
         sha256="f0ac0ff042f48bfaf8d33e234e2d190fdeef6b537ccb0fc79bd08ab6beb0a890",
     ),
+    Model(
+        name="debiased",
+        network=partial(CNN, hidden=32),
+        classes=CLASSES,
+        layers=("conv_layers.0", "conv_layers.3", "conv_layers.6"),
+        size=256,
+        origin="this repository (potplants/weights/debiased.safetensors)",
+        trained_on="rendered photos, pots of any colour",
+        weights=_EMBEDDED_FOLDER / "debiased.safetensors",
+        sha256="4f74624a11b0b9b021bdb31a69c1490a933a9262061ec80453de30daf2d15631",
+    ),
+    Model(
+        name="embedded_gap",
+        network=CNNWithGAP,
+        classes=CLASSES,
+        layers=("conv_layers.0", "conv_layers.2", "conv_layers.4"),
+        size=256,
+        origin="this repository (potplants/weights/embedded_gap.safetensors)",
+        trained_on="rendered photos",
+        weights=_EMBEDDED_FOLDER / "embedded_gap.safetensors",
+        sha256="be3d9f714a88a874ab1833562e958c3cbb0c6201f7a41a59c8da9e6205c36c08",
+    ),
 )
 MODELS: dict[str, Model] = {model.name: model for model in _CATALOGUE}
 

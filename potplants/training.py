@@ -58,7 +58,7 @@ RECIPES = {
     "embedded": Recipe(),
     # Folder 0 has pots of any colour, most of them repainted as well; in folder 1 the pot tells the plant, so all are. One seed, val:
     # 90.0 % after 60 epochs of folder 0, 92.5 % after 20 of both. A repainted photo keeps the light that the old pot threw on
-    # the table: after 32 epochs of both, one to none of 30 blue-potted Rudos was called Baya. So true colours have the last word.
+    # the table, so true colours have the last word; of 30 blue-potted Rudos one or none is called Baya, with this and without.
     "debiased": Recipe(
         (Stage(24, folders=(0, 1)), Stage(16, folders=(0,))), augmentation=tuple(AUGMENTATIONS), repainted=(0.7, 1.0)
     ),

@@ -96,7 +96,7 @@ def changed_in_a_weight(content: bytes) -> bytes:
 
 
 def test_catalogue_names_in_order():
-    assert list(MODELS)[:3] == [CNN_NAME, GAP_NAME, "embedded"]
+    assert list(MODELS) == [CNN_NAME, GAP_NAME, "car_single_room", "embedded", "debiased", "embedded_gap"]
     assert all(name == model.name for name, model in MODELS.items())
 
 
@@ -110,14 +110,14 @@ def test_catalogue_tells_the_truth_about_each_network(name):
     assert model.layers == convolutions, "named in the order in which a photo passes them"
     assert logits.shape == (1, len(model.classes))
     assert network.size == model.size
-    assert model.trained_on in ("real photos", "rendered photos")
+    assert model.answers == ("number" if logits.shape[1] == 1 else "class") and model.trained_on
     with pytest.raises(FrozenInstanceError):
         model.name = "another"
 
 
 def test_unknown_names_are_refused_with_the_known_ones():
     for ask in (load, choose):
-        with pytest.raises(ValueError, match=f"no model 'pot_plant'; choose one of {CNN_NAME}, {GAP_NAME}, embedded"):
+        with pytest.raises(ValueError, match=f"no model 'pot_plant'; choose one of {', '.join(MODELS)}"):
             ask("pot_plant")
 
 
@@ -319,7 +319,7 @@ def test_availability_believes_the_hubs_last_answer_for_a_while(server, monkeypa
     server.mode = "broken"
     for _ in range(3):
         assert told_of(GAP_NAME)["status"] == "the Hub itself fails (500)"
-    assert len(server.requests) == 2  # one for each model on the Hub
+    assert len(server.requests) == 3  # one for each model on the Hub
     server.mode = "ok"
     monkeypatch.setattr(models, "REMEMBER_SECONDS", 0.0)
     assert told_of(GAP_NAME)["reachable"] is True
