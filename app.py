@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 import potplants
-from explorer import examples
+from explorer import examples, startup
 from explorer.page import build, serve
 from explorer.study import Studies
 
@@ -41,7 +41,7 @@ def main():
     except ValueError as error:
         told.error(str(error))
     choice = potplants.choose(asked.model)
-    print(choice.reason, flush=True)
+    print(startup.log(choice, shown, asked.device), flush=True)
     serve(build(choice, shown, studies), shown, asked.host, asked.port, asked.share)
 
 

@@ -4,20 +4,38 @@ from html import escape
 from pathlib import Path
 
 import gradio as gr
+from gradio.networking import setup_tunnel
+from starlette.middleware import Middleware
 
 from potplants import Choice
 
 from .examples import Examples
 from .memory import keep_freed_memory
 from .study import Studies
-from .tabs import address, audit, callers, explain, steps, trust, what_if
+from .tabs import address, agents, audit, callers, explain, steps, trust, what_if
 from .tabs.desk import ONE_AT_A_TIME, QUIET
 from .tabs.desk import desk as lay_out
+from .tabs.door import Door, Guard, sweeping
+from .tabs.refusals import UNREADABLE
 
 STYLES = sorted((Path(__file__).parent / "styles").glob("*.css"))
 UPLOAD_LIMIT = "20mb"
 QUEUE_LENGTH = 64  # visitors who may wait; one more is told to come back
 CACHE_SECONDS = (600, 3600)  # every ten minutes, forget uploaded and drawn files older than an hour
+SESSIONS = 1000  # visitors whose choices are kept; the one away longest starts anew
+
+READABLE = {  # at least 4.5 : 1 between words and what is behind them, where Soft has 2.5 to 4.5
+    "color_accent": "*primary_600",
+    "block_label_text_color": "*primary_700",
+    "block_title_text_color": "*primary_700",
+    "body_text_color_subdued": "*neutral_600",
+    "body_text_color_subdued_dark": "*neutral_300",
+    "checkbox_label_background_fill_selected": "*primary_600",
+    "button_primary_background_fill": "*primary_600",
+    "button_primary_background_fill_hover": "*primary_700",
+    "button_primary_background_fill_hover_dark": "*primary_700",
+    "button_secondary_background_fill_hover_dark": "*primary_600",
+}
 
 TITLE = "Where did it look?"
 STORY = """# Where did it look?
@@ -27,7 +45,7 @@ Rudo's old red pot broke; his new one is blue, like Baya's. **Click Rudo in red,
 
 def build(choice: Choice, examples: Examples, studies: Studies) -> gr.Blocks:
     """The whole app as Blocks, not yet served."""
-    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=CACHE_SECONDS) as page:
+    with Door(title=TITLE, analytics_enabled=False, delete_cache=CACHE_SECONDS) as page:
         callers.endpoints(studies, choice.name)  # before any tab: endpoints are named in the order of their definition
         steps.endpoint(studies, examples, choice.name)
         what_if.endpoint(studies, examples, choice.name)
@@ -46,28 +64,53 @@ def build(choice: Choice, examples: Examples, studies: Studies) -> gr.Blocks:
                 trust.tab(desk, studies, examples)
         address.follow(desk, examples)
         address.arrive(page, desk, tabs, examples, choice.name).then(**first, **QUIET, **ONE_AT_A_TIME)
-    return page.queue(max_size=QUEUE_LENGTH)
+    return page.queue(max_size=QUEUE_LENGTH, api_open=False)  # nobody passes those who wait
 
 
 def serve(page: gr.Blocks, examples: Examples, host=None, port=None, share=False):
-    """Serve the page until interrupted. Without host or port, GRADIO_SERVER_NAME and GRADIO_SERVER_PORT decide."""
+    """Serve the page until interrupted, and print its address. Without host or port, GRADIO_SERVER_NAME and GRADIO_SERVER_PORT decide."""
     keep_freed_memory()
     page.launch(
         server_name=host,
         server_port=port,
-        share=share,
-        theme=gr.themes.Soft(
-            font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]
-        ),  # no font is fetched
+        share=False,  # made below: the page is announced first, and waits for no network that is silent
+        quiet=True,
+        prevent_thread_lock=True,
+        theme=theme(),
         css_paths=STYLES,
         show_error=False,
         max_file_size=UPLOAD_LIMIT,
+        state_session_capacity=SESSIONS,
+        mcp_server=False,  # Gradio's own; ours comes with the lifespan
+        app_kwargs={
+            "middleware": [Middleware(Guard)],
+            "lifespan": agents.invite(page, sweeping(*CACHE_SECONDS)),
+            "exception_handlers": UNREADABLE,
+        },
         allowed_paths=[str(example.file.resolve()) for example in examples.every.values()],
         footer_links=["api", "settings"],
         run_history=False,
         ssr_mode=False,
         pwa=False,
     )
+    print(f"Open {page.local_url}", flush=True)
+    if share:
+        print(_public_link(page), flush=True)
+    page.block_thread()
+
+
+def theme() -> gr.themes.Base:
+    """Gradio's own Soft with system fonts, since none is fetched, and with its colours as dark or light as small print needs."""
+    return gr.themes.Soft(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]).set(**READABLE)
+
+
+def _public_link(page):
+    """One line: the link, or why there is none."""
+    try:
+        return f"Public link: {setup_tunnel(page.server_name, page.server_port, page.share_token, None, None)}"
+    except Exception as error:  # whatever it is, the page is served all the same
+        reason = str(error).strip().partition("\n")[0].rstrip(".")
+        return f"No public link ({reason}): check the network and start again; until then the page is at {page.local_url}"
 
 
 def _speaking(choice, examples):

@@ -1,8 +1,10 @@
 """The app started as people start it: with a Hub that serves, lies or is silent, with a folder of one's own, by arguments."""
 
+import hashlib
 import json
 import subprocess
 import sys
+import time
 import urllib.request
 
 import pytest
@@ -105,3 +107,38 @@ def test_the_arguments_say_where_to_serve(tmp_path):
     finally:
         process.terminate()
         process.communicate(timeout=30)
+
+
+def printed(home, lines):
+    """What the app has printed, once there are that many lines of it."""
+    until = time.monotonic() + 60
+    while len(told := (home / "app.log").read_text().splitlines()) < lines and time.monotonic() < until:
+        time.sleep(0.05)
+    time.sleep(0.3)  # for what should not come
+    return (home / "app.log").read_text().splitlines() if len(told) >= lines else told
+
+
+def test_five_lines_tell_what_is_served(tmp_path):
+    with running_app(tmp_path, "--model", "embedded") as url:
+        what, who, weights, device, address = printed(tmp_path, 5)
+    assert "240 example photos" in what and "embedded is speaking" in who
+    assert MODELS["embedded"].sha256[:12] in weights and weights.endswith("as published")
+    assert device.startswith("Device: cpu, ") and "thread" in device
+    assert url in address
+
+
+def test_the_log_tells_of_weights_that_nobody_published(hub, tmp_path):
+    with running_app(tmp_path, "--model", GAP, HF_ENDPOINT=hub.url):
+        weights = printed(tmp_path, 5)[2]
+    ours = hashlib.sha256((tmp_path / "gap.pth").read_bytes()).hexdigest()
+    assert ours[:12] in weights and f"not the published file, which is {MODELS[GAP].sha256[:12]}" in weights
+
+
+def test_no_public_link_is_one_line_and_the_page_goes_on(tmp_path):
+    nowhere = f"127.0.0.1:{free_port()}"  # in place of Gradio's own tunnels, which no test may ask
+    with running_app(
+        tmp_path, "--model", "embedded", "--share", GRADIO_SHARE_SERVER_ADDRESS=nowhere, https_proxy=f"http://{nowhere}"
+    ) as url:
+        *five, link = printed(tmp_path, 6)
+        assert len(five) == 5 and link.startswith("No public link (") and url in link
+        assert json.loads(config(url))["title"] == "Where did it look?"

@@ -1,6 +1,9 @@
-"""The README keeps its word: its Python runs as it stands, its head is a Space's configuration."""
+"""The README keeps its word: its Python, JavaScript and curl run as they stand, its head is a Space's configuration."""
 
+import json
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -8,7 +11,14 @@ import yaml
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
-SNIPPETS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+CALLERS = ROOT / "tests/callers"
+
+
+def snippets(language):
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+SNIPPETS = snippets("python")
 
 
 @pytest.mark.parametrize("number", range(len(SNIPPETS)))
@@ -23,6 +33,44 @@ def test_the_snippets_run(number, app_url, monkeypatch, capsys):
 
 def test_there_are_snippets():
     assert len(SNIPPETS) >= 3
+
+
+def run(command, **options):
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, **options)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def npm_packages():
+    """Where the JavaScript finds its package: installed once, in the version that tests/callers pins."""
+    if not shutil.which("node") or not shutil.which("npm"):
+        pytest.skip("no node and npm on this machine: install Debian's packages nodejs and npm to run the README's JavaScript")
+    wanted = json.loads((CALLERS / "package.json").read_text())["dependencies"]["@gradio/client"]
+    there = CALLERS / "node_modules/@gradio/client/package.json"
+    if not there.is_file() or json.loads(there.read_text())["version"] != wanted:
+        options = ["--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts", "--loglevel=error"]
+        done = subprocess.run(["npm", "install", *options], cwd=CALLERS, capture_output=True, text=True)
+        if done.returncode:
+            pytest.skip(f"npm could not fetch @gradio/client: {done.stderr.strip()[:200]}")
+    return CALLERS / "node_modules"
+
+
+def test_the_javascript_runs(app_url, npm_packages, tmp_path):
+    (script,) = snippets("javascript")
+    (tmp_path / "node_modules").symlink_to(npm_packages)
+    (tmp_path / "ask.mjs").write_text(script.replace("http://127.0.0.1:7860", app_url))
+    predicted, picture = run(["node", tmp_path / "ask.mjs"]).splitlines()
+    assert predicted == re.search(r"report\.predicted\);\s+// (\w+)", script)[1]
+    assert re.fullmatch(rf"Baya · conv3 · peak \S+ {app_url}/\S+\.jpeg", picture)
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="no curl on this machine: install Debian's package curl")
+def test_the_curl_runs(app_url):
+    (script,) = [block for block in snippets("bash") if "curl" in block]
+    event, data = run(["bash", "-euo", "pipefail", "-c", script.replace("http://127.0.0.1:7860", app_url)]).strip().splitlines()
+    gallery, report = json.loads(data.removeprefix("data: "))
+    assert event == "event: complete" and len(gallery) == 20 and report["predicted"] == "baya"
 
 
 def test_the_head_configures_a_space():

@@ -1,8 +1,5 @@
 """The endpoints for callers: the explorer without a page, by parameter name. They are defined before any tab."""
 
-import os
-import tempfile
-
 import gradio as gr
 
 import potplants
@@ -13,7 +10,7 @@ from ..save import maps
 from ..study import Studies
 from .desk import ONE_AT_A_TIME
 from .refusals import as_sentence
-from .upload import upload
+from .upload import keep, upload
 
 
 def endpoints(studies: Studies, default_model: str):
@@ -53,7 +50,7 @@ def endpoints(studies: Studies, default_model: str):
         """
         with as_sentence():
             study = studies.of(image, model, method)
-        return _npz(study)
+        return keep(maps(study), "heatmaps.npz", file.GRADIO_CACHE)
 
     def models():
         """The models that can be asked for: name, origin of the weights, whether they can be had now, classes, layers."""
@@ -83,10 +80,3 @@ def endpoints(studies: Studies, default_model: str):
     )
     trigger.click(heatmaps, [image, model, method], file, api_name="heatmaps", **ONE_AT_A_TIME)
     trigger.click(models, None, listing, api_name="models")
-
-
-def _npz(study) -> str:
-    handle, path = tempfile.mkstemp(prefix="heatmaps-", suffix=".npz")
-    with os.fdopen(handle, "wb") as file:
-        file.write(maps(study))
-    return path

@@ -1,6 +1,5 @@
 """The tab Explain: what the model said, and the grid of where it looked."""
 
-import tempfile
 from pathlib import Path
 
 import gradio as gr
@@ -12,6 +11,7 @@ from ..save import archive
 from ..study import Studies
 from .desk import ONE_AT_A_TIME, QUIET, Desk
 from .refusals import EXPECTED, as_sentence
+from .upload import keep
 
 TAKE = "() => document.querySelector('#saved')?.click()"  # the button that holds the file, once it is there
 COPY = "() => navigator.clipboard.writeText(location.href)"
@@ -48,9 +48,7 @@ def tab(desk: Desk, tabs: gr.Tabs, studies: Studies, examples: Examples) -> dict
     def save(file, link, model, method, base, colormap, scale):
         with as_sentence():
             packed = archive(studies.of(file, model, method), base, colormap, scale, link)
-        path = Path(tempfile.mkdtemp(prefix="study-")) / f"{model}-{method}.zip"
-        path.write_bytes(packed)
-        return str(path)
+        return keep(packed, f"{model}-{method}.zip", saved.GRADIO_CACHE)
 
     def take_apart(event: gr.EventData):
         return event.explained, event.column, gr.Tabs(selected="steps")
@@ -66,7 +64,7 @@ def tab(desk: Desk, tabs: gr.Tabs, studies: Studies, examples: Examples) -> dict
             gr.Markdown(ABOUT)
 
     settings = [desk.model, desk.method, desk.base, desk.colormap, desk.scale]
-    wanted.click(save, [desk.photo, desk.link, *settings], saved, **QUIET, **ONE_AT_A_TIME).then(None, js=TAKE, **QUIET)
+    wanted.click(save, [desk.photo, desk.link, *settings], saved, show_progress_on=grid, **QUIET, **ONE_AT_A_TIME).then(None, js=TAKE, **QUIET)
     copied.click(None, js=COPY, **QUIET)
     grid.select(take_apart, None, [desk.target, desk.layer, tabs], queue=False, **QUIET)
 

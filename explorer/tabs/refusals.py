@@ -1,8 +1,11 @@
 """What may go wrong by a visitor's doing, and how a caller hears of it."""
 
+import re
 from contextlib import contextmanager
 
 import gradio as gr
+from gradio.route_utils import FnIndexInferError
+from starlette.responses import JSONResponse
 
 from potplants import HubError, WeightsError
 
@@ -16,3 +19,27 @@ def as_sentence():
         yield
     except EXPECTED as error:
         raise gr.Error(str(error), print_exception=False) from None
+
+
+_NO_ENDPOINT = "There is no such endpoint; /gradio_api/info names those there are."
+_NO_FILE = "Send files as multipart/form-data, each in a field named files and with a file name."
+_MISTAKES = (  # where, what Gradio 6.31 fails with when the caller is wrong, and what it is to be called instead of a bare 500
+    (r"/gradio_api/call/v2/", TypeError, 422, None),  # a parameter is missing or unknown: Gradio's own sentence names it
+    (r"/gradio_api/(call|run|queue)/", (KeyError, FnIndexInferError), 404, _NO_ENDPOINT),
+    (r"/gradio_api/upload", (TypeError, AttributeError), 400, _NO_FILE),
+)
+
+
+async def _as_mistake(request, error):
+    """Answer a request that Gradio could not read: the caller is mistaken, the server is not at fault."""
+    for place, kind, status, sentence in _MISTAKES:
+        if re.search(place, request.url.path) and isinstance(error, kind):
+            return JSONResponse({"detail": sentence or _first_sentence(error)}, status)
+    raise error
+
+
+def _first_sentence(error):
+    return str(error).partition(". ")[0][:200].rstrip(".") + "."
+
+
+UNREADABLE = dict.fromkeys((TypeError, KeyError, AttributeError, FnIndexInferError), _as_mistake)  # launch's exception handlers

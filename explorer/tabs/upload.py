@@ -1,6 +1,19 @@
 """A photo's way in: Gradio's image component, handing over the uploaded file as it came."""
 
+import base64
+import binascii
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
 import gradio as gr
+from gradio.utils import is_in_or_equal
+
+from ..fetch import fetch
+from ..photo import MAX_BYTES, PhotoError
+
+NOT_A_FILE = "A photo is sent as an uploaded file, as gradio_client's handle_file does it; nothing else is opened here."
 
 
 class Upload(gr.Image):
@@ -10,10 +23,38 @@ class Upload(gr.Image):
     stays Gradio's: the page learns a component's properties from its signature. Make one with `upload`.
     """
 
+    async def receive(self, sent):
+        """What a stranger sent in place of a photo, as a file of the upload folder and nothing more. Raises PhotoError.
+
+        Gradio looks at where a file lies only if what was sent says that it is a file, so this must look itself.
+        """
+        if not isinstance(sent, dict):
+            raise PhotoError(NOT_A_FILE)
+        path, url = sent.get("path"), sent.get("url")
+        if isinstance(url, str) and url.startswith("data:"):
+            path = self._keep(_decoded(url))
+        elif isinstance(path, str) and path.startswith(("http://", "https://")):
+            path = self._keep(await fetch(path))
+        if not path:
+            return None
+        return {"path": self._uploaded(path), "meta": {"_type": "gradio.FileData"}}
+
     def preprocess(self, payload):
-        if payload is not None and payload.url and payload.url.startswith("data:"):
-            return super().preprocess(payload)  # sent inline, as text: written to a file first
-        return None if payload is None else payload.path
+        return None if payload is None else self._uploaded(payload.path)
+
+    def _uploaded(self, path):
+        """The path, if it leads into the upload folder, whatever links lie on the way."""
+        try:
+            if isinstance(path, str) and is_in_or_equal(path, self.GRADIO_CACHE):
+                return path
+        except (OSError, ValueError):  # a name too long, or with a zero in it
+            pass
+        raise PhotoError(NOT_A_FILE)
+
+    def _keep(self, data):
+        path = keep(data, "photo", self.GRADIO_CACHE)
+        self.temp_files.add(path)  # Gradio does so for what it keeps itself
+        return path
 
     # The browser and the clients know this component by its parent's name.
     def get_block_name(self):
@@ -27,3 +68,25 @@ class Upload(gr.Image):
 def upload(**options) -> Upload:
     """An Upload whose handlers get the path of the untouched file."""
     return Upload(type="filepath", image_mode=None, **options)
+
+
+def keep(data: bytes, name: str, folder: str) -> str:
+    """Write a file into the upload folder, where it is deleted with the uploads. The same content has the same path, and is never there by half."""
+    place = Path(folder) / hashlib.sha256(data).hexdigest() / name
+    place.parent.mkdir(parents=True, exist_ok=True)
+    handle, part = tempfile.mkstemp(dir=folder)
+    with os.fdopen(handle, "wb") as file:
+        file.write(data)
+    os.replace(part, place)
+    return str(place)
+
+
+def _decoded(url):
+    """The bytes of a "data:" address. What they are is for `explorer.photo` to say."""
+    head, _, text = url.partition(",")
+    if not head.endswith(";base64") or len(text) > MAX_BYTES * 4 / 3 + 4:
+        raise PhotoError(f"A photo within a message is sent as base64 and has at most {MAX_BYTES // 10**6} MB.")
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise PhotoError("The photo within this message is not whole base64; send the file itself.") from None

@@ -1,0 +1,384 @@
+"""What a stranger may send to a live server, and what comes of it: one sentence, no file of the machine, nothing that stays."""
+
+import asyncio
+import base64
+import http.client
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from urllib.parse import quote, urlsplit
+
+import gradio as gr
+import httpx
+import pytest
+from live import ROOT, _wait_for, free_port
+from PIL import Image
+from test_fetch import elsewhere  # noqa: F401 (a fixture)
+
+from explorer import examples
+from explorer.tabs import door
+from explorer.tabs.door import BUSY, MAX_BODY, sweep
+
+STORY = examples.embedded().story.file
+FILE_DATA = {"_type": "gradio.FileData"}
+LEAKS = ("Traceback", "Error", "/", "gradio.", "File ", "line ")
+
+
+@pytest.fixture(scope="module")
+def server(app_url):
+    with httpx.Client(base_url=app_url, timeout=60) as client:
+        yield client
+
+
+@pytest.fixture
+def photo(server):
+    """The story, uploaded, as it is named in a call."""
+    return {"path": uploaded(server, STORY.read_bytes()), "meta": FILE_DATA}
+
+
+@pytest.fixture
+def folder(photo):
+    """The server's upload folder."""
+    return Path(photo["path"]).parents[1]
+
+
+def uploaded(server, data, name="photo.jpg") -> str:
+    answer = server.post("/gradio_api/upload", files={"files": (name, data)})
+    assert answer.status_code == 200, answer.text
+    return answer.json()[0]
+
+
+def call(server, endpoint, values):
+    """What curl would do: ("complete", outputs), ("error", sentence) or (the status, sentence)."""
+    asked = server.post(f"/gradio_api/call{endpoint}", content=json.dumps({"data": values}), headers={"Content-Type": "application/json"})
+    if asked.status_code != 200:
+        return asked.status_code, asked.json()["detail"]
+    told = server.get(f"/gradio_api/call{endpoint}/{asked.json()['event_id']}").text
+    event, data = told.strip().split("\n\n")[-1].split("\n", 1)
+    content = json.loads(data.removeprefix("data: "))
+    event = event.removeprefix("event: ")
+    return event, content["error"] if event == "error" else content
+
+
+def check_refused(answer, *context):
+    event, sentence = answer
+    assert event == "error" and isinstance(sentence, str), (*context, str(answer)[:300])
+    assert sentence[0].isupper() and sentence.endswith(".") and len(sentence) < 300 and "\n" not in sentence, (*context, sentence[:400])
+    assert not any(leak in sentence for leak in LEAKS), (*context, sentence)
+
+
+# Wrong kinds, wrong names, wrong sizes
+
+USUAL = {
+    "/explain": ["embedded", "Grad-CAM", "edges", "jet", "each map"],
+    "/heatmaps": ["embedded", "Grad-CAM"],
+    "/step_by_step": ["embedded", "predicted", "conv3"],
+    "/what_if": ["embedded", "Grad-CAM", "hottest", 10, "predicted", "conv3", "repaint", "red", None],
+    "/audit": ["embedded", "none", "val", False],
+    "/trust": ["embedded", "Grad-CAM", "predicted", "conv3"],
+}
+WRONG = {
+    "a number": 7, "a word": "nothing of the sort", "a list": ["embedded"], "a dictionary": {"path": "a"}, "a long list": [0] * 10**5,
+    "a truth": True, "a photo": {"path": "a.jpg", "meta": FILE_DATA}, "an empty word": "",
+}  # fmt: skip
+
+
+def test_every_endpoint_is_tried(server):
+    named = server.get("/gradio_api/info").json()["named_endpoints"]
+    assert set(named) == {*USUAL, "/models"}
+    for endpoint, usual in USUAL.items():
+        assert len(named[endpoint]["parameters"]) == len(usual) + (endpoint != "/audit")
+
+
+@pytest.mark.parametrize("endpoint", USUAL)
+def test_a_wrong_value_is_a_sentence(server, photo, endpoint):
+    usual = USUAL[endpoint] if endpoint == "/audit" else [photo, *USUAL[endpoint]]
+    for at, right in enumerate(usual):
+        for kind, wrong in WRONG.items():
+            if type(wrong) is not type(right) or isinstance(right, str):
+                check_refused(call(server, endpoint, [*usual[:at], wrong, *usual[at + 1 :]]), endpoint, at, kind)
+
+
+@pytest.mark.parametrize("endpoint", USUAL)
+def test_a_missing_value_is_a_sentence(server, photo, endpoint):
+    usual = USUAL[endpoint] if endpoint == "/audit" else [photo, *USUAL[endpoint]]
+    for at, right in enumerate(usual):
+        if right is not None and not isinstance(right, bool):  # nothing is a good mask, and no wish to repaint
+            check_refused(call(server, endpoint, [*usual[:at], None, *usual[at + 1 :]]), endpoint, at)
+    check_refused(call(server, endpoint, []), endpoint)
+    check_refused(call(server, endpoint, usual[:1]), endpoint)
+
+
+@pytest.mark.parametrize("endpoint", USUAL)
+def test_ten_megabytes_for_a_name(server, photo, endpoint):
+    usual = USUAL[endpoint] if endpoint == "/audit" else [photo, *USUAL[endpoint]]
+    at = usual.index("embedded")
+    check_refused(call(server, endpoint, [*usual[:at], "x" * 10**7, *usual[at + 1 :]]))
+
+
+@pytest.mark.parametrize("percent", [-1, 0, 1e9, 100.001, float("nan"), float("inf"), "10", [10], True])
+def test_a_percentage_that_is_none(server, photo, percent):
+    check_refused(call(server, "/what_if", [photo, *USUAL["/what_if"][:3], percent, *USUAL["/what_if"][4:]]))
+
+
+@pytest.mark.parametrize("colour", ["#zzzzzz", "#12345", "#1234567", "red; drop", "url(x)", "#" + "f" * 10**6, "\0", "красный", 255, ["red"]])
+def test_a_colour_that_is_none(server, photo, colour):
+    check_refused(call(server, "/what_if", [photo, *USUAL["/what_if"][:7], colour, None]))
+
+
+def test_what_is_no_message_at_all(server):
+    deep = "[" * 100_000 + "]" * 100_000
+    for content in (b"", b"{", b'{"data": 7}', b'{"data": {"a": 1}}', b"[]", b"\xff\xfe", f'{{"data": {deep}}}'.encode(), b'{"data": ["\\ud800"]}'):
+        answer = server.post("/gradio_api/call/explain", content=content, headers={"Content-Type": "application/json"})
+        assert "Traceback" not in answer.text and str(ROOT) not in answer.text, content[:20]
+    assert call(server, "/models", [])[0] == "complete"
+
+
+# No file but those of the app
+
+
+@pytest.fixture
+def private(tmp_path):
+    """A photo of somebody's that nobody uploaded, and that could be read if the path were followed."""
+    Image.new("RGB", (64, 64), (9, 99, 199)).save(tmp_path / "private.png")
+    return tmp_path / "private.png"
+
+
+@pytest.mark.parametrize("endpoint", [endpoint for endpoint in USUAL if endpoint != "/audit"])
+def test_a_path_is_no_photo(server, photo, folder, private, endpoint):
+    link = folder / "a-link.png"
+    link.symlink_to(private)
+    around = f"{folder}/../{os.path.relpath(private, folder.parent)}"
+    assert Path(around).is_file()
+    own = str(ROOT / "examples/val/0_000.jpg")
+    try:
+        paths = [private, link, around, own, "examples/val/0_000.jpg", "/etc/passwd", "/proc/self/environ", "/dev/zero", f"file://{private}", "a\0b", "x" * 9000]
+        for path in paths if endpoint == "/heatmaps" else paths[:1]:
+            for said in ({"path": str(path)}, {"path": str(path), "meta": FILE_DATA}, {"path": str(path), "meta": FILE_DATA, "is_stream": True}):
+                check_refused(call(server, endpoint, [said, *USUAL[endpoint]]), said)
+            check_refused(call(server, endpoint, [str(path), *USUAL[endpoint]]), path)
+    finally:
+        link.unlink()
+
+
+def test_a_path_is_no_mask(server, photo, private):
+    for said in ({"path": str(private)}, {"path": str(private), "meta": FILE_DATA}):
+        check_refused(call(server, "/what_if", [photo, "embedded", "Grad-CAM", "brush", 10, "predicted", "conv3", "fill", "red", said]))
+
+
+def raw(server, path) -> tuple[int, bytes]:
+    """Ask for a path exactly as written: a client would tidy it."""
+    address = urlsplit(str(server.base_url))
+    line = http.client.HTTPConnection(address.hostname, address.port, timeout=20)
+    line.putrequest("GET", path)
+    line.endheaders()
+    answer = line.getresponse()
+    found = answer.status, answer.read(10**6)
+    line.close()
+    return found
+
+
+def test_no_file_of_the_machine_is_served(server, folder, private):
+    link = folder / "another-link.png"
+    link.symlink_to(private)
+    secret, source = private.read_bytes(), (ROOT / "app.py").read_bytes()
+    up = "../" * 12
+    names = [
+        *("/etc/passwd", "//etc/passwd", "/etc/./passwd", f"{up}etc/passwd", "/proc/self/environ", "/proc/self/cwd/app.py", "/proc/self/root/etc/passwd"),
+        *("app.py", "./app.py", f"{ROOT}/app.py", f"{ROOT}/explorer/page.py", f"{ROOT}/.git/config", f"{ROOT}/examples/index.csv", f"{ROOT}/examples/val/0_000.png"),
+        *(str(private), str(link), f"{folder}/../app.log", f"{folder}/{up}etc/passwd", "file:///etc/passwd", "/etc/passwd\0.png", "~/.bashrc"),
+        f"{STORY}/../../../app.py",
+    ]  # fmt: skip
+    ways = [lambda name: name, quote, lambda name: quote(name, safe=""), lambda name: quote(quote(name, safe=""), safe=""), lambda name: name.replace("/", "\\").replace("\\", "%5c")]
+    doors = ["/gradio_api/file=", "/gradio_api/file/", "/file=", "/static/", "/assets/", "/svelte/", "/gradio_api/custom_component/image/client/", "/gradio_api/stream/"]
+    try:
+        for name in names:
+            for way in ways:
+                for entrance in doors if way is ways[0] else doors[:1]:
+                    path = entrance + way(name).replace("\0", "%00").replace(" ", "%20")
+                    status, body = raw(server, path)
+                    assert status != 500 and b"root:" not in body and secret not in body and source not in body, (path, status)
+                    assert status != 200 or body.startswith(b"<!doctype html>") or b"gradio" in body[:3000].lower(), (path, body[:80])
+    finally:
+        link.unlink()
+    assert raw(server, f"/gradio_api/file={quote(str(STORY))}") == (200, STORY.read_bytes())  # the door is not simply shut
+
+
+@pytest.mark.parametrize("name", ["../../../evil.jpg", "..\\..\\evil.jpg", "/tmp/evil.jpg", "..", ".", "evil\0.jpg", "e" * 3000 + ".jpg", "evil\r\nX: y.jpg", "$(id).jpg", "évil\u202egpj.exe"])
+def test_a_name_leads_nowhere(server, folder, name):
+    outside = {path for path in folder.parent.iterdir()}
+    answer = server.post("/gradio_api/upload", files={"files": (name, STORY.read_bytes())})
+    assert "Traceback" not in answer.text
+    if answer.status_code == 200:
+        (path,) = answer.json()
+        assert Path(path).resolve().parents[1] == folder.resolve() and Path(path).is_file()
+        assert call(server, "/heatmaps", [{"path": path, "meta": FILE_DATA}, "embedded", "Grad-CAM"])[0] == "complete"
+    assert {path for path in folder.parent.iterdir()} == outside and not Path("/tmp/evil.jpg").exists()
+
+
+# No request to this machine
+
+
+def test_nothing_here_is_fetched(server, photo, elsewhere):  # noqa: F811
+    port = elsewhere.server_port
+    addresses = [f"http://{host}:{port}/photo" for host in ("127.0.0.1", "localhost", "0.0.0.0", "2130706433", "0x7f.1", "[::ffff:127.0.0.1]", "a@127.0.0.1")]
+    addresses += [f"HTTP://127.0.0.1:{port}/photo", f"//127.0.0.1:{port}/photo", f"ftp://127.0.0.1:{port}/photo"]
+    for address in addresses:
+        for said in ({"path": address}, {"path": address, "meta": FILE_DATA}, {"path": None, "url": address}, {"url": address, "meta": FILE_DATA, "path": ""}, address):
+            check_refused(call(server, "/heatmaps", [said, "embedded", "Grad-CAM"]), said)
+        check_refused(call(server, "/heatmaps", [photo, {"path": address, "meta": FILE_DATA}, "Grad-CAM"]))
+        check_refused(call(server, "/what_if", [photo, *USUAL["/what_if"][:2], "brush", 10, "predicted", "conv3", "fill", "red", {"path": address, "meta": FILE_DATA}]))
+        for entrance in ("file=", "file/", "proxy=", "FILE="):
+            assert raw(server, f"/gradio_api/{entrance}{address}")[0] in (400, 403, 404)
+    assert elsewhere.came == []
+
+
+@pytest.mark.parametrize("path", door.CLOSED)
+def test_what_the_app_does_not_use_is_closed(server, path):
+    for ask in (server.get, server.post):
+        answer = ask(f"/gradio_api/{path}")
+        assert answer.status_code == 404 and "nothing here" in answer.text
+
+
+def test_a_photo_within_the_message(server, folder):
+    inline = {"url": "data:image/jpeg;base64," + base64.b64encode(STORY.read_bytes()).decode(), "path": None}
+    assert call(server, "/heatmaps", [inline, "embedded", "Grad-CAM"])[0] == "complete"
+    for url in ("data:", "data:image/png;base64,????", "data:image/png,plain", "data:text/html;base64,PGI+", "data:;base64," + "A" * 27 * 10**6):
+        check_refused(call(server, "/heatmaps", [{"url": url, "path": "a"}, "embedded", "Grad-CAM"]), url[:40])
+
+
+# Bounds on what is taken in
+
+
+def test_a_large_file_is_refused(server):
+    assert server.post("/gradio_api/upload", files={"files": ("a.jpg", bytes(20 * 1024**2 + 1))}).status_code == 413
+
+
+def test_a_large_message_is_refused_before_it_is_read(server):
+    address = urlsplit(str(server.base_url))
+    for path in ("/gradio_api/upload", "/gradio_api/call/explain", "/gradio_api/queue/join", "/gradio_api/cancel"):
+        for length in (str(MAX_BODY + 1), "9" * 50, "-1"):
+            with socket.create_connection((address.hostname, address.port), 20) as line:
+                line.sendall(f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n".encode())
+                assert line.recv(100).split()[1] in (b"413", b"400"), path
+
+
+def test_a_message_of_no_told_length_is_counted(server):
+    def endless():
+        for _ in range(MAX_BODY // 10**6 + 3):
+            yield b" " * 10**6
+
+    try:
+        status = server.post("/gradio_api/call/explain", content=endless(), headers={"Content-Type": "application/json"}).status_code
+    except httpx.TransportError:  # told and hung up while we were still talking
+        status = 413
+    assert status == 413
+    assert call(server, "/models", [])[0] == "complete"
+
+
+def test_a_drawing_too_large_to_keep():
+    with pytest.raises(gr.Error, match="too large"):
+        asyncio.run(door.Door().process_api(None, [], event_data=SimpleNamespace(_data={"picture": "x" * (door.MAX_EVENT + 1)})))
+
+
+def test_a_full_disk_takes_nothing_more(monkeypatch):
+    post = {"type": "http", "path": "/gradio_api/upload", "method": "POST", "headers": []}
+    assert door._refused(post) is None
+    monkeypatch.setattr(door, "ROOM", 10**18)
+    assert door._refused(post)[0] == 503 and door._refused({**post, "method": "GET"}) is None
+
+
+# Nothing stays
+
+
+@contextmanager
+def short_of_patience(home):
+    """The app, forgetting files after four seconds, with room for one in each queue."""
+    home.joinpath("tmp").mkdir()
+    port = free_port()
+    variables = {**os.environ, "HF_ENDPOINT": f"http://127.0.0.1:{free_port()}", "HF_HOME": str(home / "hub"), "GRADIO_TEMP_DIR": str(home / "gradio")}
+    variables |= {"TMPDIR": str(home / "tmp"), "GRADIO_SERVER_NAME": "127.0.0.1", "GRADIO_SERVER_PORT": str(port)}
+    program = "from explorer import page; page.CACHE_SECONDS = (1, 4); page.QUEUE_LENGTH = 1; import app; app.main()"
+    with open(home / "app.log", "w") as log:
+        process = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, env=variables, stdout=log, stderr=subprocess.STDOUT)
+        try:
+            _wait_for(f"http://127.0.0.1:{port}", process, home / "app.log")
+            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
+                yield client
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+@pytest.fixture(scope="module")
+def impatient(tmp_path_factory):
+    home = tmp_path_factory.mktemp("impatient")
+    with short_of_patience(home) as client:
+        yield client, home
+
+
+def files_in(folder):
+    return {path for path in folder.rglob("*") if path.is_file()}
+
+
+def test_what_was_sent_and_drawn_is_deleted(impatient):
+    client, home = impatient
+    before = files_in(home / "gradio")  # the photo that the page opens with
+    for endpoint in ("/heatmaps", "/explain", "/what_if"):
+        sent = uploaded(client, STORY.read_bytes(), f"for {endpoint[1:]}.jpg")
+        assert call(client, endpoint, [{"path": sent, "meta": FILE_DATA}, *USUAL[endpoint]])[0] == "complete"
+    inline = {"url": "data:image/png;base64," + base64.b64encode(b"no photo at all").decode(), "path": None}
+    check_refused(call(client, "/heatmaps", [inline, *USUAL["/heatmaps"]]))
+    break_off(client)
+    there = files_in(home / "gradio") - before
+    assert Path(sent) in there and any(path.suffix == ".npz" for path in there) and any(path.name.startswith("tmp") for path in there)
+    until = time.monotonic() + 30
+    while files_in(home / "gradio") - before and time.monotonic() < until:
+        time.sleep(0.2)
+    assert files_in(home / "gradio") - before == set()
+    assert files_in(home / "tmp") == set()
+    assert client.get(f"/gradio_api/file={sent}").status_code == 403
+
+
+def break_off(client):
+    """Hang up in the middle of an upload."""
+    address = urlsplit(str(client.base_url))
+    head = "POST /gradio_api/upload HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: 999999\r\n\r\n"
+    part = '--b\r\nContent-Disposition: form-data; name="files"; filename="half.jpg"\r\n\r\n'
+    with socket.create_connection((address.hostname, address.port), 20) as line:
+        line.sendall((head + part).encode() + bytes(100_000))
+        time.sleep(0.3)
+
+
+def test_a_full_queue_says_so_politely(impatient):
+    client, _ = impatient
+
+    def ask(_):
+        answer = client.post("/gradio_api/call/audit", json={"data": ["embedded", "none", "both", True]})
+        return answer.status_code, answer.json().get("detail")
+
+    with ThreadPoolExecutor(12) as pool:
+        answers = list(pool.map(ask, range(12)))
+    assert set(answers) == {(200, None), (503, BUSY)}
+    assert call(client, "/models", [])[0] == "complete" or call(client, "/models", [])[0] == 503
+
+
+def test_the_sweep_leaves_what_is_not_its_own(tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "full").mkdir()
+    for name in ("tmpx12", "somebody's.txt", "full/photo.jpg"):
+        (tmp_path / name).write_text("x")
+    (tmp_path / "tmplink").symlink_to(tmp_path / "full")
+    sweep(tmp_path, 1000)
+    assert len(list(tmp_path.iterdir())) == 5  # all too young
+    sweep(tmp_path, -1)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["full", "somebody's.txt"]
+    assert (tmp_path / "full/photo.jpg").is_file()
+    sweep(tmp_path / "gone", 0)
