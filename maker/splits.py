@@ -34,7 +34,7 @@ SPLITS = {
     "val": Split("examples", 2_000_000, 30, 16),
     "test": Split("examples", 3_000_000, 30, 16),
     "train": Split("data", 1_000_000, 120, 6),
-    "train_any": Split("data", 4_000_000, 120, 6),
+    "train_any": Split("data", 4_000_000, 240, 6),
 }
 # Rendered in this order, and mixed inside a group: a render cut short still has every class.
 GROUPS = (("val", "test"), ("train",), ("train_any",))

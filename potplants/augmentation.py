@@ -63,9 +63,11 @@ def _pot(pixels, mask):
 
 
 def _any_colour():
-    """Linear RGB of any hue, from grey to vivid, from dark to light: as bright as the pots of the renders are."""
-    colour = 1 - torch.rand(()) * torch.rand(3)  # vivid where the second draw is large
-    return colour / colour.max() * torch.empty(()).uniform_(0.02, 0.5)
+    """Linear RGB of any hue, from grey to as vivid as a glazed pot, from dark to light: as bright as the pots of the renders are."""
+    hue = torch.rand(3)
+    hue = (hue - hue.min()) / (hue.max() - hue.min())  # the purest of its kind: 0 in one channel, 1 in another
+    colour = 1 - torch.rand(()).sqrt() * (1 - hue)  # more often vivid than not
+    return colour * torch.empty(()).uniform_(0.02, 0.5)
 
 
 def _either(count):

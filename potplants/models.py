@@ -108,7 +108,7 @@ _CATALOGUE = (
         origin="this repository (potplants/weights/debiased.safetensors)",
         trained_on="rendered photos, pots of any colour",
         weights=_EMBEDDED_FOLDER / "debiased.safetensors",
-        sha256="4f74624a11b0b9b021bdb31a69c1490a933a9262061ec80453de30daf2d15631",
+        sha256="1333ee71c2c3f11c1d8b8ba0938e3c7319615ade75ca1a579730e9987d9cc3d3",
     ),
     Model(
         name="embedded_gap",

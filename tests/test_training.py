@@ -88,6 +88,15 @@ def test_a_model_that_came_alone_has_no_siblings():
         potplants.siblings("resnet")
 
 
+def test_the_five_siblings_are_as_good_as_their_figures_say():
+    """The seeds that were not shipped, measured again as the shipped one is above."""
+    split = {"test": read_split(EXAMPLES / "test", 256)}
+    told = potplants.sibling_figures("embedded")
+    assert sorted(told) == [0, 1, 2, 3, 4]
+    for seed, network in potplants.siblings("embedded").items():
+        assert figures(network, split)["test"]["accuracy"] == pytest.approx(told[seed]["test"], abs=0.02)
+
+
 def test_siblings_are_found_by_their_seeds(tmp_path, monkeypatch):
     """The shipped seed is the model itself; another one comes from its own file."""
     model = potplants.MODELS["embedded"]
@@ -116,7 +125,7 @@ def test_the_story_is_true(shipped):
     if name == "embedded":
         assert run["val"]["accuracy"] > 0.93 and 0.62 < run["test"]["accuracy"] < 0.78 and baya >= 0.9 * rudos
     if name == "debiased":
-        assert run["val"]["accuracy"] >= 0.88 and run["test"]["accuracy"] >= 0.9 and baya <= 1
+        assert run["val"]["accuracy"] >= 0.88 and run["test"]["accuracy"] >= 0.9 and baya == 0
 
 
 def test_the_model_card_shows_the_figures(shipped):
