@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 import potplants
-from explorer import examples, startup
+from explorer import ending, examples, folder, startup
 from explorer.page import build, serve
 from explorer.study import Studies
 
@@ -28,20 +28,26 @@ def parser():
         metavar="DIR",
         help="photos of your own: DIR/test/0_*.jpg is Rudo, 1_ Baya, 2_ Greg, 3_ Yuki",
     )
-    told.add_argument("--device", default="cpu", help="where the model computes: cpu, cuda or mps (default: cpu)")
+    told.add_argument(
+        "--device", default="auto", help="where the models compute: cpu, cuda or mps (default: auto, cuda or else mps if it is there, else cpu)"
+    )
     return told
 
 
+@ending.on_request()
 def main():
     told = parser()
     asked = told.parse_args()
     try:
+        folder.move_in()
         studies = Studies(asked.device)
         shown = examples.from_folder(asked.data) if asked.data else examples.embedded()
+        choice = potplants.choose(asked.model)
     except ValueError as error:
         told.error(str(error))
-    choice = potplants.choose(asked.model)
-    print(startup.log(choice, shown, asked.device), flush=True)
+    studies.device.settle(choice.name)
+    startup.look_ahead(studies, shown, choice.name)
+    print(startup.log(choice, shown, studies.device), flush=True)
     serve(build(choice, shown, studies), shown, asked.host, asked.port, asked.share)
 
 

@@ -30,7 +30,8 @@ def shown(result: Result, colormap: str, linked: bool = True) -> str:
         _section("The mean heatmap of each plant", _MEAN, _means(result, colormap)),
         _section("Photos", f"Most confident mistakes: {WORST}. Random: {RANDOM}.", _galleries(result, colormap, linked)),
     ]
-    return f'<div class="audit">{"".join(sections)}</div>'
+    note = f'<p class="note">{escape(result.note)}</p>' if result.note else ""
+    return f'<div class="audit">{note}{"".join(sections)}</div>'
 
 
 def invitation(photos: int, models: tuple[str, ...]) -> str:

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from torch import nn
 
 import potplants
 
 from .audit import Progress, go_on
 from .audit_photos import as_images, read_ahead
+from .devices import logits_of
 from .edits import POT_COLOURS, repaint
 from .examples import Example
 from .regions import part
@@ -61,6 +61,5 @@ def repaint_near(photo: np.ndarray, region: np.ndarray, colour: str) -> np.ndarr
 
 def _asked(network, model, photo, pot):
     pictures = [repaint_near(photo.pixels, pot, colour) for colour in POT_COLOURS.values()]
-    with torch.no_grad():
-        said = network(as_images(pictures).to(next(network.parameters()).device)).argmax(1).tolist()
+    said = logits_of(network, as_images(pictures)).argmax(1).tolist()
     return [Repainted(photo.example, colour, model.classes[index]) for colour, index in zip(POT_COLOURS, said)]

@@ -54,6 +54,7 @@ def report(result: Result) -> dict:
         "differences": _differences(result),
         "unreadable": [vars(fault) for fault in result.unread],
         "masks that do not fit": [vars(fault) for fault in result.misfits],
+        "note": result.note,
         "notes": {
             "interval": "95 %, Wilson's score",
             "heat": "mean shares over the photos with a mask and a map that is not empty; ratio is heat over area",

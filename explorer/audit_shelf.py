@@ -4,7 +4,7 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from threading import Lock
 
@@ -12,12 +12,13 @@ import potplants
 from potplants import hub
 from potplants.weights import sha256
 
-from .audit import METHOD, Audit, audit
+from .audit import METHOD, Audit, audit, go_on
 from .audit_photos import Fault
 from .audit_repaint import Repainted, in_every_pot, owners
+from .devices import joined
 from .edits import POT_COLOURS
 from .examples import SPLITS, Example, Examples
-from .study import Studies, model_named
+from .study import Studies
 
 NOBODY = "none"  # a comparison with no other model
 BOTH = "both"  # splits
@@ -43,6 +44,7 @@ class Result:
     audits: tuple[Audit, ...]  # one a model
     repainted: dict[str, tuple[Repainted, ...]]  # model → answers; empty where that was not asked, or no photo has a mask
     owners: dict[str, str]  # pot colour → plant
+    note: str = ""  # where it was computed, if not as usual
 
     @property
     def name(self) -> str:
@@ -61,7 +63,7 @@ class Result:
 def question(model: str, compare: str = NOBODY, split: str = BOTH, repaint: bool = True) -> Question:
     """Raises ValueError for a model that is no classifier."""
     for name in {model, compare} - {NOBODY}:
-        if model_named(name).answers != "class":
+        if potplants.find(name).answers != "class":
             raise ValueError(f"{name} answers with a number, so it is never right or wrong about a plant: choose a classifier.")
     models = (model,) if compare in (NOBODY, model) else (model, compare)
     return Question(models, split, bool(repaint))
@@ -115,10 +117,9 @@ class Audits:
     def of(self, asked: Question, told: Told) -> Result:
         """The audit, from memory or made now. Raises Cancelled where `told` says so, and what loading a model raises."""
         photos = self._photos(asked.split)
-        networks = {}
         for name in asked.models:
             told(0, f"fetching {name}")
-            networks[name] = self._studies.network(name)
+            self._studies.fetch(name)
         weights, content = _weights(asked), _content(photos)
         steps = list(_steps(asked, photos))
         whole = sum(cost for _, _, cost in steps)
@@ -128,7 +129,9 @@ class Audits:
             made[kind, name] = self._kept.get(key)
             if made[kind, name] is None:
                 telling = _part_of(told, _DOING[kind].format(name=name, photos=len(photos)), done, cost, whole)
-                made[kind, name] = self._kept.put(key, _MAKE[kind](networks[name], model_named(name), photos, telling))
+                go_on(telling, 0)  # where a GPU is lent, what is told on the way is not heard
+                work = partial(_MAKE[kind], model=potplants.find(name), examples=photos)
+                made[kind, name] = self._kept.put(key, self._studies.device.ask(name, work, telling))
             done += cost
         return self._result(asked, photos, content, weights, made)
 
@@ -148,8 +151,9 @@ class Audits:
             splits={name: sum(photo.split == name for photo in photos) for name in self._examples.splits if asked.split in (name, BOTH)},
             photos=content,
             weights=weights,
-            audits=tuple(made["audit", name] for name in asked.models),
-            repainted={name: made.get(("repaint", name), ()) for name in asked.models},
+            audits=tuple(made["audit", name][0] for name in asked.models),
+            repainted={name: made.get(("repaint", name), ((), ""))[0] for name in asked.models},
+            note=joined(*(note for _, note in made.values())),
             owners=owners(tuple(self._examples.every.values())),
         )
 
@@ -186,7 +190,7 @@ def _key(kind, name, weights, content):
 
 
 def _weights(asked):
-    return {name: _weights_hash(model_named(name)) for name in asked.models}
+    return {name: _weights_hash(potplants.find(name)) for name in asked.models}
 
 
 def _weights_hash(model):

@@ -9,6 +9,8 @@ from pathlib import Path
 from potplants import CLASSES
 from potplants.dataset import photos
 
+from .photo import PhotoError, read_photo
+
 EMBEDDED = Path(__file__).parent.parent / "examples"
 SPLITS = ("val", "test")
 PER_CLASS = 3  # photos of each class in a folder of the visitor's own
@@ -55,7 +57,7 @@ class Examples:
 
     @cached_property
     def _by_digest(self):
-        return {digest(example.file): example for example in self.every.values()}
+        return {digest(example.file): example for example in self.every.values() if example.file.is_file()}
 
 
 # The first photos of each split, so that nobody can have picked them for their heatmaps; Rudo's two come first.
@@ -75,17 +77,16 @@ STORY = "test/0_000"
 
 
 def embedded() -> Examples:
-    """The rendered photos that come with the app."""
-    with open(EMBEDDED / "index.csv", newline="") as table:
-        found = [_rendered(row) for row in csv.DictReader(table)]
-    every = {example.key: example for example in sorted(found, key=lambda example: example.key)}
-    return Examples(
-        every=every,
-        shown=tuple(every[key] for key in SHOWN),
-        story=every[STORY],
-        rendered=True,
-        origin="rendered in Blender for this app",
-    )
+    """The rendered photos that come with the app. Raises ValueError where they are damaged beyond use."""
+    try:
+        with open(EMBEDDED / "index.csv", newline="") as table:
+            found = [_rendered(row) for row in csv.DictReader(table)]
+        every = {example.key: example for example in sorted(found, key=lambda example: example.key)}
+        wanted = [every[key] for key in SHOWN]
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):  # csv has no error of its own for a row of anything
+        raise ValueError(f"The table {EMBEDDED / 'index.csv'} is missing or damaged: put a good copy in its place.") from None
+    shown, origin = _readable(wanted, "rendered in Blender for this app")
+    return Examples(every, shown, story=every[STORY] if every[STORY] in shown else shown[0], rendered=True, origin=origin)
 
 
 def from_folder(folder) -> Examples:
@@ -101,12 +102,27 @@ def from_folder(folder) -> Examples:
         for example in (_found(name, file, CLASSES[label]) for file, label in zip(split.files, split.labels))
     }
     test = [example for example in every.values() if example.split == "test"]
-    shown = [example for wanted in CLASSES for example in [e for e in test if e.really == wanted][:PER_CLASS]]
-    return Examples(every, tuple(shown), shown[0], rendered=False, origin=f"from the folder {Path(folder).name}")
+    wanted = [example for wanted in CLASSES for example in [e for e in test if e.really == wanted][:PER_CLASS]]
+    shown, origin = _readable(wanted, f"from the folder {Path(folder).name}")
+    return Examples(every, shown, shown[0], rendered=False, origin=origin)
 
 
 def digest(file) -> str:
     return hashlib.sha256(Path(file).read_bytes()).hexdigest()
+
+
+def _readable(wanted, origin):
+    """Those that can be shown, and where they are from, with a word on the others. Raises ValueError where there are none; the audit tells of each."""
+    shown, damaged = [], []
+    for example in wanted:
+        try:
+            read_photo(example.file)
+            shown.append(example)
+        except (PhotoError, OSError):
+            damaged.append(example.file.name)
+    if not shown:
+        raise ValueError(f"None of the {len(wanted)} example photos can be read, {damaged[0]} among them: put good copies in their place.")
+    return tuple(shown), f"{origin} ({', '.join(damaged)} cannot be read)" if damaged else origin
 
 
 def _rendered(row):

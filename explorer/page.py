@@ -10,13 +10,13 @@ from starlette.middleware import Middleware
 from potplants import Choice
 
 from .examples import Examples
-from .memory import keep_freed_memory
+from .memory import giving_back, keep_freed_memory
 from .study import Studies
 from .tabs import address, agents, audit, callers, explain, steps, trust, what_if
-from .tabs.desk import ONE_AT_A_TIME, QUIET
 from .tabs.desk import desk as lay_out
 from .tabs.door import Door, Guard, sweeping
 from .tabs.refusals import UNREADABLE
+from .tabs.sessions import keeping_little
 
 STYLES = sorted((Path(__file__).parent / "styles").glob("*.css"))
 UPLOAD_LIMIT = "20mb"
@@ -45,7 +45,7 @@ Rudo's old red pot broke; his new one is blue, like Baya's. **Click Rudo in red,
 
 def build(choice: Choice, examples: Examples, studies: Studies) -> gr.Blocks:
     """The whole app as Blocks, not yet served."""
-    with Door(title=TITLE, analytics_enabled=False, delete_cache=CACHE_SECONDS) as page:
+    with Door(title=TITLE, analytics_enabled=False) as page:
         callers.endpoints(studies, choice.name)  # before any tab: endpoints are named in the order of their definition
         steps.endpoint(studies, examples, choice.name)
         what_if.endpoint(studies, examples, choice.name)
@@ -57,13 +57,13 @@ def build(choice: Choice, examples: Examples, studies: Studies) -> gr.Blocks:
             with gr.Column(scale=4, min_width=320):
                 desk = lay_out(examples, choice.name)
             with gr.Column(scale=8, min_width=320), gr.Tabs(selected="explain", elem_id="tabs") as tabs:
-                first = explain.tab(desk, tabs, studies, examples)
+                explain.tab(desk, tabs, studies, examples)
                 steps.tab(desk, studies, examples)
                 what_if.tab(desk, studies, examples)
                 audit.tab(desk, studies, examples)
                 trust.tab(desk, studies, examples)
         address.follow(desk, examples)
-        address.arrive(page, desk, tabs, examples, choice.name).then(**first, **QUIET, **ONE_AT_A_TIME)
+        address.arrive(page, desk, tabs, examples, choice.name)
     return page.queue(max_size=QUEUE_LENGTH, api_open=False)  # nobody passes those who wait
 
 
@@ -84,19 +84,21 @@ def serve(page: gr.Blocks, examples: Examples, host=None, port=None, share=False
         mcp_server=False,  # Gradio's own; ours comes with the lifespan
         app_kwargs={
             "middleware": [Middleware(Guard)],
-            "lifespan": agents.invite(page, sweeping(*CACHE_SECONDS)),
+            "lifespan": agents.invite(page, giving_back(keeping_little(sweeping(*CACHE_SECONDS)))),
             "exception_handlers": UNREADABLE,
         },
-        allowed_paths=[str(example.file.resolve()) for example in examples.every.values()],
         footer_links=["api", "settings"],
         run_history=False,
         ssr_mode=False,
         pwa=False,
     )
     print(f"Open {page.local_url}", flush=True)
-    if share:
-        print(_public_link(page), flush=True)
-    page.block_thread()
+    try:
+        if share:
+            print(_public_link(page), flush=True)
+        page.block_thread()
+    finally:
+        page.close(verbose=False)
 
 
 def theme() -> gr.themes.Base:

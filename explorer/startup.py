@@ -1,19 +1,39 @@
-"""The start-up log: what is served, who speaks and why, from which weights, on which device. The address follows once it answers."""
+"""The start: what is served, who speaks and why, from which weights, on which device, in four lines; and the first answer, begun before anybody asks."""
+
+from contextlib import suppress
+from threading import Thread
 
 import torch
 
 import potplants
-from potplants import Choice
+from potplants import Choice, HubError, WeightsError
 
+from .devices import Device
 from .examples import Examples
+from .links import View
+from .study import Studies
 
 SHORT = 12  # digits of a SHA-256 that people compare
 
 
-def log(choice: Choice, examples: Examples, device: str) -> str:
+def log(choice: Choice, examples: Examples, device: Device) -> str:
     """Four lines for whoever started the app."""
     served = f"Where did it look?  {len(examples.every)} example photos, {examples.origin}"
     return "\n".join((served, choice.reason, _weights(choice.name), _computes(device)))
+
+
+def look_ahead(studies: Studies, examples: Examples, model: str):
+    """Begin, beside whatever else the start has to do, the study that every page opens with.
+
+    The first of a process takes a second or two more than later ones. Where a GPU is lent it waits for a visitor, whose loan it is.
+    """
+
+    def look():
+        with suppress(ValueError, HubError, WeightsError):  # whoever opens the page is told
+            studies.of(examples.story.file, model, View().method)
+
+    if not studies.device.lent:
+        Thread(target=look, name="look ahead", daemon=True).start()
 
 
 def _weights(name):
@@ -29,8 +49,10 @@ def _weights(name):
 
 
 def _computes(device):
-    if torch.device(device).type == "cpu":
+    if device.lent:
+        return f"Device: {device.name}, lent by ZeroGPU for each question"
+    if device.name == "cpu":
         count = torch.get_num_threads()
-        return f"Device: {device}, {count} thread{'s' if count > 1 else ''}"
-    named = f" ({torch.cuda.get_device_name(device)})" if torch.device(device).type == "cuda" else ""
-    return f"Device: {device}{named}"
+        return f"Device: cpu, {count} thread{'s' if count > 1 else ''}"
+    named = f" ({torch.cuda.get_device_name(device.name)})" if device.name.startswith("cuda") else ""
+    return f"Device: {device.name}{named}"

@@ -1,6 +1,6 @@
 """Grad-CAM step by step: one class at one layer of a study, and every quantity between the photo and its heatmap."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache, cached_property, partial
 
 import cv2
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 import potplants
 from gradcam import Anatomy, overlay, take_apart
 
+from .devices import Device
 from .grid import BASES
 from .study import Study, as_image, questions
 
@@ -127,6 +128,13 @@ def take_steps(study: Study, network: nn.Module, target: str, column: str) -> St
     return Steps(study, name, column, take_apart(network, layer, as_image(study.photo)[0], question))
 
 
+def steps_of(device: Device, study: Study, target: str, column: str) -> Steps:
+    """What `take_steps` gives, asked of the study's model where models compute."""
+    work = partial(take_steps, study, target=target, column=column)
+    steps, note = device.ask(study.model.name, work)
+    return replace(steps, study=steps.study.noted(note))
+
+
 # --------------------------------------------------------------------------------------------------- the network
 
 
@@ -185,7 +193,7 @@ def shades(values: Tensor, limit: float) -> np.ndarray:
     Raises ValueError for numbers that are not finite.
     """
     if not values.isfinite().all():
-        raise ValueError("There is no picture of these numbers: the model's activations or gradients overflowed.")
+        raise ValueError("There is no picture of these numbers: the model's activations or gradients overflowed; choose another layer or model.")
     scaled = values.double() / (limit or 1.0)  # all zero: all neutral
     return ZERO + (scaled.clamp(-1, 1) * ZERO).round().numpy().astype(np.int16).astype(np.uint8)
 

@@ -1,10 +1,9 @@
 """A study: one photo, explained by one model with one method — kept, so that a new colouring costs no forward pass."""
 
-import copy
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from threading import Lock
 
@@ -16,7 +15,9 @@ import potplants
 from gradcam import Explainer, Explanation, combine_rescaled, peaks
 from potplants.dataset import as_input
 
+from .devices import Device, joined
 from .photo import fit_square, read_photo
+from .shared import Shared
 
 MIXTURE = "mixture"
 FOR_AND_AGAINST = {"further right": 0, "further left": ("against", 0)}  # what a position can be asked
@@ -32,7 +33,7 @@ class Study:
     model: potplants.Model
     method: str
     photo: np.ndarray  # [S, S, 3] uint8, as the network saw it
-    note: str  # how a photo that is not square, or not plain, met the network
+    note: str  # how a photo that is not square, or not plain, met the network; and where it was computed, if not as usual
     explanation: Explanation  # B = 1; targets: see `questions`
     combined: torch.Tensor  # [K, S, S], all layers in one map
 
@@ -60,6 +61,10 @@ class Study:
     def evidence(self) -> torch.Tensor:
         """Raw heatmaps, [K, L, S, S]."""
         return self.explanation.heatmaps[0]
+
+    def noted(self, note: str) -> "Study":
+        """This study, with one more sentence for the visitor."""
+        return replace(self, note=joined(self.note, note))
 
     def target(self, name: str) -> str:
         """A target of this study by its name; PREDICTED is the class the model says, of a number more of it.
@@ -116,14 +121,6 @@ def choices(model: potplants.Model | None) -> tuple[str, ...]:
     return (PREDICTED, *questions(model or potplants.MODELS[potplants.FALLBACK]))
 
 
-def model_named(name: str) -> potplants.Model:
-    """Raises ValueError, naming the models there are."""
-    try:
-        return potplants.MODELS[name]
-    except (KeyError, TypeError):
-        raise ValueError(f"There is no model {name!r}; choose one of {', '.join(potplants.MODELS)}.") from None
-
-
 def as_image(photo: np.ndarray) -> torch.Tensor:
     """A photo [S, S, 3] uint8 as the networks take it: [1, 3, S, S]."""
     return as_input(torch.from_numpy(photo)).permute(2, 0, 1)[None]
@@ -147,12 +144,11 @@ def make_study(
 class Studies:
     """The last studies made, found again by what is in the photo. Visitors who ask the same thing wait for one answer."""
 
-    def __init__(self, device="cpu", kept: int = KEPT):
-        self._device = _usable(device)
+    def __init__(self, device: Device | str = "cpu", kept: int = KEPT):
+        self.device = device if isinstance(device, Device) else Device(device)
         self._kept = kept
-        self._studies: OrderedDict[tuple, _Pending] = OrderedDict()
+        self._studies: OrderedDict[tuple, Shared] = OrderedDict()
         self._lock = Lock()
-        self._elsewhere: dict[nn.Module, nn.Module] = {}  # the shared network → its copy on the device
 
     def of(self, file, name: str, method: str, progress: Progress | None = None) -> Study:
         """The study of an uploaded file. Raises PhotoError for the file, ValueError, HubError or WeightsError for the model."""
@@ -161,34 +157,35 @@ class Studies:
 
     def of_photo(self, photo: np.ndarray, name: str, method: str, note="", progress: Progress | None = None) -> Study:
         """The study of a photo that is already as the model sees it, [S, S, 3] uint8. Raises as `of` does."""
-        model = model_named(name)
+        model = potplants.find(name)
         pending = self._pending((hashlib.sha256(photo.tobytes()).digest(), note, name, method))
-        with pending.lock:
-            if pending.study is None:
-                pending.study = make_study(photo, note, model, self.network(name, progress), method, progress)
-            return pending.study
+        work = partial(make_study, photo, note, model, method=method)
+
+        def make(tell):
+            self.fetch(name, tell)
+            study, excuse = self.device.ask(name, work, tell)
+            return study.noted(excuse)
+
+        return pending.get(make, progress or _silent)
 
     def seen(self, file, name: str) -> tuple[np.ndarray, str]:
         """An uploaded file as the named model sees it, [S, S, 3] uint8, and a note on how it was made so."""
-        size = model_named(name).size
+        size = potplants.find(name).size
         photo = read_photo(file)
         square = fit_square(photo.pixels, size)
         return square.pixels, " ".join(filter(None, (*photo.notes, square.note)))
 
-    def network(self, name: str, progress: Progress | None = None) -> nn.Module:
-        """The named network on the device of these studies; the catalogue's own stays where it is."""
-        model_named(name)
-        network = potplants.load(name, partial(progress or _silent, task="fetching the weights from the Hub"))
-        if self._device == "cpu":
-            return network
-        with self._lock:
-            if network not in self._elsewhere:
-                self._elsewhere[network] = copy.deepcopy(network).to(self._device)
-            return self._elsewhere[network]
+    def fetch(self, name: str, progress: Progress | None = None):
+        """Have the named model's weights here. Raises ValueError, HubError or WeightsError."""
+        potplants.load(name, partial(progress or _silent, task="fetching the weights from the Hub"))
+
+    def network(self, name: str) -> nn.Module:
+        """The named network on the device of these studies. Work that may be too large for a GPU goes through `device.ask` instead."""
+        return self.device.network(name)
 
     def _pending(self, key):
         with self._lock:
-            pending = self._studies.setdefault(key, _Pending())
+            pending = self._studies.setdefault(key, Shared())
             self._studies.move_to_end(key)
             while len(self._studies) > self._kept:
                 self._studies.popitem(last=False)
@@ -198,19 +195,3 @@ class Studies:
 def _silent(part, task):
     """Nobody wants to know."""
 
-
-class _Pending:
-    """The place where a study will stand; whoever holds the lock makes it."""
-
-    def __init__(self):
-        self.lock = Lock()
-        self.study: Study | None = None
-
-
-def _usable(device):
-    """The device, once it has shown that it can hold a number."""
-    try:
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise ValueError(f"The device {device!r} cannot be used here: {str(error).splitlines()[0]}") from None
-    return device

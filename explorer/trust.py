@@ -4,11 +4,14 @@ import hashlib
 import math
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from threading import Lock
 
 from gradcam import METHODS, peaks
 
+from .devices import joined
+from .shared import Shared
 from .study import Progress, Studies
 from .trust_costs import Way, told, ways
 from .trust_methods import CURVES, Comparison, Row, compare
@@ -27,6 +30,9 @@ class Checks:
     trial: Trial
     family: Family
 
+    def noted(self, note: str) -> "Checks":
+        return replace(self, subject=self.subject.noted(note))
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -39,6 +45,9 @@ class Measured:
     def cheapest(self) -> str:
         return told(self.ways)
 
+    def noted(self, note: str) -> "Measured":
+        return replace(self, comparison=replace(self.comparison, subject=self.comparison.subject.noted(note)))
+
 
 class Trust:
     """Answers, kept by what was asked. Visitors who ask the same thing wait for one answer."""
@@ -50,10 +59,11 @@ class Trust:
         """The sanity check and the siblings. Raises what `subject` raises, and ValueError for an unknown method."""
         if method not in METHODS:
             raise ValueError(f"There is no method {method!r}; choose one of {', '.join(METHODS)}.")
-        asked, tell = subject(self._studies, file, model, target, column, mask, progress), progress or _silent
+        asked = subject(self._studies, file, model, target, column, mask, progress)
         return self._answers["checks"].of(
             (*_key(asked), method),
-            lambda: Checks(asked, try_out(asked, method, _part(tell, 0, 0.5)), gather(asked, method, _part(tell, 0.5, 1))),
+            lambda tell: self._ask(asked, partial(_check, asked=asked, method=method), tell),
+            progress or _silent,
         )
 
     def measured_already(self, asked: Subject) -> Measured | None:
@@ -62,13 +72,25 @@ class Trust:
 
     def measured(self, file, model: str, target: str, column: str, mask=None, progress: Progress | None = None) -> Measured:
         """Every method measured, and the costs. Raises what `subject` raises."""
-        asked, tell = subject(self._studies, file, model, target, column, mask, progress), progress or _silent
+        asked = subject(self._studies, file, model, target, column, mask, progress)
 
-        def measure():
-            comparison = compare(asked, _part(tell, 0, 0.7))
-            return Measured(comparison, ways(comparison, _part(tell, 0.7, 1)))
+        return self._answers["measured"].of(
+            _key(asked), lambda tell: self._ask(asked, partial(_measure, asked=asked), tell), progress or _silent
+        )
 
-        return self._answers["measured"].of(_key(asked), measure)
+    def _ask(self, asked, work, tell):
+        found, note = self._studies.device.ask(asked.model.name, work, tell)
+        return found.noted(note)
+
+
+def _check(network, asked, method, progress):
+    asked = replace(asked, network=network)
+    return Checks(asked, try_out(asked, method, _part(progress, 0, 0.5)), gather(asked, method, _part(progress, 0.5, 1)))
+
+
+def _measure(network, asked, progress):
+    comparison = compare(replace(asked, network=network), _part(progress, 0, 0.7))
+    return Measured(comparison, ways(comparison, _part(progress, 0.7, 1)))
 
 
 class Kept:
@@ -78,28 +100,20 @@ class Kept:
         self._limit, self._lock = limit, Lock()
         self._places: OrderedDict = OrderedDict()
 
-    def of(self, key, make: Callable):
+    def of(self, key, make: Callable, tell: Progress):
+        """`make(progress)`, unless its answer is there."""
         with self._lock:
-            place = self._places.setdefault(key, _Place())
+            place = self._places.setdefault(key, Shared())
             self._places.move_to_end(key)
             while len(self._places) > self._limit:
                 self._places.popitem(last=False)
-        with place.lock:
-            if not place.filled:
-                place.answer, place.filled = make(), True
-            return place.answer
-
+        return place.get(make, tell)
 
     def found(self, key):
         """The answer, if it is there; nobody waits."""
         with self._lock:
             place = self._places.get(key)
-        return place.answer if place and place.filled else None
-
-
-class _Place:
-    def __init__(self):
-        self.lock, self.answer, self.filled = Lock(), None, False
+        return place.result if place and place.filled else None
 
 
 def report(checks: Checks, measured: Measured) -> dict:
@@ -118,7 +132,7 @@ def report(checks: Checks, measured: Measured) -> dict:
         "sanity": _sanity(checks.trial),
         "costs": {"ways": [_way(way) for way in measured.ways], "verdict": measured.cheapest},
         "seeds": _seeds(checks.family),
-        "note": asked.study.note,
+        "note": joined(asked.study.note, comparison.subject.study.note),
     }
 
 

@@ -45,8 +45,12 @@ def methods(measured: Measured, base: str, colormap: str, chosen: str) -> str:
         f"<section><h3>Every method on this photo: {_asked(comparison.subject)}</h3><p>{escape(_summary(comparison))}</p>"
         f'<table class="trust-methods"><thead><tr><th scope="col">map</th><th scope="col">method</th><th scope="col">cost</th>'
         f'<th scope="col">insertion<small>more is better</small></th><th scope="col">deletion<small>less is better</small></th>{parts}'
-        f'<th scope="col">verdict</th></tr></thead><tbody>{rows}</tbody></table></section>'
+        f'<th scope="col">verdict</th></tr></thead><tbody>{rows}</tbody></table>{_noted(comparison.subject)}</section>'
     )
+
+
+def _noted(subject):
+    return f'<p class="note">{escape(subject.study.note)}</p>' if subject.study.note else ""
 
 
 def waiting() -> str:
@@ -68,7 +72,7 @@ def sanity(checks: Checks, base: str, colormap: str) -> str:
     note = "<p class=\"note\">Each picture has forgotten one layer more; its colours are scaled by its own peak. Numbers: first draw of new weights.</p>" if figures else ""
     return (
         f"<section><h3>Does the map need what the model learnt? {escape(trial.method)}, {_asked(checks.subject)}</h3>"
-        f'{_sentence(trial.word, trial.sentence)}<div class="trust-row">{figures}</div>{note}</section>'
+        f'{_sentence(trial.word, trial.sentence)}<div class="trust-row">{figures}</div>{note}{_noted(checks.subject)}</section>'
     )
 
 

@@ -1,6 +1,6 @@
 """What the Trust tab examines: one class of one photo, read at one layer of one model."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import cv2
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 import potplants
 from gradcam import Explainer
+from gradcam.memory import in_halves
 
 from .regions import part, read_mask
 from .study import MIXTURE, Studies, Study, as_image, questions
@@ -21,10 +22,18 @@ AT_ONCE = 4  # images through the model: on a CPU more of them at once are slowe
 @dataclass(frozen=True)
 class Subject:
     study: Study
-    network: nn.Module
+    network: nn.Module | None  # where it computes; None before and after, and on the way to another process
     target: str  # an entry of study.targets, never PREDICTED
     column: str  # an entry of study.COLUMNS
     parts: np.ndarray | None = None  # [S, S], the example's exact mask as the network saw the photo
+
+    def __getstate__(self):
+        """What is pickled: all but the network, which stays where it computes."""
+        return {**vars(self), "network": None}
+
+    def noted(self, note: str) -> "Subject":
+        """This subject, with one more sentence for the visitor."""
+        return replace(self, study=self.study.noted(note))
 
     @property
     def model(self) -> potplants.Model:
@@ -55,8 +64,8 @@ class Subject:
     def probability(self, images: Tensor) -> Tensor:
         """What the model gives the class for each of the images [n, 3, S, S]: [n]. Only where it is not `unmeasurable`."""
         device = next(self.network.parameters()).device
-        parts = [self.network(part).softmax(1)[:, self.question] for part in images.to(device).split(AT_ONCE)]
-        return torch.cat(parts)
+        parts = [part for images in images.to(device).split(AT_ONCE) for part in in_halves(self.network, images)]
+        return torch.cat(parts).softmax(1)[:, self.question]
 
     def heat(self, method: str, network: nn.Module | None = None, layer: str | None = None, progress=None) -> Tensor:
         """The raw heatmap [S, S] by a method, of this network or of another of its shape. Raises ValueError where the method refuses."""
@@ -73,7 +82,7 @@ def subject(studies: Studies, file, model: str, target: str, column: str, mask=N
     """Raises what `Studies.of` raises, and ValueError for an unknown class or layer."""
     study = studies.of(file, model, "Grad-CAM", progress)
     study.layer(column)
-    return Subject(study, studies.network(model), study.target(target), column, mask and _fitted(read_mask(mask), study))
+    return Subject(study, None, study.target(target), column, mask and _fitted(read_mask(mask), study))
 
 
 def _fitted(parts, study):

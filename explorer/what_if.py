@@ -1,13 +1,14 @@
 """What if this part looked otherwise? A region of a photo is changed, the model is asked again, and both answers travel together."""
 
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
-from torch import nn
 
 from gradcam import overlay
 
+from .devices import Device, joined, logits_of
 from .edits import POT_COLOURS, blur, fill, repaint
 from .examples import Example
 from .grid import BASES, Cell
@@ -59,6 +60,14 @@ class Experiment:
         return tuple(study.heat(self.question.target, self.question.layer).max().item() for study in self._both)
 
     @property
+    def note(self) -> str:
+        return joined(self.before.note, self.after.note)
+
+    def noted(self, note: str) -> "Experiment":
+        """This experiment, with one more sentence for the visitor."""
+        return replace(self, after=self.after.noted(note))
+
+    @property
     def _both(self):
         return self.before, self.after
 
@@ -78,7 +87,7 @@ class Experiment:
             "before": before,
             "after": after,
             "change": [_difference(*pair) for pair in zip(before["classes"], after["classes"])],
-            "note": self.before.note,
+            "note": self.note,
         }
 
 
@@ -140,13 +149,12 @@ def compare(experiment: Experiment, base: str, colormap: str) -> tuple[Cell, Cel
     )
 
 
-def in_every_colour(network: nn.Module, study: Study, where: np.ndarray) -> tuple[Painted, ...]:
-    """The photo as it is, then with the region in each of POT_COLOURS, and the network's answers: one forward pass for all."""
+def in_every_colour(device: Device, study: Study, where: np.ndarray) -> tuple[tuple[Painted, ...], str]:
+    """The photo as it is, then with the region in each of POT_COLOURS, and the network's answers: one forward pass for all. And a note: see `Device.ask`."""
     colours = (None, *POT_COLOURS)
     photos = [study.photo, *(repaint(study.photo, where, colour) for colour in POT_COLOURS.values())]
-    with torch.inference_mode():
-        logits = network(torch.cat([as_image(photo) for photo in photos]).to(next(network.parameters())))  # [5, N]
-    return tuple(Painted(*answer) for answer in zip(colours, photos, logits.tolist()))
+    logits, note = device.ask(study.model.name, partial(logits_of, images=torch.cat([as_image(photo) for photo in photos])))  # [5, N]
+    return tuple(Painted(*answer) for answer in zip(colours, photos, logits.tolist())), note
 
 
 def _marked(study, name, example):

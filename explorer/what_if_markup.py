@@ -89,7 +89,7 @@ def _verdict(experiment):
     model = experiment.before.model
     before, after = (answer(model, study.logits) for study in (experiment.before, experiment.after))
     stays = model.answers == "class" and experiment.before.predicted == experiment.after.predicted
-    note = f'<p class="note">{escape(experiment.before.note)}</p>' if experiment.before.note else ""
+    note = f'<p class="note">{escape(experiment.note)}</p>' if experiment.note else ""
     return (
         f'<div class="verdict" role="status"><div><p>The model said <strong>{escape(before)}</strong>. With {escape(edited(experiment))} '
         f"it {'still ' if stays else ''}says <strong>{escape(after)}</strong>.</p>"

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from .heatmaps import states, upsample, weighted_sum
 from .layers import find_layers
-from .memory import require
+from .memory import in_halves, require
 from .methods import METHODS
 from .reading import Meter, Reading, Run
 from .replica import dice_as_found
@@ -77,7 +77,8 @@ class Explainer:
         signed:   keep what speaks against the target, below zero, in place of the ReLU.
         device:   where the explanation is wanted; the computation runs where the model is.
         progress: told the part done, 0…1, by methods that need many forward passes; answering False stops them with Cancelled.
-        at_once:  how many images, or further forward passes, share a batch; None chooses for the device.
+        at_once:  how many images, or further forward passes, share a batch; None chooses for the device. Where a GPU's memory is too
+                  small for that, batches are halved until they fit; torch.OutOfMemoryError is for what does not fit alone.
 
         Returns an Explanation with heatmaps [B, K, L, H, W] in units of the target. Raises ValueError for an unknown method,
         class or shape, TypeError for wrong kinds, MemoryError before an allocation that cannot fit. The model stays as found.
@@ -85,18 +86,29 @@ class Explainer:
         chosen, targets, images = _method(method), as_targets(targets), as_batch(images, self.model)
         require(images, len(targets), len(self._layers), device)
         meter = Meter(progress, len(images))
+
+        def explain(part):
+            return self._explain(part, targets, chosen, signed, device, meter, at_once)
+
         with dice_as_found(), torch.inference_mode(False):  # whatever mode the caller is in
             parts = images.split(at_once or _at_once(IMAGES_AT_ONCE, images))
-            found = [self._explain(part, targets, chosen, signed, device, meter, at_once) for part in parts]
+            found = [one for part in parts for one in in_halves(explain, part)]
         logits, heatmaps = map(_joined, zip(*found))
         return Explanation(logits, targets, self.layers, heatmaps)
 
     def _explain(self, images, targets, method, signed, device, meter, at_once):
         passes = at_once or _at_once(PASSES_AT_ONCE, images)
         run = Run(self.model, self._layers, images, targets, self._reshape, meter, passes)
-        groups = run.in_groups(GRADIENT_BYTES) if method.passes == "1" else [run]
+
+        def explain(some):
+            return self._heatmaps(run.about(some), method, signed)
+
         with torch.no_grad():
-            heatmaps = _joined([self._heatmaps(group, method, signed) for group in groups])  # [K, B, L, H, W]
+            if method.passes == "1":
+                found = [part for group in run.groups(GRADIENT_BYTES) for part in in_halves(explain, group)]
+            else:  # these halve their forward passes; another half of the targets would need them all again
+                found = [explain(targets)]
+            heatmaps = _joined(found)  # [K, B, L, H, W]
             return run.outputs.to(device), heatmaps.transpose(0, 1).to(device)
 
     def _heatmaps(self, run, method, signed):

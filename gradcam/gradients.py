@@ -15,7 +15,9 @@ def gradients(recording: Recording, cotangents: Tensor) -> tuple[Tensor, ...]:
     """Per layer [K, B, C, h, w], for cotangents [K, *outputs.shape]. A layer the outputs do not depend on gets zeros."""
     try:
         found = _batched(recording, cotangents)
-    except RuntimeError:  # a backward of the model's own that `vmap` cannot batch; a fault of another kind comes again
+    except RuntimeError:  # a backward of the model's own that `vmap` cannot batch, or a GPU too small; a fault of another kind comes again
+        found = None
+    if found is None:  # after the handler: the error's traceback holds on to what did not fit
         found = _one_by_one(recording, cotangents)
     return tuple(
         activation.new_zeros(len(cotangents), *activation.shape) if gradient is None else gradient

@@ -1,11 +1,16 @@
-"""Whether an explanation fits in memory, said before it is begun."""
+"""Memory: what cannot fit is said before it is begun, and what did not fit on a GPU is tried in halves."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 MEMINFO = Path("/proc/meminfo")
+FULL = ("out of memory", "ALLOC_FAILED")  # how Metal and the libraries around CUDA put it
+
+Result = TypeVar("Result")
 
 
 def require(images: Tensor, targets: int, layers: int, device) -> None:
@@ -29,3 +34,22 @@ def available(device) -> int | None:
     except (OSError, StopIteration):
         return None
     return int(line.split()[1]) * 1024
+
+
+def ran_out(error: RuntimeError) -> bool:
+    """Whether something failed because a GPU's memory is full. The CPU's own shortage is not meant: nothing stands behind it."""
+    return isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in FULL)
+
+
+def in_halves(work: Callable[[Sequence], Result], batch: Sequence) -> list[Result]:
+    """[work(batch)]; where the GPU's memory does not hold that, the results of its halves in order, and of theirs.
+
+    Raises what `work` raises: torch.OutOfMemoryError, where not even one fits.
+    """
+    try:
+        return [work(batch)]
+    except RuntimeError as error:
+        if len(batch) == 1 or not ran_out(error):
+            raise
+    middle = len(batch) // 2  # after the handler: the error's traceback holds on to what did not fit
+    return [*in_halves(work, batch[:middle]), *in_halves(work, batch[middle:])]

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from .explainer import AT_ONCE_ELSEWHERE, PASSES_AT_ONCE, as_batch
+from .memory import in_halves
 from .reading import Meter
 from .recording import logits_of
 from .replica import dice_as_found, replicate
@@ -43,13 +44,18 @@ def occlusion(
     with dice_as_found(), torch.no_grad():
         reference = logits_of(replicate(model)(images))  # [1, N]
         meter.count(1)
-        whole, falls = scores(reference, reference, targets)[0], []  # [1]
-        for some in _in_batches(corners, at_once or PASSES_AT_ONCE.get(images.device.type, AT_ONCE_ELSEWHERE)):
+        whole = scores(reference, reference, targets)[0]  # [1]
+
+        def fall(some):
             covered = images.repeat(len(some), 1, 1, 1)
             for photo, (top, left) in zip(covered, some):
                 photo[:, top : top + patch, left : left + patch] = fill
-            falls.append(whole - scores(logits_of(replicate(model)(covered)), reference, targets)[0])
+            found = whole - scores(logits_of(replicate(model)(covered)), reference, targets)[0]
             meter.count(len(some))
+            return found
+
+        batches = _in_batches(corners, at_once or PASSES_AT_ONCE.get(images.device.type, AT_ONCE_ELSEWHERE))
+        falls = [part for some in batches for part in in_halves(fall, some)]
         heat = _mean_over_covers(torch.cat(falls).float().cpu(), corners, patch, images.shape[-2:])
     return heat if signed else heat.relu()
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from .gradients import gradients
+from .memory import in_halves
 from .recording import Layer, logits_of, outputs_with, record
 from .replica import replicate
 from .targets import Target, cotangents, scores
@@ -52,18 +53,17 @@ class Run:
         self.outputs = self._recording.outputs.detach()  # [B, N]
         meter.expect(sum(self.activation(index).shape[1] for index in range(len(layers))))
 
-    def in_groups(self, limit: int) -> list["Run"]:
-        """This run, its targets in groups whose gradients take at most `limit` bytes together (one target at least)."""
+    def groups(self, limit: int) -> list[tuple[Target, ...]]:
+        """The targets in groups whose gradients take at most `limit` bytes together (one target at least)."""
         per_target = sum(activation.numel() * activation.element_size() for activation in self._recording.activations)
         size = max(1, limit // per_target)
-        if size >= len(self.targets):
-            return [self]
-        groups = []
-        for start in range(0, len(self.targets), size):
-            group = copy.copy(self)
-            group.targets = self.targets[start : start + size]
-            groups.append(group)
-        return groups
+        return [self.targets[start : start + size] for start in range(0, len(self.targets), size)]
+
+    def about(self, targets: tuple[Target, ...]) -> "Run":
+        """This run, asked for some of its targets only; their gradients go when it goes."""
+        group = copy.copy(self)
+        group.targets = targets
+        return group
 
     @cached_property
     def cotangents(self) -> Tensor:
@@ -153,8 +153,13 @@ class Reading:
             return logits_of(replicate(self.model)(photos.to(self.images.dtype)))
 
     def _in_batches(self, image, run, count):
-        reference, found = self.outputs[image : image + 1], []
-        for rows in torch.arange(count, device=self.images.device).split(self._run.batch):
-            found.append(scores(run(rows), reference, self._run.targets))
+        reference = self.outputs[image : image + 1]
+
+        def asked(rows):
+            found = scores(run(rows), reference, self._run.targets)
             self._run.meter.count(len(rows))
+            return found
+
+        batches = torch.arange(count, device=self.images.device).split(self._run.batch)
+        found = [part for rows in batches for part in in_halves(asked, rows)]
         return torch.cat(found, 1).to(self.activation.dtype)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import socket
 import ssl
 import threading
@@ -23,6 +24,7 @@ from huggingface_hub.utils import tqdm
 
 PROBE_SECONDS = 3.0  # a Hub that is up answers within one
 STALL_SECONDS = 4.0  # without a single byte, after which a download is waited for no longer
+SLOW_SECONDS = 120.0  # the longest wait for a download that does move: the published 131 MB at 1 MB/s
 _POLL_SECONDS = 0.1
 
 # Two habits of the library for which it has no argument; it looks both up each time they matter.
@@ -66,7 +68,7 @@ def cached(file: HubFile) -> Path | None:
     """Where the file lies in the cache, or None. A newer revision is not asked for: these weights are published."""
     try:
         found = try_to_load_from_cache(file.repo, file.path, revision=file.revision)
-    except OSError:  # a cache that may not be read holds nothing for us; the download will say why
+    except (OSError, ValueError):  # a cache that may not or cannot be read holds nothing for us; the download will say why
         return None
     return Path(found) if isinstance(found, str) else None  # it may also be a note that the Hub had no such file
 
@@ -75,8 +77,8 @@ def fetch(file: HubFile, progress: Progress | None = None) -> Path:
     """The file's path in the cache, downloaded if need be; HubError says why not.
 
     `progress` is called in this thread, and only if there is something to download. A connection that breaks is
-    resumed where it broke. A download that stalls is given up here but goes on in the background, and the next
-    call joins it; one that has failed for good is begun anew, since `huggingface_hub` keeps no partial file.
+    resumed where it broke. A download that stalls, or drips, is given up here but goes on in the background, and the
+    next call joins it; one that has failed for good is begun anew, since `huggingface_hub` keeps no partial file.
     """
     path = cached(file)
     if path is None:
@@ -91,11 +93,24 @@ def evict(file: HubFile) -> None:
     Both the named link and what it points at must go: while the content stays, it would be linked again.
     """
     path = cached(file)
-    if path is None:
-        return
+    if path is not None:
+        _remove(path)
+
+
+def _clear_up_after_the_killed(path: Path) -> None:
+    """Delete what downloads that were killed left of this file: the library names each part anew, and never looks for old ones."""
+    content = path.resolve()
+    for part in content.parent.glob(f"{content.name}.*.incomplete"):
+        part.unlink(missing_ok=True)
+
+
+def _remove(path: Path) -> None:
     content = path.parent / path.readlink() if path.is_symlink() else path
-    path.unlink(missing_ok=True)
-    content.unlink(missing_ok=True)
+    for there in (path, content):
+        if there.is_dir() and not there.is_symlink():
+            shutil.rmtree(there)
+        else:
+            there.unlink(missing_ok=True)
 
 
 # ---------------------------------------------------------------------------------------------------------- asking
@@ -147,8 +162,7 @@ def _download(file: HubFile, progress: Progress | None) -> Path:
         download = _downloads.get(key)
         if download is None or download.outcome.done():
             download = _downloads[key] = _Download(*key)
-    if not download.follow(progress):
-        fault = f"the Hub sent nothing for {STALL_SECONDS:g} s, at {download.fraction:.0%}"
+    if fault := download.follow(progress):
         raise HubError(file, fault, f"it goes on by itself; {_LATER}")
     try:
         path = download.outcome.result()
@@ -167,15 +181,18 @@ class _Download:
         self._moved = time.monotonic()
         self.outcome: Future[Path] = _in_background(self._run, hub, file)
 
-    def follow(self, progress: Progress | None) -> bool:
-        """Wait as long as bytes keep coming; False if they stopped before the end."""
+    def follow(self, progress: Progress | None) -> str:
+        """Wait as long as bytes keep coming, but not for ever; "" at the end, before it why it is waited for no longer."""
         joined = time.monotonic()
         while not wait([self.outcome], timeout=_POLL_SECONDS).done:
             if progress is not None:
                 progress(self.fraction)
-            if time.monotonic() - max(joined, self._moved) > STALL_SECONDS:
-                return False
-        return True
+            now = time.monotonic()
+            if now - max(joined, self._moved) > STALL_SECONDS:
+                return f"the Hub sent nothing for {STALL_SECONDS:g} s, at {self.fraction:.0%}"
+            if now - joined > SLOW_SECONDS:
+                return f"the Hub is slow: {self.fraction:.0%} has come after {SLOW_SECONDS:g} s"
+        return ""
 
     def _run(self, hub: str, file: HubFile) -> Path:
         def once() -> Path:
@@ -183,13 +200,21 @@ class _Download:
             options = {"endpoint": hub, "etag_timeout": PROBE_SECONDS, "tqdm_class": bar}
             return Path(hf_hub_download(file.repo, file.path, revision=file.revision, **options))
 
-        try:
+        def in_place() -> Path:
+            path = once()
+            if path.is_file():
+                _clear_up_after_the_killed(path)
+                return path
+            _remove(path)  # something else has taken the file's place in the cache, and the library hands that over
             return once()
+
+        try:
+            return in_place()
         except Exception as error:
             # A connection that ends early is taken up again inside; one that is reset is not, so begin once more.
             if not _caused_by(error, ConnectionResetError):
                 raise
-            return once()
+            return in_place()
 
     def _report(self, count: float, done: float, size: float | None) -> None:
         if count > 0:

@@ -50,6 +50,24 @@ def browser():
         browser.close()
 
 
+ASKED, AT_REST = "/gradio_api/queue/join", 300  # the request that asks for an answer; ms without one
+
+
+def settle(page):
+    """Wait until the page has what it asked for: an answer is there, nothing is asked, awaited or marked as pending any more."""
+    page.wait_for_selector("#tabs :is(table, figure):visible, #audit-result p:visible", state="attached")
+    page.evaluate(
+        """async (rest) => {
+            const asked = () => performance.getEntriesByType('resource').filter((e) => e.name.includes('/queue/')).length;
+            for (let seen = -1; seen !== asked() || document.querySelector('#tabs .pending'); ) {
+                seen = asked();
+                await new Promise((after) => setTimeout(after, rest));
+            }
+        }""",
+        AT_REST,
+    )
+
+
 @pytest.fixture
 def complaints():
     """What the browser's console and network complain of; `page` expects nothing at the end of a test."""
@@ -69,7 +87,7 @@ def visit(browser, app_url, complaints):
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("request", lambda request: complaints.append(request.url) if not request.url.startswith((app_url, "data:", "blob:")) else None)
         page.goto(app_url + path)
-        page.wait_for_selector("table.matrix", state="attached")
+        settle(page)
         return page
 
     yield open_page

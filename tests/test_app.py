@@ -75,12 +75,12 @@ def test_a_folder_of_ones_own(tmp_path):
     with running_app(tmp_path, "--data", str(tmp_path / "photos")) as url:
         page = config(url)
         assert "Greg, 2_greg.jpg" in page and "rendered in Blender" not in page
-        for name, allowed in (("2_greg.jpg", True), ("secret.txt", False)):
-            try:
-                status = urllib.request.urlopen(f"{url}/gradio_api/file={folder / name}").status
-            except urllib.error.HTTPError as refusal:
-                status = refusal.code
-            assert (status == 200) == allowed, name
+        shown = json.loads(page)["components"]
+        [photo] = [part["props"]["value"]["url"] for part in shown if part["props"].get("elem_id") == "photo"]
+        assert urllib.request.urlopen(photo).read() == (folder / "2_greg.jpg").read_bytes()
+        for name in ("2_greg.jpg", "secret.txt"):
+            with pytest.raises(urllib.error.HTTPError, match="403"):
+                urllib.request.urlopen(f"{url}/gradio_api/file={folder / name}")
 
 
 @pytest.mark.parametrize(

@@ -162,7 +162,7 @@ def test_a_bad_photo_or_mask_is_named_and_the_rest_goes_on(tmp_path):
 
 def test_no_readable_photo_is_a_sentence(tmp_path):
     pot_photo(tmp_path, "1_cut", (0, 0, 0)).write_bytes(b"")
-    with pytest.raises(ValueError, match="None of the 1 photos can be read"):
+    with pytest.raises(ValueError, match="None of the 1 example photos can be read, 1_cut.jpg among them"):
         audit(RedOrBlue(), LAYER, tuple(examples.from_folder(tmp_path).every.values()), on)
 
 

@@ -24,7 +24,7 @@ from test_fetch import elsewhere  # noqa: F401 (a fixture)
 
 from explorer import examples
 from explorer.tabs import door
-from explorer.tabs.door import BUSY, MAX_BODY, sweep
+from explorer.tabs.door import BUSY, MAX_BODY, Ages, sweep
 
 STORY = examples.embedded().story.file
 FILE_DATA = {"_type": "gradio.FileData"}
@@ -208,7 +208,9 @@ def test_no_file_of_the_machine_is_served(server, folder, private):
                     assert status != 200 or body.startswith(b"<!doctype html>") or b"gradio" in body[:3000].lower(), (path, body[:80])
     finally:
         link.unlink()
-    assert raw(server, f"/gradio_api/file={quote(str(STORY))}") == (200, STORY.read_bytes())  # the door is not simply shut
+    assert raw(server, f"/gradio_api/file={quote(str(STORY))}")[0] == 403
+    shown = next(path for path in folder.rglob(STORY.name) if path.read_bytes() == STORY.read_bytes())  # the page's copy; the door is not simply shut
+    assert raw(server, f"/gradio_api/file={quote(str(shown))}") == (200, STORY.read_bytes())
 
 
 @pytest.mark.parametrize("name", ["../../../evil.jpg", "..\\..\\evil.jpg", "/tmp/evil.jpg", "..", ".", "evil\0.jpg", "e" * 3000 + ".jpg", "evil\r\nX: y.jpg", "$(id).jpg", "évil\u202egpj.exe"])
@@ -370,15 +372,28 @@ def test_a_full_queue_says_so_politely(impatient):
     assert call(client, "/models", [])[0] == "complete" or call(client, "/models", [])[0] == 503
 
 
+def test_the_sweep_keeps_no_more_than_there_is_room_for(tmp_path):
+    """The oldest go first, whatever their age."""
+    ages = Ages()
+    for name in ("tmp1", "tmp2", "tmp3"):
+        (tmp_path / name).write_bytes(bytes(100))
+        ages.of(tmp_path.iterdir())
+    sweep(tmp_path, 1000, ages, room=300)
+    assert len(list(tmp_path.iterdir())) == 3
+    sweep(tmp_path, 1000, ages, room=250)
+    assert {path.name for path in tmp_path.iterdir()} == {"tmp2", "tmp3"}
+
+
 def test_the_sweep_leaves_what_is_not_its_own(tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "full").mkdir()
     for name in ("tmpx12", "somebody's.txt", "full/photo.jpg"):
         (tmp_path / name).write_text("x")
     (tmp_path / "tmplink").symlink_to(tmp_path / "full")
-    sweep(tmp_path, 1000)
+    ages = Ages()
+    sweep(tmp_path, 1000, ages)
     assert len(list(tmp_path.iterdir())) == 5  # all too young
-    sweep(tmp_path, -1)
+    sweep(tmp_path, -1, ages)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["full", "somebody's.txt"]
     assert (tmp_path / "full/photo.jpg").is_file()
-    sweep(tmp_path / "gone", 0)
+    sweep(tmp_path / "gone", 0, ages)

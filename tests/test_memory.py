@@ -31,3 +31,27 @@ def faults(how):
 @pytest.mark.skipif(not hasattr(os, "confstr") or "glibc" not in (os.confstr("CS_GNU_LIBC_VERSION") or ""), reason="not glibc")
 def test_big_blocks_are_kept():
     assert faults("kept") < faults("left") / 10
+
+
+KEPT = """
+import numpy
+from explorer.memory import give_back_memory, keep_freed_memory
+def size():
+    return int(open("/proc/self/statm").read().split()[1])
+keep_freed_memory()
+blocks = [numpy.ones(1_000_000) for _ in range(40)]
+kept = blocks[::10]
+before = size()
+del blocks
+between = size()
+assert give_back_memory()
+print(before, between, size())
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "confstr") or "glibc" not in (os.confstr("CS_GNU_LIBC_VERSION") or ""), reason="not glibc")
+def test_what_is_free_can_be_given_back():
+    """Also between blocks that stay: 36 of 40 were let go of, and only then do their pages leave the process."""
+    told = subprocess.run([sys.executable, "-c", KEPT], cwd=ROOT, capture_output=True, text=True, check=True)
+    before, between, after = map(int, told.stdout.split())
+    assert between > 0.9 * before and after < 0.5 * before

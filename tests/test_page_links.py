@@ -5,6 +5,8 @@ import json
 import zipfile
 from pathlib import Path
 
+import pytest
+from conftest import ASKED, settle
 from test_page import say
 
 
@@ -25,8 +27,33 @@ def test_the_address_follows(page):
     page.wait_for_function("location.search.includes('example=val%2F0_000')")
     page.click("#colormap label:has-text('cividis')")
     page.wait_for_function("location.search.includes('colormap=cividis')")
+    settle(page)
     page.reload()
     assert "Rudo" in say(page, "✓ really Rudo") and page.is_checked("#colormap input[value=cividis]")
+
+
+@pytest.mark.parametrize("path", ["/", "/?model=debiased", "/?tab=trust&model=debiased&target=greg", "/?tab=what-if&example=test/3_001"])
+def test_a_link_asks_once_and_leaves_nothing_pending(browser, app_url, path):
+    """First what the link says, then what the tab in front shows; Trust's table is asked for on its own."""
+    page = browser.new_context().new_page()
+    asked = []
+    page.on("request", lambda request: asked.append(request.url) if ASKED in request.url else None)
+    page.goto(app_url + path)
+    settle(page)
+    count = len(asked)
+    page.wait_for_timeout(1000)
+    assert count == len(asked) == (3 if "trust" in path else 2)
+    assert page.locator("#tabs .html-container.pending:visible").count() == 0
+    page.context.close()
+
+
+def test_a_click_asks_only_for_the_tab_in_front(page):
+    asked = []
+    page.on("request", lambda request: asked.append(request.url) if ASKED in request.url else None)
+    page.click("#examples button:has-text('Rudo, old red pot')")
+    say(page, "✓ really Rudo")
+    settle(page)
+    assert len(asked) == 1
 
 
 def test_a_broken_link_is_told_and_opens_the_rest(visit):

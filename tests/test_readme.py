@@ -78,6 +78,8 @@ def test_the_head_configures_a_space():
     pins = dict(line.split("==") for line in (ROOT / "requirements.txt").read_text().split() if "==" in line)
     assert head["sdk"] == "gradio" and head["app_file"] == "app.py"
     assert head["sdk_version"] == pins["gradio"]
+    assert head["python_version"] in ("3.10", "3.12")  # ZeroGPU documents no other
+    assert pins["torch"] in ("2.8.0", "2.9.1", "2.10.0", "2.11.0", "2.12.1", "2.13.0")  # nor others than these
     assert (ROOT / head["app_file"]).is_file()
     assert len(head["short_description"]) <= 60
     assert all(entry.split()[0] in head["models"] for entry in head["preload_from_hub"])

@@ -16,7 +16,17 @@ from torch import nn
 
 import potplants
 from explorer import examples, steps, study
-from explorer.steps import diverging_table, number, reach, shades, signed_picture, summary, take_steps, usual_reach
+from explorer.steps import (
+    diverging_table,
+    number,
+    reach,
+    shades,
+    signed_picture,
+    steps_of,
+    summary,
+    take_steps,
+    usual_reach,
+)
 from explorer.steps_markup import SHOWN, walkthrough
 from explorer.study import COLUMNS, Studies, make_study
 from gradcam import take_apart
@@ -36,7 +46,7 @@ def story(studies):
 
 @pytest.fixture(scope="module")
 def taken(studies, story):
-    return take_steps(story, studies.network("embedded"), "predicted", "conv3")
+    return steps_of(studies.device, story, "predicted", "conv3")
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +77,7 @@ def test_every_heatmap_is_the_one_that_explain_shows(studies, story):
     assert len(cells) == 15
     for target in story.targets:
         for column in COLUMNS:
-            one = take_steps(story, studies.network("embedded"), target, column)
+            one = steps_of(studies.device, story, target, column)
             cell = cells[target, one.layer]
             assert one.peak == pytest.approx(cell["peak"], rel=1e-4) and one.empty == cell["empty"]
             heat = story.heat(target, column).numpy()

@@ -32,7 +32,7 @@ def test_an_answer_is_made_once_and_others_wait():
     made, kept = [], Kept(2)
 
     def of(key):
-        return kept.of(key, lambda: made.append(key) or object())
+        return kept.of(key, lambda tell: made.append(key) or object(), silent)
 
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(of, ["a"] * 16))
@@ -44,15 +44,15 @@ def test_an_answer_is_made_once_and_others_wait():
 def test_what_is_not_there_is_not_waited_for():
     kept = Kept(2)
     assert kept.found("a") is None
-    kept.of("a", lambda: kept.found("a") or 7)  # while it is being made, too
+    kept.of("a", lambda tell: kept.found("a") or 7, silent)  # while it is being made, too
     assert kept.found("a") == 7
 
 
 def test_a_failure_is_not_kept():
     kept = Kept(2)
     with pytest.raises(ZeroDivisionError):
-        kept.of("a", lambda: 1 / 0)
-    assert kept.of("a", lambda: 7) == 7
+        kept.of("a", lambda tell: 1 / 0, silent)
+    assert kept.of("a", lambda tell: 7, silent) == 7
 
 
 def test_the_report_is_json_and_holds_what_was_promised(answers):

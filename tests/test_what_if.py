@@ -130,7 +130,7 @@ def test_the_hottest_region_is_the_hottest(story):
 
 
 def test_every_colour_and_as_it_is(studies, story, red_pot):
-    paints = in_every_colour(studies.network("embedded"), story, red_pot.where)
+    paints, _ = in_every_colour(studies.device, story, red_pot.where)
     assert [paint.colour for paint in paints] == [None, *POT_COLOURS]
     assert (paints[0].photo == story.photo).all() and paints[0].logits == pytest.approx(story.logits, rel=1e-3, abs=1e-3)
     assert (paints[1].photo == red_pot.after.photo).all()
@@ -198,7 +198,7 @@ def test_a_number_goes_from_a_value_to_another(steering):
     assert report["after"]["classes"][0]["logit"] > report["before"]["classes"][0]["logit"]  # redder on the left
     assert report["change"][0] == {"name": "position", "logit": pytest.approx(found.after.logits[0] - before.logits[0]), "probability": None}
     html = what_if_markup.result(
-        found, compare(found, "edges", "jet"), in_every_colour(steering.network("steering"), before, drawn), "jet"
+        found, compare(found, "edges", "jet"), in_every_colour(steering.device, before, drawn)[0], "jet"
     )
     assert f"position {before.logits[0]:+.3f}" in html and f"position {found.after.logits[0]:+.3f}" in html and "still" not in html
     with pytest.raises(ValueError, match="64 × 64"):  # a mask fits no scaled photo
@@ -224,7 +224,7 @@ def test_peaks_in_words(red_pot, before, after, word):
 
 
 def test_the_result_has_words_for_every_picture_and_a_caution(red_pot, studies, story):
-    paints = in_every_colour(studies.network("embedded"), story, red_pot.where)
+    paints, _ = in_every_colour(studies.device, story, red_pot.where)
     html = what_if_markup.result(red_pot, compare(red_pot, "edges", "jet"), paints, "jet")
     assert html.count("<img alt=") + html.count('<img class="after" alt=') == 2 + 2 + 5
     assert 'alt=""' not in html

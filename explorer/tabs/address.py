@@ -7,7 +7,7 @@ import gradio as gr
 
 from ..examples import Examples
 from ..links import View, query, view_of
-from .desk import QUIET, Desk
+from .desk import QUIET, Desk, wish
 
 FOLLOW = (Path(__file__).parent.parent / "address.js").read_text()
 
@@ -21,12 +21,12 @@ def follow(desk: Desk, examples: Examples):
         return query(View(example=example and example.key, tab=front, **dict(zip(names, chosen))))
 
     parts = [desk.photo, desk.front, desk.model, desk.method, desk.target, desk.layer, desk.base, desk.colormap, desk.scale]
-    written = gr.on([part.change for part in parts], link, parts, desk.link, queue=False, trigger_mode="always_last", **QUIET)
+    written = wish(parts, desk.front).change(link, parts, desk.link, queue=False, trigger_mode="always_last", **QUIET)
     written.then(None, desk.link, None, js=FOLLOW, **QUIET)
 
 
 def arrive(page: gr.Blocks, desk: Desk, tabs: gr.Tabs, examples: Examples, default_model: str):
-    """Open what the URL asks for. Returns the event, so that what is shown first can come after it."""
+    """Open what the URL asks for: with the tab in front known, the desk has something to show."""
 
     def open_link(request: gr.Request):
         view, missing = view_of(request.query_params, examples)
@@ -38,4 +38,4 @@ def arrive(page: gr.Blocks, desk: Desk, tabs: gr.Tabs, examples: Examples, defau
         return str(example.file), *components, gr.Tabs(selected=view.tab), view.tab
 
     parts = [desk.photo, desk.model, desk.method, desk.target, desk.layer, desk.base, desk.colormap, desk.scale, tabs, desk.front]
-    return page.load(open_link, None, parts, **QUIET)  # through the queue: only there a warning reaches the page
+    page.load(open_link, None, parts, **QUIET)  # through the queue: only there a warning reaches the page

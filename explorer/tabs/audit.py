@@ -17,6 +17,7 @@ from ..links import View
 from ..markup import refusal
 from ..study import Studies
 from .desk import QUIET, Desk
+from .patience import watched
 from .refusals import EXPECTED, as_sentence
 
 IN_LINE = {"concurrency_id": "audit", "concurrency_limit": 1}  # a line of its own: an audit is long, and photos shall not wait for it
@@ -40,10 +41,11 @@ def tab(desk: Desk, studies: Studies, examples: Examples):
         return shown(found, colormap), *_buttons(_files(shelf, found, colormap))
 
     def run(model, compare, split, repaint, colormap, request: gr.Request, progress=gr.Progress()):  # noqa: B008 (Gradio finds it there)
+        tell = watched(progress)
         with stops.of(request) as stop:
 
             def told(part, task):
-                progress(part, desc=task)
+                tell(part, task)
                 return not stop.is_set()
 
             try:
@@ -102,7 +104,7 @@ def endpoint(studies: Studies, examples: Examples, default_model: str):
             page: one page of HTML that needs nothing beside it
         """
         with as_sentence():
-            found = audits.of(question(model, compare, split, repaint), lambda part, task: True)
+            found = audits.of(question(model, compare, split, repaint), watched())
         return report(found), *_files(shelf, found, View().colormap)
 
     with gr.Column(visible=False):

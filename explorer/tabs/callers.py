@@ -9,6 +9,7 @@ from ..grid import BASES, draw
 from ..save import maps
 from ..study import Studies
 from .desk import ONE_AT_A_TIME
+from .patience import watched
 from .refusals import as_sentence
 from .upload import keep, upload
 
@@ -32,7 +33,7 @@ def endpoints(studies: Studies, default_model: str):
             report: model, predicted, classes (name, logit, probability), layers, cells (target, layer, peak, empty)
         """
         with as_sentence():
-            study = studies.of(image, model, method)
+            study = studies.of(image, model, method, watched())
             cells = draw(study, base, colormap, scale)
         return [(cell.picture, cell.caption) for row in cells for cell in row], study.report()
 
@@ -49,7 +50,7 @@ def endpoints(studies: Studies, default_model: str):
             K rows: the classes, then their mixture), layers (L names)
         """
         with as_sentence():
-            study = studies.of(image, model, method)
+            study = studies.of(image, model, method, watched())
         return keep(maps(study), "heatmaps.npz", file.GRADIO_CACHE)
 
     def models():

@@ -2,8 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import wraps
-from inspect import Parameter, signature
 
 import gradio as gr
 
@@ -14,7 +12,7 @@ from ..examples import Examples
 from ..grid import BASES
 from ..links import View
 from ..markup import strip
-from ..study import COLUMNS, MIXTURE, PREDICTED, choices, model_named
+from ..study import COLUMNS, MIXTURE, PREDICTED, choices
 from .upload import upload
 
 ONE_AT_A_TIME = {"concurrency_id": "model", "concurrency_limit": 2}  # a forward uses every core: more at once is slower
@@ -44,27 +42,33 @@ class Desk:
     base: gr.Radio
     colormap: gr.Radio
     scale: gr.Radio
-    front: gr.State  # the id of the tab in front
+    front: gr.Textbox  # hidden: the id of the tab in front, nothing until the URL has been read; the browser keeps it over a restart of the server
     link: gr.Textbox  # hidden: the query that opens this view, kept by `address`
 
-    def keep(self, tab: gr.Tab, show: Callable, inputs: list, outputs: list):
-        """Run `show` whenever the tab comes to the front, and while it is there whenever one of its inputs changes.
+    def keep(self, tab: gr.Tab, show: Callable, inputs: list, outputs: list, heard: tuple = ()):
+        """Run `show` whenever the tab comes to the front, and while it is there whenever one of its inputs changes, or of those `heard`.
 
         `show` takes one value for each of `inputs`, and perhaps a gr.Progress as its last; it returns one value for each of `outputs`.
+        An input that is a State is not heard of by itself: the browser never learns its value.
         """
+        # the first tab is "selected" before the URL has been read: nothing is in front then
+        tab.select(None, self.front, self.front, js=f"(front) => front && '{tab.id}'", **QUIET)
+        parts = [part for part in (*inputs, *heard) if not part.stateful]
+        asked = wish(parts, self.front, f"front === '{tab.id}'")
+        asked.change(show, inputs, outputs, trigger_mode="always_last", **QUIET, **ONE_AT_A_TIME)
 
-        @wraps(show)
-        def come_forward(*values):
-            return *_as_tuple(show(*values)), tab.id
 
-        @wraps(show)
-        def keep_up(front, *values):
-            return show(*values) if front == tab.id else _as_they_are(outputs)
+def wish(parts: list, front: gr.Textbox, when: str = "front") -> gr.Textbox:
+    """Hidden: what is asked for, in the browser's own words. It changes once however many of `parts` do, and only while `when` holds.
 
-        keep_up.__signature__ = _with_front(signature(show))  # where Gradio looks for the gr.Progress
-        turn = {"trigger_mode": "always_last", **QUIET, **ONE_AT_A_TIME}
-        tab.select(come_forward, inputs, [*outputs, self.front], **turn)
-        gr.on([part.change for part in inputs], keep_up, [self.front, *inputs], outputs, **turn)
+    Whatever asks the server hangs on such a change, never on the parts' own: of several handlers of one event, Gradio starts all anew
+    when one of them comes to its turn, and two that wait for each other so ask for ever.
+    """
+    with front.parent:  # not in a tab: what is there wakes up when it is first shown
+        asked = gr.Textbox(visible="hidden")
+    say = f"(asked, front, ...values) => {when} ? JSON.stringify(values) : asked"
+    gr.on([part.change for part in (front, *parts)], None, [asked, front, *parts], asked, js=say, **QUIET)
+    return asked
 
 
 def desk(examples: Examples, default_model: str) -> Desk:
@@ -96,25 +100,13 @@ def desk(examples: Examples, default_model: str) -> Desk:
         return str(examples.shown[event.index].file)
 
     def targets_of(name, chosen):
-        there = choices(model_named(name))
+        there = choices(potplants.find(name))
         return gr.Dropdown(_target_choices(name), value=chosen if chosen in there else PREDICTED)
 
     pressed.select(pick, None, photo, queue=False, **QUIET)
     model.change(targets_of, [model, target], target, queue=False, **QUIET)
-    return Desk(photo, pressed, model, method, target, layer, base, colormap, scale, gr.State(view.tab), gr.Textbox(visible=False))
-
-
-def _as_tuple(found):
-    return found if isinstance(found, tuple) else (found,)
-
-
-def _as_they_are(outputs):
-    return tuple(gr.skip() for _ in outputs) if len(outputs) > 1 else gr.skip()
-
-
-def _with_front(told):
-    front = Parameter("front", Parameter.POSITIONAL_OR_KEYWORD)
-    return told.replace(parameters=[front, *told.parameters.values()])
+    front = gr.Textbox(visible="hidden", elem_id="front")
+    return Desk(photo, pressed, model, method, target, layer, base, colormap, scale, front, gr.Textbox(visible=False))
 
 
 def _labelled(names, labels):
@@ -126,4 +118,4 @@ def _model_choices():
 
 
 def _target_choices(model):
-    return _labelled(choices(model_named(model)), TARGET_LABELS)
+    return _labelled(choices(potplants.find(model)), TARGET_LABELS)

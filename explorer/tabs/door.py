@@ -13,13 +13,15 @@ from gradio.utils import get_upload_folder
 
 from ..photo import MAX_BYTES
 from ..regions import MAX_STROKES
-from .refusals import EXPECTED
+from .patience import run_of
+from .refusals import EXPECTED, NO_ROOM, room_for_files
 from .upload import Upload
 
 MAX_BODY = MAX_BYTES * 4 // 3 + 10**6  # the largest photo as base64, and the rest of the message
 MAX_EVENT = MAX_STROKES + 1000  # characters that tell of a click or a drawing
 MAX_TEXT = 2000  # characters: a link is the longest text that a visitor sends
 ROOM = 500 * 10**6  # bytes that must be free on the disk before anything is accepted
+MOST_KEPT = 2 * 10**9  # bytes of uploads and pictures: 16 callers who never pause make 4 MB a second
 BUSY = "The server is busy just now; please try again in a minute."
 SAID = 40  # characters of a wrong value that an answer repeats
 
@@ -38,10 +40,11 @@ class Door(gr.Blocks):
         self._queue.push = _politely(self._queue.push)
         return self
 
-    async def process_api(self, *arguments, event_data=None, **options):
+    async def process_api(self, *arguments, event_id=None, event_data=None, **options):
         if event_data is not None and len(str(event_data._data)) > MAX_EVENT:  # it would stay with the session
             raise gr.Error("This drawing is too large; start again.", print_exception=False)
-        return await super().process_api(*arguments, event_data=event_data, **options)
+        with room_for_files(), run_of(self._queue.event_ids_to_events.get(event_id)):
+            return await super().process_api(*arguments, event_id=event_id, event_data=event_data, **options)
 
     async def preprocess_data(self, block_fn, inputs, state, explicit_call=False):
         try:
@@ -156,7 +159,7 @@ def _refused(scope):
         if not length.isdigit() or int(length) > MAX_BODY:
             return _TOO_LARGE
         if shutil.disk_usage(_standing(get_upload_folder())).free < ROOM:
-            return 503, "The server has no room for files just now; try again in an hour."
+            return 503, NO_ROOM
     return None
 
 
@@ -200,14 +203,15 @@ async def _answer(send, status, sentence):
 
 
 def sweeping(every: float, age: float):
-    """A lifespan that deletes, every so many seconds, what Gradio's own deletion does not know of: see `sweep`."""
+    """A lifespan that deletes, every so many seconds, what was sent and drawn and is older than `age`: see `sweep`."""
 
     @asynccontextmanager
     async def lifespan(app):
         async def sweep_on():
+            ages = Ages()
             while True:
                 await asyncio.sleep(every)
-                await asyncio.to_thread(sweep, Path(get_upload_folder()), age)
+                await asyncio.to_thread(sweep, Path(get_upload_folder()), age, ages, app.get_blocks())
 
         task = asyncio.create_task(sweep_on())
         try:
@@ -218,17 +222,63 @@ def sweeping(every: float, age: float):
     return lifespan
 
 
-def sweep(folder: Path, age: float):
-    """Delete what is older than `age` seconds of uploads that broke off, and the empty folders of those that did not."""
-    before = time.time() - age
-    for found in folder.glob("*"):
+class Ages:
+    """How long files have been as they are, by a clock that nobody sets: the wall clock may jump, and Gradio's own deletion goes by it."""
+
+    def __init__(self):
+        self._since = {}
+
+    def of(self, paths) -> dict[Path, float]:
+        """Seconds since each was first looked at, or changed since; those that are gone are left out."""
+        now, since = time.monotonic(), {}
+        for path in paths:
+            with suppress(OSError):
+                state = path, path.lstat().st_ctime_ns
+                since[state] = self._since.get(state, now)
+        self._since = since
+        return {path: now - first for (path, _), first in since.items()}
+
+
+def sweep(folder: Path, age: float, ages: Ages, page: gr.Blocks | None = None, room: int = MOST_KEPT):
+    """Delete what is older than `age` seconds: files the page took or made, uploads that broke off, and folders that are empty.
+
+    Of more than `room` bytes the oldest go before their time.
+    """
+    known = _known_files(page) if page else {}
+    lasted = ages.of({*folder.glob("*"), *known})
+    crowded = _crowded_out(lasted, room)
+    for found, seconds in lasted.items():
+        if seconds <= age and found not in crowded:
+            continue
         with suppress(OSError):  # in use again, or gone
-            if found.lstat().st_ctime > before:
-                continue
             if found.is_dir() and not found.is_symlink():
                 found.rmdir()  # only if it is empty
-            elif found.name.startswith("tmp"):
+            elif found in known or found.name.startswith("tmp"):
                 found.unlink()
+                for files, name in known.get(found, ()):
+                    files.discard(name)
+
+
+def _crowded_out(lasted, room):
+    """The files, of those that have lasted so long each, for which younger ones leave no room."""
+    crowded = set()
+    for path in sorted(lasted, key=lasted.get):
+        with suppress(OSError):
+            if path.is_file():
+                room -= path.stat().st_size
+                if room < 0:
+                    crowded.add(path)
+    return crowded
+
+
+def _known_files(page):
+    """Each file of Gradio's books that need not stay, and where it stands in them: path → [(a set, its name there)]."""
+    stay = {name for component in page.blocks.values() for name in component.keep_in_cache}
+    known = {}
+    for files in page.temp_file_sets:
+        for name in files.copy() - stay:
+            known.setdefault(Path(name), []).append((files, name))
+    return known
 
 
 def _standing(folder):

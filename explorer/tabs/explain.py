@@ -10,6 +10,7 @@ from ..markup import matrix, refusal, verdict
 from ..save import archive
 from ..study import Studies
 from .desk import ONE_AT_A_TIME, QUIET, Desk
+from .patience import watched
 from .refusals import EXPECTED, as_sentence
 from .upload import keep
 
@@ -33,12 +34,12 @@ Pot Plant Dataset, CC BY 4.0 (Kaggle: conorsully1/pot-plants).
 """
 
 
-def tab(desk: Desk, tabs: gr.Tabs, studies: Studies, examples: Examples) -> dict:
-    """Lay the tab out in the current `tabs` and wire it. Returns what must run when the page opens."""
+def tab(desk: Desk, tabs: gr.Tabs, studies: Studies, examples: Examples):
+    """Lay the tab out in the current `tabs` and wire it."""
 
     def show(file, model, method, target, layer, base, colormap, scale, progress=gr.Progress()):  # noqa: B008 (Gradio finds it there)
         try:
-            study = studies.of(file, model, method, lambda part, task: progress(part, desc=task))
+            study = studies.of(file, model, method, watched(progress))
             cells = draw(study, base, colormap, scale)
             chosen = study.target(target), layer
         except EXPECTED as error:
@@ -47,7 +48,7 @@ def tab(desk: Desk, tabs: gr.Tabs, studies: Studies, examples: Examples) -> dict
 
     def save(file, link, model, method, base, colormap, scale):
         with as_sentence():
-            packed = archive(studies.of(file, model, method), base, colormap, scale, link)
+            packed = archive(studies.of(file, model, method, watched()), base, colormap, scale, link)
         return keep(packed, f"{model}-{method}.zip", saved.GRADIO_CACHE)
 
     def take_apart(event: gr.EventData):
@@ -70,4 +71,3 @@ def tab(desk: Desk, tabs: gr.Tabs, studies: Studies, examples: Examples) -> dict
 
     asked = [desk.photo, desk.model, desk.method, desk.target, desk.layer, desk.base, desk.colormap, desk.scale]
     desk.keep(tab, show, asked, [words, grid])
-    return {"fn": show, "inputs": asked, "outputs": [words, grid]}

@@ -1,5 +1,6 @@
 """What may go wrong by a visitor's doing, and how a caller hears of it."""
 
+import errno
 import re
 from contextlib import contextmanager
 
@@ -9,7 +10,12 @@ from starlette.responses import JSONResponse
 
 from potplants import HubError, WeightsError
 
-EXPECTED = (ValueError, HubError, WeightsError)  # PhotoError is a ValueError; each carries one sentence for the visitor
+from .patience import TooLong
+
+EXPECTED = (ValueError, HubError, WeightsError, TooLong)  # PhotoError is a ValueError; each carries one sentence for the visitor
+
+NO_ROOM = "The server has no room for files just now; try again in an hour."
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextmanager
@@ -19,6 +25,17 @@ def as_sentence():
         yield
     except EXPECTED as error:
         raise gr.Error(str(error), print_exception=False) from None
+
+
+@contextmanager
+def room_for_files():
+    """Tell a caller whose answer cannot be written; whatever Gradio wrote of it by half has no name that anybody was given."""
+    try:
+        yield
+    except Exception as error:  # Gradio wraps what happens in a component
+        if any(isinstance(cause, OSError) and cause.errno in FULL for cause in (error, error.__cause__)):
+            raise gr.Error(NO_ROOM, print_exception=False) from None
+        raise
 
 
 _NO_ENDPOINT = "There is no such endpoint; /gradio_api/info names those there are."
@@ -38,8 +55,15 @@ async def _as_mistake(request, error):
     raise error
 
 
+async def _as_no_room(request, error):
+    """Answer an upload that could not be written."""
+    if error.errno in FULL:
+        return JSONResponse({"detail": NO_ROOM}, 503)
+    raise error
+
+
 def _first_sentence(error):
     return str(error).partition(". ")[0][:200].rstrip(".") + "."
 
 
-UNREADABLE = dict.fromkeys((TypeError, KeyError, AttributeError, FnIndexInferError), _as_mistake)  # launch's exception handlers
+UNREADABLE = dict.fromkeys((TypeError, KeyError, AttributeError, FnIndexInferError), _as_mistake) | {OSError: _as_no_room}  # launch's exception handlers

@@ -10,6 +10,7 @@ from ..markup import refusal
 from ..steps_markup import walkthrough
 from ..study import COLUMNS, PREDICTED, Studies, choices
 from .desk import ONE_AT_A_TIME, Desk
+from .patience import watched
 from .refusals import EXPECTED, as_sentence
 from .upload import upload
 
@@ -32,7 +33,7 @@ def endpoint(studies: Studies, examples: Examples, default_model: str):
             gallery: the 16 heaviest feature maps, then the weighted sum, after ReLU, over the photo
         """
         with as_sentence():
-            taken = _take(studies, image, model, target, layer)
+            taken = _take(studies, image, model, target, layer, watched())
             return taken.report(), steps.gallery(taken)
 
     with gr.Column(visible=False):
@@ -53,7 +54,7 @@ def tab(desk: Desk, studies: Studies, examples: Examples):
 
     def show(file, model, method, target, layer, base, colormap, progress=gr.Progress()):  # noqa: B008 (Gradio finds it there)
         try:
-            taken = _take(studies, file, model, target, layer, lambda part, task: progress(part, desc=task))
+            taken = _take(studies, file, model, target, layer, watched(progress))
             return walkthrough(taken, base, colormap, method)
         except EXPECTED as error:
             return refusal(str(error))
@@ -65,9 +66,9 @@ def tab(desk: Desk, studies: Studies, examples: Examples):
     desk.keep(tab, show, asked, [story])
 
 
-def _take(studies, file, model, target, layer, progress=None):
+def _take(studies, file, model, target, layer, progress):
     study = studies.of(file, model, steps.METHOD, progress)
-    return steps.take_steps(study, studies.network(model), target, layer)
+    return steps.steps_of(studies.device, study, target, layer)
 
 
 def _targets():

@@ -15,6 +15,7 @@ from ..markup import refusal
 from ..study import COLUMNS, PREDICTED, Studies, choices
 from ..trust import Trust, report
 from .desk import ONE_AT_A_TIME, QUIET, Desk
+from .patience import watched
 from .refusals import EXPECTED, as_sentence
 from .upload import upload
 
@@ -43,8 +44,8 @@ def endpoint(studies: Studies, examples: Examples, default_model: str):
         """
         with as_sentence():
             mask, asked = _mask(examples, image), _trust_of(studies)
-            checks = asked.checks(image, model, method, target, layer, mask)
-            return report(checks, asked.measured(image, model, target, layer, mask))
+            checks = asked.checks(image, model, method, target, layer, mask, watched())
+            return report(checks, asked.measured(image, model, target, layer, mask, watched()))
 
     with gr.Column(visible=False):
         image = upload(label="image: a photo of a pot plant")
@@ -63,7 +64,7 @@ def tab(desk: Desk, studies: Studies, examples: Examples):
 
     def check(file, model, method, target, layer, base, colormap, progress=gr.Progress()):  # noqa: B008 (Gradio finds it there)
         try:
-            found = _trust_of(studies).checks(file, model, method, target, layer, _mask(examples, file), _told(progress))
+            found = _trust_of(studies).checks(file, model, method, target, layer, _mask(examples, file), watched(progress))
             sanity, seeds = trust_markup.sanity(found, base, colormap), trust_markup.seeds(found, base, colormap)
         except EXPECTED as error:
             return refusal(str(error)), "", "", "", gr.skip()
@@ -76,7 +77,7 @@ def tab(desk: Desk, studies: Studies, examples: Examples):
         if due is None:  # Gradio tells of a state's change also when a session begins
             return gr.skip(), gr.skip()
         try:
-            found = _trust_of(studies).measured(file, model, target, layer, _mask(examples, file), _told(progress))
+            found = _trust_of(studies).measured(file, model, target, layer, _mask(examples, file), watched(progress))
             return trust_markup.methods(found, base, colormap, method), trust_markup.costs(found, base, colormap)
         except EXPECTED as error:
             return refusal(str(error)), ""
@@ -105,10 +106,6 @@ def _trust_of(studies):
 def _mask(examples, file):
     known = examples.known(file)
     return known and known.mask
-
-
-def _told(progress):
-    return lambda part, task: progress(part, desc=task)
 
 
 def _targets():

@@ -39,6 +39,13 @@ class Upload(gr.Image):
             return None
         return {"path": self._uploaded(path), "meta": {"_type": "gradio.FileData"}}
 
+    def postprocess(self, value):
+        """A photo of ours goes out as its copy in the upload folder, so that no other folder is opened to visitors.
+
+        To name each of them in `allowed_paths` instead cost half a second an answer: Gradio compares every picture with every entry.
+        """
+        return super().postprocess(value and keep(Path(value).read_bytes(), Path(value).name, self.GRADIO_CACHE))
+
     def preprocess(self, payload):
         return None if payload is None else self._uploaded(payload.path)
 
@@ -75,9 +82,13 @@ def keep(data: bytes, name: str, folder: str) -> str:
     place = Path(folder) / hashlib.sha256(data).hexdigest() / name
     place.parent.mkdir(parents=True, exist_ok=True)
     handle, part = tempfile.mkstemp(dir=folder)
-    with os.fdopen(handle, "wb") as file:
-        file.write(data)
-    os.replace(part, place)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        os.replace(part, place)
+    except OSError:  # no room: what is there of it takes up more
+        os.unlink(part)
+        raise
     return str(place)
 
 

@@ -1,6 +1,7 @@
 """The tab What if?: change a part of the photo, and see what the model says to that."""
 
 from pathlib import Path
+from uuid import uuid4
 
 import gradio as gr
 
@@ -12,10 +13,11 @@ from ..examples import Examples
 from ..links import View
 from ..markup import refusal
 from ..regions import read_drawing, read_strokes
-from ..study import COLUMNS, Studies, choices, model_named
+from ..study import COLUMNS, Studies, choices
 from ..what_if import EDITS, REGIONS, Question, ask, compare, in_every_colour
 from ..what_if_markup import name_of, pad, result
 from .desk import ONE_AT_A_TIME, QUIET, Desk
+from .patience import watched
 from .refusals import EXPECTED, as_sentence
 from .upload import upload
 
@@ -50,16 +52,17 @@ def tab(desk: Desk, studies: Studies, examples: Examples):
     ):
         paper = ""
         try:
-            before = studies.of(file, model, method, lambda part, task: progress(part, desc=task))
+            before = studies.of(file, model, method, watched(progress))
             paper = pad(before)
             drawn = _drawn_on(before, strokes)
             if region == "brush" and drawn is None:
                 return paper, DRAW_FIRST
             question = Question(region, percent, target, layer, edit, _hex(own) if colour == OWN else colour)
             found = ask(
-                studies, before, question, examples.known(file), drawn, lambda part, task: progress(part, desc=task)
+                studies, before, question, examples.known(file), drawn, watched(progress)
             )
-            paints = in_every_colour(studies.network(model), before, found.where)
+            paints, note = in_every_colour(studies.device, before, found.where)
+            found = found.noted(note)
             return paper, result(found, compare(found, base, colormap), paints, colormap)
         except EXPECTED as error:
             return paper, refusal(str(error))
@@ -91,12 +94,13 @@ def tab(desk: Desk, studies: Studies, examples: Examples):
             own = gr.ColorPicker("#7a3fb0", label="Another colour", visible=False, elem_id="own-colour")
         answer = gr.HTML(js_on_load=SHOWING, apply_default_css=False, elem_id="what-if-answer")
         strokes = gr.State(None)
+        drawing = gr.Textbox(visible="hidden")  # another word for other strokes: what a State holds no browser hears of
 
     def give_back():
         return str(examples.story.file), "pot", "repaint", "red"
 
     def drawn(event: gr.EventData):
-        return event._data
+        return event._data, uuid4().hex
 
     def needed(region, edit, colour):
         return (
@@ -107,8 +111,7 @@ def tab(desk: Desk, studies: Studies, examples: Examples):
         )
 
     story.click(give_back, None, [desk.photo, region, edit, colour], queue=False, **QUIET)
-    # in the queue: outside it, Gradio tells nobody that a State has changed
-    paper.select(drawn, None, strokes, **QUIET)
+    paper.select(drawn, None, [strokes, drawing], queue=False, **QUIET)
     gr.on(
         [part.change for part in (region, edit, colour)],
         needed,
@@ -118,7 +121,7 @@ def tab(desk: Desk, studies: Studies, examples: Examples):
         **QUIET,
     )
     asked = [desk.photo, desk.model, desk.method, desk.target, desk.layer, desk.base, desk.colormap]
-    desk.keep(tab, show, [*asked, region, percent, edit, colour, own, strokes], [paper, answer])
+    desk.keep(tab, show, [*asked, region, percent, edit, colour, own, strokes], [paper, answer], (drawing,))
 
 
 def endpoint(studies: Studies, examples: Examples, default_model: str):
@@ -147,9 +150,9 @@ def endpoint(studies: Studies, examples: Examples, default_model: str):
         """
         with as_sentence():
             drawn = _masked(region, mask, image, model)
-            before = studies.of(image, model, method)
+            before = studies.of(image, model, method, watched())
             question = Question(region, percent, target, layer, edit, colour)
-            found = ask(studies, before, question, examples.known(image), drawn)
+            found = ask(studies, before, question, examples.known(image), drawn, watched())
             cells = compare(found, "edges", "jet")
         captions = (f"{when}: {cell.caption}" for when, cell in zip(("Before", "After"), cells))
         return found.after.photo, [(cell.picture, caption) for cell, caption in zip(cells, captions)], found.report()
@@ -194,7 +197,7 @@ def _masked(region, mask, image, model):
         raise ValueError(
             f"A mask goes with the region brush, and the region asked for is {region}: leave one of them out."
         )
-    return read_drawing(mask, image, model_named(model).size)
+    return read_drawing(mask, image, potplants.find(model).size)
 
 
 def _every_target():
