@@ -1,6 +1,6 @@
 """Four classes at three layers: this module against a bare forward, the article's loop and its peers, in one run.
 
-    python benchmarks/speed.py [--rounds 15] [--only cnn resnet18 mobilenet batches memory]
+    python benchmarks/speed.py [--rounds 15] [--only cnn resnet18 mobilenet batches memory] [--device cpu]
 
 Peers take part where they import (see benchmarks/requirements.txt). Read the ratios, not the milliseconds.
 """
@@ -15,7 +15,7 @@ from types import ModuleType
 
 import shapes
 import torch
-from rounds import medians, table
+from rounds import medians, once, table, told
 from torch.nn import functional as F
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
@@ -50,7 +50,7 @@ def article_loop(network, layers, images):
                     hook.remove()
                 weights = kept["gradient"].mean((2, 3), keepdim=True)
                 heat = (weights * kept["activation"]).sum(1, keepdim=True).relu().detach()
-                F.interpolate(heat, images.shape[2:], mode="bilinear", align_corners=False).numpy()
+                F.interpolate(heat, images.shape[2:], mode="bilinear", align_corners=False).cpu().numpy()
 
     return run
 
@@ -73,7 +73,7 @@ def with_captum(network, layers, images):
     from captum.attr import LayerGradCam
 
     extractors = [LayerGradCam(network, network.get_submodule(name)) for name in layers]
-    batch, targets = images.expand(len(CLASSES), -1, -1, -1), torch.tensor(CLASSES)
+    batch, targets = images.expand(len(CLASSES), -1, -1, -1), torch.tensor(CLASSES, device=images.device)
 
     def run():
         for extractor in extractors:
@@ -116,11 +116,12 @@ PEERS = {
 }
 
 
-def compare(name, rounds):
+def compare(name, rounds, device):
     build, layers, side = NETWORKS[name]
     torch.manual_seed(0)
-    network, images = build(), torch.rand(1, 3, side, side)
+    network, images = build().to(device), torch.rand(1, 3, side, side).to(device)
     explainer = Explainer(network, layers)
+    cold, warm = (once(lambda: explainer.explain(images, CLASSES)) for _ in range(2))
 
     def bare_forward():
         with torch.inference_mode():
@@ -136,14 +137,14 @@ def compare(name, rounds):
             contenders[peer] = prepare(copy.deepcopy(network), layers, images)  # each peer's hooks on a copy of its own
         except ImportError as error:
             print(f"{peer} takes no part: {error}")
-    print(f"\n{name}, {side} × {side}; median of {rounds} rounds")
+    print(f"\n{name}, {side} × {side}; median of {rounds} rounds; gradcam cold {cold:.1f} ms, warm {warm:.1f} ms")
     print(table(medians(contenders, rounds), "a bare forward"))
 
 
-def batches(rounds):
+def batches(rounds, device):
     """64 images in one call, for several sizes of the batches inside, against 64 calls."""
     torch.manual_seed(0)
-    network, images = CNN(hidden=32).eval(), torch.rand(64, 3, 256, 256)
+    network, images = CNN(hidden=32).eval().to(device), torch.rand(64, 3, 256, 256)
     explainer = Explainer(network, ["conv_layers.6"])
     contenders = {"singles": lambda: [explainer.explain(image[None]) for image in images]}
     for size in (1, 2, 4, 8, 16, 64):
@@ -184,13 +185,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--only", nargs="+", choices=[*NETWORKS, "batches", "memory"], default=[*NETWORKS, "batches", "memory"])
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or mps; memory is measured on the CPU only")
     options = parser.parse_args()
-    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads")
+    print(told(options.device))
     for name in options.only:
         if name in NETWORKS:
-            compare(name, options.rounds)
+            compare(name, options.rounds, options.device)
         elif name == "batches":
-            batches(max(3, options.rounds // 4))
+            batches(max(3, options.rounds // 4), options.device)
         else:
             memory()
 
