@@ -25,6 +25,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 from fake_hub import FakeHub, ThreadingHTTPServer  # noqa: E402
 from mortal import App  # noqa: E402
 
+from explorer.folder import PREFIX  # noqa: E402
 from potplants import MODELS  # noqa: E402
 
 ThreadingHTTPServer.handle_error = lambda *_: None  # callers that are killed hang up on the false Hub: that is the drill
@@ -61,11 +62,11 @@ def kill(home, rounds=3):
                 answered = sum(caller.result() for caller in asked)
             tell(f"round {number + 1}: {CALLERS} callers, {answered} answers, then killed (status {status}); left behind: {_files(home / 'gradio')} files")
     with App(home, "--model", "embedded", port=port) as app:
-        folders = list((home / "gradio").iterdir())
+        folders = _folders(home)
         kind, (_, report) = app.ask("/explain", app.photo, *EXPLAIN)
         assert report == known[0] and len(folders) == 1
         tell(f"after {rounds} kills: started, answers as before ({report['predicted']}), one folder of files: its own; SIGTERM ends it with status {app.end()}")
-    assert not list((home / "gradio").iterdir()) and "Traceback" not in app.log
+    assert not _folders(home) and "Traceback" not in app.log
 
 
 def _ask_until_dead(app, photo):
@@ -189,6 +190,11 @@ def _said(answer):
 
 def _speaks(app):
     return next(line for line in app.log.splitlines() if "speaking" in line)
+
+
+def _folders(home):
+    """Those of runs; Gradio makes one of its own beside them."""
+    return list((home / "gradio").glob(f"{PREFIX}*"))
 
 
 def _files(folder):

@@ -31,6 +31,7 @@ from live import running_app  # noqa: E402
 
 import potplants  # noqa: E402
 from explorer.examples import EMBEDDED  # noqa: E402
+from explorer.memory import keep_freed_memory  # noqa: E402
 from gradcam import Explainer, combine_rescaled, edge_map, overlay  # noqa: E402
 from potplants.dataset import as_input  # noqa: E402
 
@@ -114,6 +115,7 @@ def main():
     parser.add_argument("--photos", type=int, default=20)
     parser.add_argument("--starts", type=int, default=3)
     options = parser.parse_args()
+    keep_freed_memory()  # as the app does for itself
     model = potplants.MODELS["embedded"]
     explainer = Explainer(potplants.load("embedded"), model.layers)
     with tempfile.TemporaryDirectory() as home, running_app(Path(home)) as url, httpx.Client(base_url=url, timeout=60) as http:

@@ -76,9 +76,12 @@ def percent(probability: float) -> str:
     return f"{probability:.1%}".replace("%", " %")
 
 
+def jpeg(picture) -> bytes:
+    return cv2.imencode(".jpg", picture[..., ::-1], JPEG)[1].tobytes()
+
+
 def data_uri(picture) -> str:
-    encoded = cv2.imencode(".jpg", picture[..., ::-1], JPEG)[1]
-    return "data:image/jpeg;base64," + base64.b64encode(encoded).decode()
+    return "data:image/jpeg;base64," + base64.b64encode(jpeg(picture)).decode()
 
 
 def _thumbnail(file):

@@ -16,6 +16,7 @@ from gradcam import Explainer, Explanation, combine_rescaled, peaks
 from potplants.dataset import as_input
 
 from .devices import Device, joined
+from .memory import apart
 from .photo import fit_square, read_photo
 from .shared import Shared
 
@@ -138,7 +139,8 @@ def make_study(
     asking = partial(progress or _silent, task=f"{method}: asking the model once for every map")
     targets = list(questions(model).values())
     explanation = Explainer(network, model.layers).explain(as_image(photo), targets, method, progress=asking)
-    return Study(model, method, photo, note, explanation, combine_rescaled(explanation.heatmaps[0]))
+    combined = combine_rescaled(explanation.heatmaps[0])
+    return Study(model, method, photo, note, replace(explanation, heatmaps=apart(explanation.heatmaps)), apart(combined))
 
 
 class Studies:

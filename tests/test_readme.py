@@ -62,7 +62,7 @@ def test_the_javascript_runs(app_url, npm_packages, tmp_path):
     (tmp_path / "ask.mjs").write_text(script.replace("http://127.0.0.1:7860", app_url))
     predicted, picture = run(["node", tmp_path / "ask.mjs"]).splitlines()
     assert predicted == re.search(r"report\.predicted\);\s+// (\w+)", script)[1]
-    assert re.fullmatch(rf"Baya · conv3 · peak \S+ {app_url}/\S+\.jpeg", picture)
+    assert re.fullmatch(rf"Baya · conv3 · peak \S+ {app_url}/\S+/baya-conv3\.jpg", picture)
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="no curl on this machine: install Debian's package curl")

@@ -10,6 +10,7 @@ from ..save import maps
 from ..study import Studies
 from .desk import ONE_AT_A_TIME
 from .patience import watched
+from .pictures import filed
 from .refusals import as_sentence
 from .upload import keep, upload
 
@@ -35,7 +36,8 @@ def endpoints(studies: Studies, default_model: str):
         with as_sentence():
             study = studies.of(image, model, method, watched())
             cells = draw(study, base, colormap, scale)
-        return [(cell.picture, cell.caption) for row in cells for cell in row], study.report()
+        pictures = [(f"{cell.target}-{cell.column}", cell.picture, cell.caption) for row in cells for cell in row]
+        return gallery.postprocess(filed(pictures, gallery.GRADIO_CACHE)), study.report()
 
     def heatmaps(image, model, method):
         """The raw evidence behind the pictures, as an .npz file.
@@ -68,16 +70,14 @@ def endpoints(studies: Studies, default_model: str):
             value="each map",
             label="scale: the hottest colour is each map's peak, or the strongest of all",
         )
-        gallery = gr.Gallery(
-            format="jpeg", object_fit="contain", label="one captioned picture per class and layer, row by row"
-        )
+        gallery = gr.Gallery(object_fit="contain", label="one captioned picture per class and layer, row by row")
         report = gr.JSON(label="report: model, predicted, classes, layers, cells")
         file = gr.File(label="an .npz file: heatmaps [K, L, H, W], logits [N], classes, targets, layers")
         listing = gr.JSON(label="one entry per model")
         trigger = gr.Button()
 
-    trigger.click(
-        explain, [image, model, method, base, colormap, scale], [gallery, report], api_name="explain", **ONE_AT_A_TIME
-    )
+    asked = [image, model, method, base, colormap, scale]
+    # what is returned is as it shall be sent: Gradio would look at each picture's path twice, once for a copy of the page that nobody keeps
+    trigger.click(explain, asked, [gallery, report], api_name="explain", postprocess=False, **ONE_AT_A_TIME)
     trigger.click(heatmaps, [image, model, method], file, api_name="heatmaps", **ONE_AT_A_TIME)
     trigger.click(models, None, listing, api_name="models")

@@ -18,6 +18,7 @@ from ..what_if import EDITS, REGIONS, Question, ask, compare, in_every_colour
 from ..what_if_markup import name_of, pad, result
 from .desk import ONE_AT_A_TIME, QUIET, Desk
 from .patience import watched
+from .pictures import filed
 from .refusals import EXPECTED, as_sentence
 from .upload import upload
 
@@ -154,8 +155,8 @@ def endpoint(studies: Studies, examples: Examples, default_model: str):
             question = Question(region, percent, target, layer, edit, colour)
             found = ask(studies, before, question, examples.known(image), drawn, watched())
             cells = compare(found, "edges", "jet")
-        captions = (f"{when}: {cell.caption}" for when, cell in zip(("Before", "After"), cells))
-        return found.after.photo, [(cell.picture, caption) for cell, caption in zip(cells, captions)], found.report()
+        pictures = [(when, cell.picture, f"{when.capitalize()}: {cell.caption}") for when, cell in zip(("before", "after"), cells)]
+        return found.after.photo, filed(pictures, gallery.GRADIO_CACHE), found.report()
 
     asked, view = Question(), View()
     with gr.Column(visible=False):
@@ -170,9 +171,7 @@ def endpoint(studies: Studies, examples: Examples, default_model: str):
         colour = gr.Textbox(asked.colour, label=f"colour: {', '.join(POT_COLOURS)} or #rrggbb")
         mask = upload(value=None, label="mask: white where the photo shall change, for the region brush")
         photo = gr.Image(format="png", label="photo: as changed")
-        gallery = gr.Gallery(
-            format="jpeg", object_fit="contain", label="gallery: the heat before and after, on one scale"
-        )
+        gallery = gr.Gallery(object_fit="contain", label="gallery: the heat before and after, on one scale")
         report = gr.JSON(label="report: region, before, after, change")
         trigger = gr.Button()
     parts = [image, model, method, region, percent, target, layer, edit, colour, mask]
