@@ -8,6 +8,7 @@ KernelSHAP takes part where captum and scikit-learn import. Read the ratios, not
 import argparse
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -66,8 +67,9 @@ def main():
     parser.add_argument("--model", default="embedded")
     options = parser.parse_args()
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads")
-    example = examples.embedded().every[options.example]
-    asked = subject(Studies(), example.file, options.model, "predicted", "conv3", example.mask)
+    example, studies = examples.embedded().every[options.example], Studies()
+    asked = subject(studies, example.file, options.model, "predicted", "conv3", example.mask)
+    asked = replace(asked, network=studies.network(options.model))
     made = ways_of(asked)
     counted = {name: passes(asked, make) for name, make in made.items()}
 
