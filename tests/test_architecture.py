@@ -61,6 +61,14 @@ def test_a_room_imported_alone_brings_no_stranger(room, strangers):
     assert told.stdout.strip() == "[]"
 
 
+def test_the_first_heatmap_imports_no_compiler():
+    """Torch would import its own, a second's work, for any dispatch mode that does not decline; the mode is there for large Linears."""
+    code = "import sys, torch, potplants, gradcam; model = potplants.CNN(); assert any(p.numel() >= 1 << 20 for p in model.parameters());"
+    code += "gradcam.Explainer(model).explain(torch.rand(1, 3, 256, 256), [0, 1]); print('torch._dynamo' in sys.modules)"
+    told = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "False"
+
+
 def test_what_gradcam_offers():
     import gradcam
 
