@@ -25,7 +25,7 @@ def log(choice: Choice, examples: Examples, device: Device) -> str:
 def look_ahead(studies: Studies, examples: Examples, model: str):
     """Begin, beside whatever else the start has to do, the study that every page opens with.
 
-    The first of a process takes a second or two more than later ones. Where a GPU is lent it waits for a visitor, whose loan it is.
+    The first of a process takes ten times as long as later ones. Where a GPU is lent it waits for a visitor, whose loan it is.
     """
 
     def look():

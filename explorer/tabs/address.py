@@ -9,6 +9,10 @@ from ..examples import Examples
 from ..links import View, query, view_of
 from .desk import QUIET, Desk, wish
 
+ARRIVE = """() => {
+    const asked = [...new URLSearchParams(location.search).keys()].some((key) => !key.startsWith("__"));
+    return asked ? [location.search, ""] : ["", "%s"];
+}"""
 FOLLOW = (Path(__file__).parent.parent / "address.js").read_text()
 
 
@@ -26,7 +30,7 @@ def follow(desk: Desk, examples: Examples):
 
 
 def arrive(page: gr.Blocks, desk: Desk, tabs: gr.Tabs, examples: Examples, default_model: str):
-    """Open what the URL asks for: with the tab in front known, the desk has something to show."""
+    """Open what the URL asks for: with the tab in front known, the desk has something to show. A URL that asks for nothing is not sent."""
 
     def open_link(request: gr.Request):
         view, missing = view_of(request.query_params, examples)
@@ -38,4 +42,6 @@ def arrive(page: gr.Blocks, desk: Desk, tabs: gr.Tabs, examples: Examples, defau
         return str(example.file), *components, gr.Tabs(selected=view.tab), view.tab
 
     parts = [desk.photo, desk.model, desk.method, desk.target, desk.layer, desk.base, desk.colormap, desk.scale, tabs, desk.front]
-    page.load(open_link, None, parts, **QUIET)  # through the queue: only there a warning reaches the page
+    asked = gr.Textbox(visible="hidden")
+    page.load(None, None, [asked, desk.front], js=ARRIVE % View().tab, **QUIET)
+    asked.change(open_link, None, parts, **QUIET)  # through the queue: only there a warning reaches the page
