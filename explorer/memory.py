@@ -1,4 +1,4 @@
-"""Memory that is freed stays with the process: a network's blocks of several megabytes come back with every photo."""
+"""Memory of a process that lasts: what is freed stays for the next photo, what is kept lies apart, and what piles up goes back to the kernel."""
 
 import asyncio
 import ctypes

@@ -139,8 +139,7 @@ def make_study(
     asking = partial(progress or _silent, task=f"{method}: asking the model once for every map")
     targets = list(questions(model).values())
     explanation = Explainer(network, model.layers).explain(as_image(photo), targets, method, progress=asking)
-    combined = combine_rescaled(explanation.heatmaps[0])
-    return Study(model, method, photo, note, replace(explanation, heatmaps=apart(explanation.heatmaps)), apart(combined))
+    return Study(model, method, photo, note, explanation, combine_rescaled(explanation.heatmaps[0]))
 
 
 class Studies:
@@ -166,7 +165,7 @@ class Studies:
         def make(tell):
             self.fetch(name, tell)
             study, excuse = self.device.ask(name, work, tell)
-            return study.noted(excuse)
+            return _to_keep(study.noted(excuse))
 
         return pending.get(make, progress or _silent)
 
@@ -192,6 +191,12 @@ class Studies:
             while len(self._studies) > self._kept:
                 self._studies.popitem(last=False)
             return pending
+
+
+def _to_keep(study):
+    """The same study, its maps where they may stay for long."""
+    explanation = replace(study.explanation, heatmaps=apart(study.explanation.heatmaps))
+    return replace(study, explanation=explanation, combined=apart(study.combined))
 
 
 def _silent(part, task):
