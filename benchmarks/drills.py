@@ -38,7 +38,7 @@ ENDPOINTS = {
     "/step_by_step": ["embedded", "predicted", "conv3"],
     "/what_if": ["embedded", "Grad-CAM", "hottest", 10, "predicted", "conv3", "fill", "red", None],
 }
-WITHOUT_BOUND = "from explorer.tabs import door; door.ROOM = 0; import app; app.main()"  # so that what passes the bound on the disk is seen
+WITHOUT_BOUND = "from explorer.tabs import guard; guard.ROOM = 0; import app; app.main()"  # so that what passes the bound on the disk is seen
 
 
 def tell(*words):

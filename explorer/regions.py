@@ -12,7 +12,7 @@ from .photo import fit_square, read_photo
 
 PARTS = ("background", "pot", "plant", "soil")  # their numbers in a mask
 PNG_URI = "data:image/png;base64,"
-MAX_STROKES = 10**6  # characters; a drawing in two colours takes a hundredth
+MAX_STROKES = 64_000  # characters; a drawing in two colours takes 20,000, one full of dots 52,000
 
 
 @lru_cache(maxsize=256)  # a mask is 64 kB, and an audit asks for every one of them several times

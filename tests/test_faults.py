@@ -30,9 +30,9 @@ from explorer import examples, folder
 from explorer.markup import strip
 from explorer.shared import Shared
 from explorer.tabs import patience
-from explorer.tabs.door import Ages, sweep
 from explorer.tabs.patience import watched
-from explorer.tabs.refusals import NO_ROOM, UNREADABLE, as_sentence, room_for_files
+from explorer.tabs.refusals import HANDLERS, NO_ROOM, as_sentence, room_for_files
+from explorer.tabs.sweep import Ages, sweep
 from explorer.tabs.upload import keep
 from gradcam import Cancelled
 from potplants import hub, models
@@ -285,10 +285,10 @@ def test_an_answer_without_room_is_a_sentence(tmp_path, monkeypatch):
 
 
 def test_an_upload_without_room_is_a_sentence():
-    answer = asyncio.run(UNREADABLE[OSError](None, OSError(errno.ENOSPC, "full")))
+    answer = asyncio.run(HANDLERS[OSError](None, OSError(errno.ENOSPC, "full")))
     assert answer.status_code == 503 and json.loads(answer.body)["detail"] == NO_ROOM
     with pytest.raises(PermissionError):
-        asyncio.run(UNREADABLE[OSError](None, PermissionError(errno.EACCES, "not yours")))
+        asyncio.run(HANDLERS[OSError](None, PermissionError(errno.EACCES, "not yours")))
 
 
 def test_nowhere_to_write_is_a_sentence(tmp_path, monkeypatch):

@@ -21,6 +21,7 @@ from .patience import watched
 from .pictures import filed
 from .refusals import EXPECTED, as_sentence
 from .upload import upload
+from .values import told
 
 SCRIPTS = Path(__file__).parent.parent
 SHOWING = "".join((SCRIPTS / name).read_text() for name in ("curtain.js", "lightbox.js"))
@@ -101,7 +102,7 @@ def tab(desk: Desk, studies: Studies, examples: Examples):
         return str(examples.story.file), "pot", "repaint", "red"
 
     def drawn(event: gr.EventData):
-        return event._data, uuid4().hex
+        return {"photo": told(event, "photo"), "picture": told(event, "picture")}, uuid4().hex
 
     def needed(region, edit, colour):
         return (
