@@ -153,8 +153,7 @@ def leave(home):
 def share(home):
     """Ctrl-C and SIGTERM, at rest and at work."""
     for name in ("SIGINT", "SIGTERM"):
-        with App(home, "--model", "embedded") as app:
-            app.begin("/audit", "embedded", "none", "both", True)
+        with App(home, "--model", "embedded") as app, app.http.stream("GET", f"/gradio_api/call/audit/{app.begin('/audit', 'embedded', 'none', 'both', True)}"):
             time.sleep(1)
             started = time.monotonic()
             status = app.end(getattr(signal, name))

@@ -40,7 +40,7 @@ def hottest(heat: np.ndarray, percent: float) -> np.ndarray:
     Only pixels with positive evidence count, so the region can be smaller than asked. Raises ValueError where there is none.
     """
     if not isinstance(percent, int | float) or not 0 < percent <= 100:
-        raise ValueError(f"The share of hottest pixels must lie above 0 and at most at 100 percent, got {percent}.")
+        raise ValueError("The share of hottest pixels must be a number above 0 and at most 100 percent.")
     heat = np.asarray(heat)
     if not heat.max() > 0:
         raise ValueError(

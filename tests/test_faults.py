@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
@@ -171,11 +172,13 @@ def test_work_goes_on_for_others_who_want_the_same(slow):
     asked, before = [slow.photo, "debiased", "Score-CAM"], looks(slow)
     begun, wanted = slow.log.count("a study is begun"), slow.log.count("a result is wanted")
     leaver = slow.begin("/heatmaps", *asked)
-    with slow.http.stream("GET", f"/gradio_api/call/heatmaps/{leaver}"):
+    with slow.http.stream("GET", f"/gradio_api/call/heatmaps/{leaver}") as stream:
         until_at_work(slow, before)
-        stayer = slow.begin("/heatmaps", *asked)
-        wait_for(slow, "a result is wanted", wanted + 2)
-    assert slow.answer("/heatmaps", stayer)[0] == "complete"
+        with ThreadPoolExecutor(1) as pool:
+            stayer = pool.submit(slow.ask, "/heatmaps", *asked)
+            wait_for(slow, "a result is wanted", wanted + 2)
+            stream.close()
+            assert stayer.result()[0] == "complete"
     assert slow.log.count("a study is begun") == begun + 1
 
 
@@ -363,11 +366,12 @@ def test_damaged_embedded_weights_are_a_sentence(tmp_path, monkeypatch, capsys, 
 
 def test_killed_at_work_started_again_and_interrupted(tmp_path):
     asked = ["embedded", "Score-CAM", "edges", "jet", "each map"]
-    with App(tmp_path / "home", "--model", "embedded") as first:
+    with App(tmp_path / "home", "--model", "embedded") as first, ExitStack() as callers:
         photo = first.photo
         assert first.ask("/heatmaps", photo, "embedded", "Grad-CAM")[0] == "complete"
         for method in ("Score-CAM", "Ablation-CAM", "Grad-CAM"):
-            first.begin("/explain", photo, "debiased", method, *asked[2:])
+            event = first.begin("/explain", photo, "debiased", method, *asked[2:])
+            callers.enter_context(first.http.stream("GET", f"/gradio_api/call/explain/{event}"))
         (before,) = folders(first.home)
         Path(photo["path"]).with_name("tmphalf").write_bytes(b"half an upload")
         assert first.end(signal.SIGKILL) == -signal.SIGKILL

@@ -1,5 +1,6 @@
 """The tab What if?: change a part of the photo, and see what the model says to that."""
 
+import re
 from pathlib import Path
 from uuid import uuid4
 
@@ -207,10 +208,8 @@ def _every_target():
 
 def _hex(colour):
     """A colour picker's answer, "rgba(r, g, b, a)" or "#rrggbb", as the latter."""
-    if not colour.startswith("rgb"):
-        return colour
-    red, green, blue = colour.partition("(")[2].rstrip(")").split(",")[:3]
-    return f"#{round(float(red)):02x}{round(float(green)):02x}{round(float(blue)):02x}"
+    parts = re.match(r"rgba?\((\d{1,3}(?:\.\d+)?), ?(\d{1,3}(?:\.\d+)?), ?(\d{1,3}(?:\.\d+)?)", colour)
+    return f"#{''.join(f'{min(round(float(part)), 255):02x}' for part in parts.groups())}" if parts else colour
 
 
 def _labelled(names, labels):
