@@ -3,6 +3,7 @@
 from collections import OrderedDict
 
 from gradio import route_utils, routes
+from python_multipart.exceptions import FormParserError
 from starlette.formparsers import MultiPartException
 
 from .refusals import NO_FILE, Refused
@@ -28,8 +29,8 @@ class Form(route_utils.GradioMultiPartParser):
     async def parse(self):
         try:
             form = await super().parse()
-        except MultiPartException as error:
-            if "maximum allowed size" in error.message and "File" in error.message:
+        except (MultiPartException, FormParserError) as error:
+            if "File size exceeded" in str(error):
                 raise Refused(413, TOO_LARGE.format(self.max_file_size // 2**20)) from None
             raise Refused(400, NO_FILE) from None
         files = form.getlist("files")

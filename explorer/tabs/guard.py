@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+import re
 import shutil
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 from gradio.utils import get_upload_folder
@@ -13,7 +15,7 @@ from starlette._utils import get_route_path
 from starlette.datastructures import Headers, QueryParams
 
 from . import messages
-from .refusals import BUSY, NO_ENDPOINT, NO_ROOM, NOTHING, Refused
+from .refusals import AGAIN, BUSY, NO_ENDPOINT, NO_ROOM, NOTHING, Refused
 from .routes import API, LONGEST_QUERY, MAX_BODY, MOST_HEADERS, route_of
 
 ROOM = 500 * 10**6  # bytes that must be free on the disk before anything is accepted
@@ -54,8 +56,6 @@ class Guard:
         scope["headers"] = _headers(scope)
         asked = _asked(scope)
         route, names = route_of(scope["method"], get_route_path(scope))
-        if route is None:
-            return await self._app(scope, letter.receive, letter.send)
         page = scope["app"].get_blocks()
         if asked.get("page", "") not in page.config["page"]:
             raise Refused(404, NOTHING)
@@ -77,13 +77,12 @@ class Guard:
     def hold(self, size):
         """Count bytes of a message in. Raises Refused where there are too many already."""
         if self._held + size > MOST_HELD:
-            raise Refused(429, BUSY)
+            raise Refused(429, BUSY, **AGAIN)
         self._held += size
 
 
 def addressed(lifespan):
-    """The lifespan, in which a request that says not which host it is for, or not in readable words, comes to nothing: it fails in Gradio
-    before any middleware of an app is asked."""
+    """The lifespan, with a look at which host a request is for, before any middleware that Gradio puts around the guard: it needs one, and one in readable words."""
 
     @asynccontextmanager
     async def both(app):
@@ -99,16 +98,21 @@ class _Addressed:
         self._app = app
 
     async def __call__(self, scope, receive, send):
-        headers = Headers(scope=scope) if scope["type"] == "http" else {"host": "localhost"}
-        if not _is_host(headers.get("host")) or not _is_host(headers.get("x-forwarded-host", "localhost")):
-            return await _answer(send, 400, NO_HOST)
+        if scope["type"] == "http":
+            headers = Headers(scope=scope)
+            if "host" not in headers:  # as HTTP/1.0 allows, and those do who ask whether a server lives
+                scope["headers"] = [*scope["headers"], (b"host", b"localhost")]
+            if not all(_is_host(headers[name]) for name in ("host", "x-forwarded-host") if name in headers):
+                return await _answer(send, Refused(400, NO_HOST))
         await self._app(scope, receive, send)
 
 
 def _is_host(name):
+    """Whether Gradio can make an address of it."""
+    host = name.partition(",")[0].strip()
     try:
-        return bool(httpx.URL(f"http://{name.partition(',')[0].strip()}").host)  # as Gradio reads it
-    except (AttributeError, ValueError, httpx.InvalidURL):
+        return bool(re.fullmatch(r"([\w.-]+|\[[\da-fA-F:.]+\])(:\d+)?", host, re.ASCII)) and bool(urlsplit(f"http://{host}").port or httpx.URL(f"http://{host}"))
+    except (ValueError, httpx.InvalidURL):
         return False
 
 
@@ -209,7 +213,7 @@ class _Letter:
     async def refuse(self, refusal):
         """Answer with a sentence, unless an answer has begun; then it is cut off."""
         if not self._answered:
-            await _answer(self._send, refusal.status, refusal.sentence)
+            await _answer(self._send, refusal)
 
     async def say_unknown(self, by_page):
         """There is nothing to listen to: a status for callers by plain HTTP, for a page the message that Gradio has for it."""
@@ -218,13 +222,14 @@ class _Letter:
         await _send_whole(self._send, 200, b"text/event-stream", f"data: {json.dumps(NO_SESSION)}\n\n")
 
 
-async def _answer(send, status, sentence):
-    await _send_whole(send, status, b"application/json", json.dumps({"detail": sentence}))
+async def _answer(send, refusal):
+    more = {name.encode(): value.encode() for name, value in refusal.headers.items()}
+    await _send_whole(send, refusal.status, b"application/json", json.dumps({"detail": refusal.sentence}), more)
 
 
-async def _send_whole(send, status, kind, text):
-    headers = [(b"content-type", kind), (b"connection", b"close")]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
+async def _send_whole(send, status, kind, text, more=()):
+    headers = {b"content-type": kind, b"connection": b"close", **dict(more)}
+    await send({"type": "http.response.start", "status": status, "headers": list(headers.items())})
     await send({"type": "http.response.body", "body": text.encode()})
 
 

@@ -13,6 +13,7 @@ MOST_BYTES = 10**6  # of a message; photos are uploaded, or small
 MOST_VALUES = 5000  # the longest question has 15
 MOST_LISTS = 200  # and objects, in each other or side by side: Python's parser gives up at a thousand in each other
 MOST_NAME = 64  # characters: what clients call sessions has at most 36
+LARGEST = 2**53  # of whole numbers: JavaScript's own limit
 MOST_DRAWN = MAX_STROKES + 1000  # characters of what tells of a click or a drawing
 
 UNREADABLE = "A message is one JSON object in UTF-8, a dictionary of names and values; this is none."
@@ -35,9 +36,9 @@ def parsed(body: bytes):
 
 def question(message) -> dict:
     """A message to a handler or an endpoint, without what nobody here asks for. Raises Refused."""
-    known = {name: take(name, _object(message).get(name)) for name, take in _QUESTION.items() if message.get(name) is not None}
-    if "data" not in known:
-        raise Refused(422, _wrong("data", "a list of values"))
+    _object(message)
+    known = {name: take(name, message[name]) for name, take in _QUESTION.items() if message.get(name) is not None}
+    _list("data", known.get("data"))
     return known
 
 
@@ -76,10 +77,17 @@ def nothing(message) -> dict:
 
 
 def call(message) -> dict:
-    """A message of an agent, whose number and method the answer repeats. Raises Refused."""
-    for name in ("id", "method", "jsonrpc"):
-        if len(str(_object(message).get(name))) > MOST_NAME:
-            raise Refused(422, _wrong(name, f"of at most {MOST_NAME} characters"))
+    """A message of an agent, whose number the answer repeats. Raises Refused."""
+    _object(message)
+    _name("method", message.get("method"))
+    if not isinstance(message.get("params", {}), dict | type(None)):
+        raise Refused(422, _wrong("params", "an object"))
+    if isinstance(message.get("id"), str):
+        _name("id", message["id"])
+    elif message.get("id") is not None:
+        _number("id", message["id"])
+    if message.get("jsonrpc") != "2.0":
+        raise Refused(422, _wrong("jsonrpc", "2.0"))
     return message
 
 
@@ -102,8 +110,8 @@ def _name(name, value):
 
 
 def _number(name, value):
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MOST_BYTES:
-        raise Refused(422, _wrong(name, "a small whole number"))
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= LARGEST:
+        raise Refused(422, _wrong(name, "a whole number from 0 on"))
     return value
 
 

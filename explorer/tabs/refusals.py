@@ -23,7 +23,7 @@ NOTHING = "There is nothing here."
 NO_ENDPOINT = "There is no such endpoint; /gradio_api/info names those there are."
 NO_FILE = "Send files as multipart/form-data, each in a field named files and with a file name."
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-AGAIN = {"Retry-After": "60"}  # seconds, with what is refused for now only
+AGAIN = {"retry_after": "60"}  # seconds, with what is refused for now only
 
 BY_STATUS = {  # in place of what Gradio says, which may repeat a path or a name that was sent
     400: "This request cannot be read.",
@@ -39,9 +39,9 @@ BY_STATUS = {  # in place of what Gradio says, which may repeat a path or a name
 class Refused(Exception):
     """What a caller asked for is not done: a status, and one sentence that says why."""
 
-    def __init__(self, status: int, sentence: str):
+    def __init__(self, status: int, sentence: str, **headers: str):
         super().__init__(sentence)
-        self.status, self.sentence = status, sentence
+        self.status, self.sentence, self.headers = status, sentence, {name.replace("_", "-"): value for name, value in headers.items()}
 
 
 @contextmanager
@@ -85,13 +85,13 @@ def bare(error: Exception) -> gr.Error:
 
 
 async def _as_refused(request, error):
-    return JSONResponse({"detail": error.sentence}, error.status)
+    return JSONResponse({"detail": error.sentence}, error.status, error.headers)
 
 
 async def _as_status(request, error):
     """Answer what Gradio or the framework refuses."""
     if error.status_code == 503:  # Gradio's word for a line without a place
-        return JSONResponse({"detail": BUSY}, 429, AGAIN)
+        return await _as_refused(request, Refused(429, BUSY, **AGAIN))
     return JSONResponse({"detail": BY_STATUS.get(error.status_code, BY_STATUS[400])}, error.status_code, error.headers)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ..photo import MAX_BYTES
 from . import messages
-from .refusals import NOTHING, Refused
+from .refusals import BY_STATUS, NOTHING, Refused
 
 LONGEST_QUERY = 4000  # bytes: a link to a view takes 200
 LONGEST_PART = 255  # bytes between two slashes, as long as a name on a disk can be
@@ -47,12 +47,14 @@ OPEN = (
 )
 
 
-def route_of(method: str, path: str) -> tuple[Route | None, dict[str, str]]:
-    """The route that is open there, and the names in the path; None for a method that Gradio shall refuse. Raises Refused where nothing is."""
-    if any(len(part.encode()) > LONGEST_PART for part in path.split("/")):
+def route_of(method: str, path: str) -> tuple[Route, dict[str, str]]:
+    """The route that is open there, and the names in the path. Raises Refused where there is none."""
+    if not path.isprintable() or any(len(part.encode(errors="replace")) > LONGEST_PART for part in path.split("/")):
         raise Refused(404, NOTHING)
-    found = [(route, match) for route in OPEN if (match := re.fullmatch(route.path, path))]
+    found = {route: match.groupdict() for route in OPEN if (match := re.fullmatch(route.path, path))}
     if not found:
         raise Refused(404, NOTHING)
-    asked = "GET" if method == "HEAD" else method
-    return next(((route, match.groupdict()) for route, match in found if route.method == asked), (None, {}))
+    for route, names in found.items():
+        if route.method == ("GET" if method == "HEAD" else method):
+            return route, names
+    raise Refused(405, BY_STATUS[405], allow=", ".join(sorted({route.method for route in found})))
