@@ -246,7 +246,7 @@ async def post(the_guard, app, *parts, path="/gradio_api/call/models", headers=(
         if not waiting:  # nothing more comes
             await asyncio.Event().wait()
         part = waiting.pop(0)
-        return {"type": "http.disconnect"} if part == "gone" else {"type": "http.request", "body": part, "more_body": bool(waiting) or part == b"{"}
+        return {"type": "http.disconnect"} if part == "gone" else {"type": "http.request", "body": part, "more_body": bool(waiting) or part.startswith(b"{") and not part.rstrip().endswith(b"}")}
 
     async def send(message):
         heard.append(message)
@@ -284,6 +284,7 @@ def test_who_hangs_up_in_mid_message_leaves_nothing():
 
 
 def test_all_messages_together_are_bounded(monkeypatch):
+    """Those that are whole, until they are answered: whoever comes then is told that it is busy."""
     monkeypatch.setattr(guard, "MOST_HELD", 1000)
     inner = {}
 
@@ -296,6 +297,23 @@ def test_all_messages_together_are_bounded(monkeypatch):
     assert asyncio.run(post(the_guard, app, b'{"data": []}' + b" " * 600))[0] == 200
     assert inner["second"][0] == 429 and the_guard._held == 0
     assert asyncio.run(post(the_guard, app, b" " * 1001))[0] == 429
+
+
+def test_messages_that_drip_keep_nobody_out(monkeypatch):
+    monkeypatch.setattr(guard, "MOST_HELD", 1000)
+    the_guard, app = in_front_of(takes_all)
+
+    async def drip():
+        dripping = [asyncio.create_task(post(the_guard, app, b"{" + b" " * 499)) for _ in range(2)]
+        await asyncio.sleep(0)
+        assert the_guard._held == 1000
+        assert await post(the_guard, app, b'{"data": []}' + b" " * 400) == (200, "fine")
+        assert (await dripping[0])[0] == 408 and not dripping[1].done()  # the one that has been coming for longest
+        dripping[1].cancel()
+        await asyncio.wait(dripping)
+        assert the_guard._held == 0 and not the_guard._coming
+
+    asyncio.run(drip())
 
 
 def test_a_full_disk_takes_nothing_more(monkeypatch):

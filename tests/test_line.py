@@ -193,9 +193,11 @@ async def test_a_place_that_was_lost_before_anybody_listened(page, queue):
 @in_a_loop
 async def test_a_session_asks_no_more_than_a_line_holds_at_a_time(page, queue):
     with Listeners(queue, "a"):
-        for endpoint in ("long", "short", "long"):
-            assert (await ask(page, "a", endpoint=endpoint))[0]
-        assert await ask(page, "a", endpoint="short") == (False, BUSY, "queue_full")
+        for _ in range(PLACES):
+            for endpoint in ("long", "short"):
+                assert (await ask(page, "a", endpoint=endpoint))[0]
+        assert told(queue, "a") == [BUSY] * PLACES and len(queue) == PLACES
+        assert await ask(page, "a", endpoint="short") == (False, BUSY, "queue_full")  # it hears nothing of what it is told
 
 
 @in_a_loop

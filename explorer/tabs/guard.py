@@ -4,7 +4,7 @@ import asyncio
 import json
 import re
 import shutil
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -26,7 +26,7 @@ DROPPED = (b"range", b"if-range", b"x-gradio-server")  # parts of files, where G
 
 NOT_JSON = "Send JSON, with Content-Type: application/json and without a Content-Encoding."
 NO_HOST = "This request does not say in readable words which host it is for."
-TOO_SLOW = f"This message did not come within {SECONDS} seconds; send it again."
+TOO_SLOW = "This message came too slowly; send it again."
 UNKNOWN = "There is no such question, or none any more, since nobody listened to its answer; ask again."
 NO_SESSION = {"msg": "unexpected_error", "message": "Nobody asks here under this name.", "session_not_found": True, "success": False}  # a page then begins anew
 
@@ -36,7 +36,8 @@ class Guard:
 
     def __init__(self, app):
         self._app = app
-        self._held = 0  # bytes
+        self._held = 0  # bytes of messages
+        self._coming: dict[_Letter, None] = {}  # those that are not yet whole, the oldest first
 
     async def __call__(self, scope, receive, send):
         if scope["type"] != "http":
@@ -50,7 +51,7 @@ class Guard:
         except _HungUp:
             pass
         finally:
-            self._held -= letter.held
+            self.let_go(letter)
 
     async def _admit(self, scope, letter):
         scope["headers"] = _headers(scope)
@@ -74,11 +75,30 @@ class Guard:
         with page._queue.listening(session):
             await self._app(scope, letter.receive, letter.send)
 
-    def hold(self, size):
-        """Count bytes of a message in. Raises Refused where there are too many already."""
+    @contextmanager
+    def coming(self, letter):
+        """While it lasts, the message comes in."""
+        self._coming[letter] = None
+        try:
+            yield
+        finally:
+            del self._coming[letter]
+
+    def hold(self, letter, size):
+        """Count bytes of a message in. If they are too many of all, the message that has been coming for longest is given up. Raises Refused where that is this one."""
+        for other in list(self._coming):
+            if self._held + size <= MOST_HELD or other is letter:
+                break
+            other.give_up()
+            self.let_go(other)
         if self._held + size > MOST_HELD:
             raise Refused(429, BUSY, **AGAIN)
         self._held += size
+        letter.held += size
+
+    def let_go(self, letter):
+        self._held -= letter.held
+        letter.held = 0
 
 
 def addressed(lifespan):
@@ -166,7 +186,7 @@ class _Letter:
 
     def __init__(self, receive, send, guard, refused):
         self._receive, self._send, self._guard, self._refused = receive, send, guard, refused
-        self._came, self._read, self._answered = 0, None, False
+        self._came, self._read, self._answered, self._patience = 0, None, False, None
         self.most, self.held = messages.MOST_BYTES, 0
 
     async def receive(self):
@@ -189,20 +209,24 @@ class _Letter:
         return [*kept, (b"content-length", str(len(self._read)).encode()), (b"content-type", b"application/json")]
 
     async def _whole(self):
-        parts, more = [], True
+        body, more = bytearray(), True  # parts may be of a byte each
         try:
-            async with asyncio.timeout(SECONDS):
-                while more:
-                    message = await self.receive()
-                    if message["type"] == "http.disconnect":
-                        raise _HungUp
-                    parts.append(message.get("body", b""))
-                    self._guard.hold(len(parts[-1]))
-                    self.held += len(parts[-1])
-                    more = message.get("more_body", False)
+            async with asyncio.timeout(SECONDS) as self._patience:
+                with self._guard.coming(self):
+                    while more:
+                        message = await self.receive()
+                        if message["type"] == "http.disconnect":
+                            raise _HungUp
+                        self._guard.hold(self, len(message.get("body", b"")))
+                        body += message.get("body", b"")
+                        more = message.get("more_body", False)
         except TimeoutError:
             raise Refused(408, TOO_SLOW) from None
-        return b"".join(parts)
+        return bytes(body)
+
+    def give_up(self):
+        """Wait for no more of it."""
+        self._patience.reschedule(0)
 
     async def send(self, message):
         self._answered = True

@@ -66,8 +66,8 @@ class Line(Queue):
 
     async def push(self, body, request, username):
         """Take a question in, of which only values that have been judged are kept, and nothing of how they were sent."""
-        waiting = self.pending_event_ids_session.get(body.session_hash, ())
-        if len(waiting) >= self._places:
+        asked = len(self.pending_event_ids_session.get(body.session_hash, ()))  # by this session, and not yet answered
+        if asked >= 2 * self._places:
             return False, BUSY, "queue_full"
         try:
             body.data, refused = await fit_to_wait(get_fn(self.blocks, None, body).inputs, body.data), None
@@ -79,7 +79,7 @@ class Line(Queue):
             return success, told, state
         question = self.event_ids_to_events[told]
         self._line_of(question).remove(question)  # Gradio has put it at the end
-        if refused is None and question not in self._in_turns(question):
+        if refused is None and (asked >= self._places or question not in self._in_turns(question)):
             if body.simple_format:  # asked by plain HTTP, which has a status for it
                 self._drop(question)
                 return False, BUSY, "queue_full"
