@@ -121,6 +121,11 @@ def chosen(name: str) -> str:
     return name
 
 
+def at_once(network: nn.Module, on_cpu: int = 8) -> int:
+    """How many images, or further forward passes, share a batch: the catalogue's networks treat each image by itself."""
+    return on_cpu if next(network.parameters()).device.type == "cpu" else 32
+
+
 def logits_of(network: nn.Module, images: Tensor) -> Tensor:
     """What the network says of images [B, 3, S, S], where it is: [B, N], on the CPU."""
     with torch.inference_mode():

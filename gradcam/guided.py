@@ -5,9 +5,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from .explainer import Explainer, as_batch
+from .explainer import Explainer
+from .images import as_batch
 from .recording import logits_of
-from .replica import dice_as_found, replicate
+from .replica import Replicas
 from .targets import as_targets, cotangents
 
 _RELUS = {F.relu, F.relu_, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_}
@@ -25,11 +26,11 @@ def guided_backpropagation(model: nn.Module, images: Tensor, targets=None) -> Te
     Springenberg et al. 2014, arXiv:1412.6806, sec. 3.4. The rule exists for ReLU (and ReLU6, its clipped twin). Raises ValueError
     for a model with another activation, or with none: it would silently be the plain gradient. The model stays as found.
     """
-    targets, images = as_targets(targets), as_batch(images, model)
-    with dice_as_found(), torch.inference_mode(False), torch.enable_grad():
+    targets, images = as_targets(targets, len(images)), as_batch(images, model)
+    with torch.inference_mode(False), torch.enable_grad(), Replicas(model).lend() as lent:
         leaf = images.clone().requires_grad_()
         with _GuidedReLUs() as guided:
-            outputs = logits_of(replicate(model)(leaf))
+            outputs = logits_of(lent.forward(leaf))
         if not guided.found:
             raise ValueError(
                 "guided backpropagation changes ReLUs, but this model ran none: the result would be the plain gradient"

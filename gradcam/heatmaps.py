@@ -13,8 +13,9 @@ def weighted_sum(weights: Tensor, activation: Tensor) -> Tensor:
 
 
 def upsample(heatmaps: Tensor, size) -> Tensor:
-    """Bilinear, align_corners=False: [K, B, h, w] → [K, B, H, W]."""
-    return F.interpolate(heatmaps, size=tuple(size), mode="bilinear", align_corners=False)
+    """Bilinear, align_corners=False: [K, B, h, w] → [K, B, H, W]; linear for sequences [K, B, l], trilinear for volumes."""
+    mode = {3: "linear", 4: "bilinear", 5: "trilinear"}[heatmaps.ndim]
+    return F.interpolate(heatmaps, size=tuple(size), mode=mode, align_corners=False)
 
 
 def peaks(heatmaps: Tensor) -> Tensor:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from .head import pooled_linear
 from .heatmaps import min_max
@@ -132,12 +131,11 @@ def score_cam(reading):
 
     The paper subtracts the score of a black photo first; a softmax does not notice what is subtracted from all.
     """
-    size, channels = reading.images.shape[-2:], reading.activation.shape[1]
+    channels = reading.activation.shape[1]
     weights = []
     for image, photo in enumerate(reading.images):
-        masks = min_max(
-            F.interpolate(reading.activation[image][None], size=size, mode="bilinear", align_corners=False)
-        )[0]  # [C, H, W]
+        maps = reading.enlarged(reading.activation[image][None])[0]  # [C, H, W], or the axes that the images have
+        masks = min_max(maps.flatten(1)[:, None]).view_as(maps)
         seen = reading.scores_of_images(
             image, lambda rows, photo=photo, masks=masks: photo * masks[rows][:, None], channels
         )  # [K, C]

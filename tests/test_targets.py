@@ -5,12 +5,14 @@ import torch
 from gradcam import Explainer
 from gradcam.gradients import gradients
 from gradcam.recording import Layer, record
+from gradcam.replica import Replicas
 from gradcam.targets import as_targets, cotangents
 
 
 def signed_maps(network, images, targets, layer="6"):
     """Σ α·A before the ReLU, in which targets are linear: [K, B, h, w]."""
-    recording = record(network, (Layer(layer),), images)
+    with Replicas(network).lend() as lent:
+        recording = record(lent, (Layer(layer),), images)
     (slope,) = gradients(recording, cotangents(recording.outputs, targets))
     return (slope.mean((-2, -1), keepdim=True) * recording.activations[0].detach()).sum(2)
 
