@@ -90,6 +90,8 @@ def _parts(value):
 
 def _parts_of_module(module):
     """A module's attributes; its tables of hooks by what is in them, since whom a hook writes to is its owner's affair."""
+    if isinstance(module, torch.jit.ScriptModule):  # its attributes are torch's own, filled as they are asked for
+        return [(f".{name}", tensor) for name, tensor in module.state_dict(keep_vars=True).items()] + [(".training", module.training)]
     hooks = [(f".{name}", str([(key, id(hook)) for key, hook in vars(module).get(name, {}).items()])) for name in HOOKS]
     return hooks + [(name, item) for name, item in _attributes(module) if name[1:] not in HOOKS]
 
