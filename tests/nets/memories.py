@@ -93,15 +93,27 @@ class CacheByShape(Small):
 
 
 @network(BOTH)
-class CacheById(Small):
-    """A cache keyed by `id(self)` or a module: copies have other ids."""
+class CacheByModule(Small):
+    """A dict with modules for keys, as caches of features by layer have."""
 
     def __init__(self):
         super().__init__()
-        self.scales = {id(self.norm): 2.0, self.conv2: 3.0}
+        self.scales = {self.norm: 2.0, self.conv2: 3.0}
 
     def stem(self, x):
-        return super().stem(x) * self.scales[id(self.norm)] * self.scales[self.conv2]
+        return super().stem(x) * self.scales[self.norm] * self.scales[self.conv2]
+
+
+@network(BOTH, sentence=r"copy|copies|id\b|identity", or_right=True)
+class CacheById(Small):
+    """A cache keyed by `id(module)`: copies have other ids, and a deep copy fails with a KeyError too."""
+
+    def __init__(self):
+        super().__init__()
+        self.scales = {id(self.norm): 2.0}
+
+    def stem(self, x):
+        return super().stem(x) * self.scales[id(self.norm)]
 
 
 @network(BOTH)
@@ -364,23 +376,22 @@ class ReadsGlobals(Small):
 _FLAGS = {"scales": [1, 2]}
 
 
-@network(BOTH)
+@network((("conv1", 1), "conv2"), sentence=r"gradient", or_right=True)
 class AdaptsAtTestTime(Small):
     """Test-time training: an inner gradient step on the model's own weights, in the forward."""
 
     def stem(self, x):
         with torch.enable_grad():
-            maps = self.norm(self.conv1(x.detach()))
-            (step,) = torch.autograd.grad((maps**2).mean(), self.norm.weight) if self.norm.weight.requires_grad else (maps.mean((0, 2, 3)),)
+            (step,) = torch.autograd.grad((self.norm(self.conv1(x.detach())) ** 2).mean(), self.norm.weight)
         return (super().stem(x) * (1 - step.detach()[:, None, None])).relu()
 
 
-@network(BOTH, mode=True)
-class NumpyAndPythonDice(Small):
-    """Random numbers of numpy and of Python, drawn and not used, for logging and sampling."""
+@network(BOTH, sentence=r"random", or_right=True)
+class OtherDice(Small):
+    """Random numbers of numpy and of Python, drawn for logging and sampling: they belong to the caller's process too."""
 
     def stem(self, x):
-        self.sampled = (float(torch.rand(())) if False else 0.0, len(str(numpy.pi)), random.Random(0).random())
+        self.sampled = (numpy.random.rand(), random.random())
         return super().stem(x)
 
 
@@ -417,7 +428,7 @@ class RecurrentState(Small):
         return self.top(x) + self.head(self.state)
 
 
-@network(BOTH)
+@network(("student.conv1", "student.conv2"))
 def mean_teacher():
     """A teacher that follows the student's weights by a moving average in each forward."""
 
@@ -425,7 +436,6 @@ def mean_teacher():
         def __init__(self):
             super().__init__()
             self.student, self.teacher = Small(), Small()
-            self.conv1, self.conv2 = self.student.conv1, self.student.conv2
 
         def forward(self, x):
             with torch.no_grad():
