@@ -26,9 +26,6 @@ class VideoOfEightFrames(Small):
         return self.head(pooled.view(-1, 8, 5).mean(1))
 
 
-also(name="video of eight frames, a batch that is no clip", shape=(6, 3, 10, 10), sentence=r"shape|batch|view|images", or_right=False)
-
-
 @network(BOTH, shape=SIX)
 class BatchCentred(Small):
     """Features centred over the batch: `x - x.mean(0)`."""

@@ -32,11 +32,13 @@ class Case:
     opened: Callable  # what a layer puts out → the tensor that is its activation
     mode: bool | None  # handed over in training mode, in eval mode, or (None) as it was made
     draws: bool  # draws random numbers in eval mode: the maps are right for one of the draws
-    changes: bool  # a forward changes what no copy of the model can keep apart, and is meant to
+    alone: bool  # not asked in threads: what it writes belongs to the process, so that it does not bear threads by itself
+    empty: bool  # the right maps are empty
     tolerance: float  # of the largest number in the map
     around: Callable  # a context in which the caller asks
     needs: str | None  # a package that may be absent
     dtype: torch.dtype
+    plain_dtype: torch.dtype | None  # of the images for the oracle, where it computes in another precision
 
     def make(self) -> nn.Module:
         """The model, the same each time, in the mode in which it is handed over."""
@@ -71,11 +73,13 @@ def network(
     opened=lambda output: output,
     mode=True,
     draws=False,
-    changes=False,
+    alone=False,
+    empty=False,
     tolerance=1e-9,
     around=torch.enable_grad,
     needs=None,
     dtype=torch.float64,
+    plain_dtype=None,
     name=None,
 ):
     """Enter a module class, or a function that makes a model, into CASES. A class is made in float64, with BatchNorm that has seen data."""
@@ -86,7 +90,7 @@ def network(
         CASES.append(
             Case(
                 name or _words(made.__name__), made.__doc__, build, layers_asked, shape, tuple(targets), sentence, or_right,
-                reshape, plain, opened, mode, draws, changes, tolerance, around, needs, dtype,
+                reshape, plain, opened, mode, draws, alone, empty, tolerance, around, needs, dtype, plain_dtype,
             )
         )  # fmt: skip
         return made

@@ -82,10 +82,11 @@ def _possible(case, images):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
         found = [
-            plain_maps(case.make_plain(), case.layers, images, case.targets, case.reshape, case.opened)
+            plain_maps(case.make_plain(), case.layers, images.to(case.plain_dtype or case.dtype), case.targets, case.reshape, case.opened)
             for _ in range(DRAWS if case.draws else 1)
         ]
-    assert any(plain.maps[method].any() for plain in found for method in METHODS), "the oracle's own maps are empty: nothing is shown"
+    full = any(plain.maps[method].any() for plain in found for method in METHODS)
+    assert full != case.empty, f"the oracle's maps are {'not ' * full}empty"
     return found
 
 

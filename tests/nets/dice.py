@@ -67,7 +67,7 @@ class HardGumbel(Drawing):
         return self.head(pooled * choice)
 
 
-@network(BOTH, shape=SHORT)
+@network(BOTH, shape=SHORT, sentence=r"seed|random", or_right=True)
 class SeedsItself(Drawing):
     """`torch.manual_seed` inside the forward, for a fixed random projection."""
 
@@ -128,7 +128,7 @@ class DropoutEverywhere(Drawing):
         return F.dropout(x, 0.5, self.training)
 
 
-@network(BOTH, shape=SHORT)
+@network(BOTH, shape=SHORT, alone=True)
 class ForksTheDice(Drawing):
     """`torch.random.fork_rng` with a seed, inside the forward."""
 

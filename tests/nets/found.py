@@ -43,12 +43,14 @@ def _same(one, other):
 
 def _tell(value, path, told, seen):
     """Write down `value` and what can be reached from it, each thing once."""
-    if isinstance(value, (weakref.ref, weakref.ProxyType)):
+    if isinstance(value, (weakref.ref, weakref.ProxyType, weakref.CallableProxyType)):
         return
     if value is None or isinstance(value, (bool, int, float, str, torch.dtype, torch.device)):
         told[path] = value
     elif id(value) in seen:
         told[path] = f"the {seen[id(value)]}"
+    elif isinstance(value, torch.Generator):
+        told[path] = value.get_state()
     elif isinstance(value, Tensor):
         seen[id(value)] = path
         _tell_tensor(value, path, told)
@@ -63,7 +65,7 @@ def _tell_tensor(tensor, path, told):
     told[path] = (id(tensor), tensor.requires_grad, tensor.dtype, tensor.device.type)
     if isinstance(tensor, nn.parameter.UninitializedTensorMixin) or tensor.is_meta:
         return
-    told[f"{path} values"] = tensor.detach().clone()
+    told[f"{path} values"] = (tensor.to_dense() if tensor.layout is not torch.strided else tensor).detach().clone()
     if tensor.is_leaf:
         told[f"{path} .grad"] = None if tensor.grad is None else tensor.grad.clone()
         told[f"{path} tensor hooks"] = list(tensor._backward_hooks or ())

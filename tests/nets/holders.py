@@ -1,8 +1,9 @@
 """Where modules hide: in plain containers, closures, partials, objects, slots, properties, parents and second names."""
 
 import functools
+import threading
 import weakref
-from collections import OrderedDict, defaultdict, deque, namedtuple
+from collections import OrderedDict, UserDict, defaultdict, deque, namedtuple
 from dataclasses import dataclass
 
 import torch
@@ -133,6 +134,20 @@ class CallableObject(Held):
 
 
 @network(BOTH)
+class MethodOfAnObject(Held):
+    """A bound method of a plain object that holds a module, and one bound to a list."""
+
+    def hold(self):
+        self.seen = []
+        self.note = self.seen.append
+        self.call = _Caller(self.norm).__call__
+
+    def normed(self, x):
+        self.note(len(x))
+        return self.call(x) * len(self.seen)
+
+
+@network(BOTH)
 class ObjectThatHoldsTheModel(Held):
     """A strategy object that is given the whole model and calls its parts."""
 
@@ -179,7 +194,18 @@ class HeldInSlots(Held):
         return self.parts.module(x)
 
 
+@dataclass(frozen=True, slots=True)
+class _Frozen:
+    norm: nn.Module
+
+
 Pair = namedtuple("Pair", "norm scale")
+
+
+class _AttributeDict(dict):
+    """Keys as attributes, the naive way: asking it for anything that is not there is a KeyError."""
+
+    __getattr__ = dict.__getitem__
 
 
 class _MyList(list):
@@ -200,6 +226,9 @@ CONTAINERS = {
     "a set": (lambda norm: {norm}, lambda held: next(iter(held))),
     "a list of dicts of tuples": (lambda norm: [{"a": (norm,)}], lambda held: held[0]["a"][0]),
     "a subclass of list": (lambda norm: _MyList([norm]), lambda held: held.first()),
+    "a dict with attributes": (lambda norm: _AttributeDict(norm=norm), lambda held: held.norm),
+    "a UserDict": (lambda norm: UserDict(norm=norm), lambda held: held["norm"]),
+    "a frozen dataclass with slots": (lambda norm: _Frozen(norm), lambda held: held.norm),
     "keys of a dict": (lambda norm: {norm: 2}, lambda held: next(iter(held))),
 }  # fmt: skip
 
@@ -362,6 +391,114 @@ class WeakProxy(WeakReference):
     """`weakref.proxy(parent)`, as Lightning's metrics do."""
 
     child_of, point = _ProxyChild, staticmethod(weakref.proxy)
+
+
+@network(BOTH)
+class WeakKeys(Small):
+    """A WeakKeyDictionary by module, so that a table of extras keeps nothing alive."""
+
+    def __init__(self):
+        super().__init__()
+        self.scales = weakref.WeakKeyDictionary({self.norm: 2.0})
+
+    def stem(self, x):
+        return super().stem(x) * self.scales[self.norm]
+
+
+class _Equal(nn.Conv2d):
+    """Compares by its settings, as configurable blocks do: two with other weights are equal."""
+
+    def __eq__(self, other):
+        return isinstance(other, _Equal) and self.extra_repr() == other.extra_repr()
+
+    def __hash__(self):
+        return hash(self.extra_repr())
+
+
+@network(("first.conv", "second.conv"))
+class EqualModules(Small):
+    """Modules with an `__eq__` of their own: two blocks that are equal and not the same."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Module(), nn.Module()
+        self.first.conv, self.second.conv = _Equal(4, 4, 1), _Equal(4, 4, 1)
+
+    def double(self):
+        self.first.conv.double()
+        self.second.conv.double()
+        return super().double()
+
+    def stem(self, x):
+        return self.second.conv(self.first.conv(super().stem(x)).relu())
+
+
+@network(BOTH)
+class FalsyModules(Small):
+    """Modules with a `__len__` of zero, and children, parameters and buffers registered as None."""
+
+    def __init__(self):
+        super().__init__()
+        self.blocks, self.choice = nn.ModuleList(), nn.ModuleDict()
+        self.norm = _Sized(4)
+        self.register_module("skip", None)
+        self.register_parameter("scale", None)
+        self.register_buffer("table", None)
+
+    def stem(self, x):
+        x = super().stem(x)
+        for block in self.blocks:
+            x = block(x)
+        return x if self.skip is None and self.scale is None and self.table is None else x * 0
+
+
+class _Sized(nn.BatchNorm2d):
+    def __len__(self):
+        return 0
+
+
+@network(BOTH)
+class ThreadLocal(Small):
+    """A `threading.local` and an event among the attributes, which nothing can copy."""
+
+    def __init__(self):
+        super().__init__()
+        self.local, self.ready = threading.local(), threading.Event()
+
+    def stem(self, x):
+        self.local.maps = super().stem(x)
+        return self.local.maps * (1 + self.ready.is_set())
+
+
+@network(BOTH)
+class LruCached(Small):
+    """`functools.lru_cache` on a method keeps a table by `self`, outside the instance."""
+
+    @functools.lru_cache(maxsize=8)  # noqa: B019 - what it keeps alive is the point
+    def table(self, side):
+        return self.norm.weight.detach().mean() * torch.linspace(0, 1, side, dtype=torch.float64)
+
+    def stem(self, x):
+        x = super().stem(x)
+        return x + self.table(x.shape[-1])
+
+
+class _Registry:
+    """Made once for all instances of a class."""
+
+    tables = {}
+
+
+@network(BOTH, alone=True)
+class ClassLevelCache(Small):
+    """A dict in the class, filled in the forward: one for all models of the process."""
+
+    shared = _Registry.tables
+
+    def stem(self, x):
+        x = super().stem(x)
+        self.shared["last"] = x.detach().mean()
+        return x * (1 + 0 * self.shared["last"])
 
 
 @network(BOTH)

@@ -1,12 +1,13 @@
 """Hooks that the model brings along, hooks of the whole process, and forwards with unusual signatures."""
 
+import functools
 import threading
 from contextlib import contextmanager
 
 import torch
 from torch import nn
 
-from .case import BOTH, Small, also, lived_in, network, small
+from .case import BOTH, Small, also, lived_in, meet, network, small
 
 
 @network(BOTH)
@@ -66,6 +67,65 @@ def hook_that_is_a_method_of_the_model():
 
 
 @network(BOTH)
+def hooks_that_are_partials_and_objects():
+    """`functools.partial(self._save, name=…)` as a hook, and a callable object that keeps what it saw."""
+
+    class Keeper:
+        def __init__(self):
+            self.kept = {}
+
+        def __call__(self, module, args, output):
+            self.kept["last"] = output
+
+    class Saves(Small):
+        def __init__(self):
+            super().__init__()
+            self.saved, self.keeper = {}, Keeper()
+            self.conv1.register_forward_hook(functools.partial(self._save, name="conv1"))
+            self.norm.register_forward_hook(self.keeper)
+
+        def _save(self, module, args, output, name):
+            self.saved[name] = output
+
+        def forward(self, x):
+            logits = super().forward(x)
+            meet()
+            return logits + self.saved["conv1"].mean((2, 3)) + self.keeper.kept["last"].mean((2, 3))
+
+    return lived_in(Saves())
+
+
+@network((("conv1", 0), ("conv2", 0)))
+def hook_removed_by_its_handle():
+    """A warm-up hook whose handle the model keeps, and removes in its first forward."""
+
+    class WarmsUp(Small):
+        def __init__(self):
+            super().__init__()
+            self.handle = self.norm.register_forward_hook(lambda module, args, output: output * 2)
+
+        def forward(self, x):
+            logits = super().forward(x)
+            self.handle.remove()
+            return logits + super().forward(x[:, :, 1:, 1:]).detach()
+
+    return lived_in(WarmsUp())
+
+
+@network((("conv1", 0), ("conv2", 0)))
+class HookForOneForward(Small):
+    """A hook registered and removed within the forward: attention maps, probes."""
+
+    def forward(self, x):
+        seen = []
+        handle = self.norm.register_forward_hook(lambda module, args, output: seen.append(output.mean()))
+        try:
+            return super().forward(x) + self.head(self.conv2(self.stem(x)).mean((2, 3))) * seen[-1]
+        finally:
+            handle.remove()
+
+
+@network(BOTH)
 def feature_extractor_by_hooks():
     """Hooks that leave each layer's output in a dict of the model, from which the head is fed — before any hook of ours runs."""
 
@@ -79,6 +139,7 @@ def feature_extractor_by_hooks():
         def keep(self, name):
             def hook(module, args, output):
                 self.features[name] = output
+                meet()
 
             return hook
 
@@ -236,6 +297,9 @@ class ComplexOutputs(Small):
 
     def forward(self, x):
         return torch.complex(super().forward(x), super().forward(x))
+
+
+also(name="complex outputs, asked for their size", targets=(lambda outputs: outputs[:, 1].abs(),), or_right=True)
 
 
 @network(BOTH)

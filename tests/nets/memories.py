@@ -1,6 +1,5 @@
 """Networks that write something down while they run: caches, skips, counters, buffers, attributes, modes, hooks."""
 
-import random
 from collections import OrderedDict
 
 import numpy
@@ -384,15 +383,6 @@ class AdaptsAtTestTime(Small):
         with torch.enable_grad():
             (step,) = torch.autograd.grad((self.norm(self.conv1(x.detach())) ** 2).mean(), self.norm.weight)
         return (super().stem(x) * (1 - step.detach()[:, None, None])).relu()
-
-
-@network(BOTH, sentence=r"random", or_right=True)
-class OtherDice(Small):
-    """Random numbers of numpy and of Python, drawn for logging and sampling: they belong to the caller's process too."""
-
-    def stem(self, x):
-        self.sampled = (numpy.random.rand(), random.random())
-        return super().stem(x)
 
 
 @network(("conv1",))

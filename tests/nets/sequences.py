@@ -130,7 +130,7 @@ class ClassToken(nn.Module):
 
 
 network(("patch", "blocks.0"), (2, 3, 16, 16), reshape=lambda t: t if t.ndim == 4 else squares(1)(t), name="a class token")(ClassToken)
-also(name="a class token, behind which patches have no say", layers=("norm",), sentence=r"gradient|depend", or_right=True)
+also(name="a class token, behind which patches have no say", layers=("norm",), sentence=r"gradient|depend", or_right=True, empty=True)
 
 
 @network("layer", shape=(2, 3, 8, 8), reshape=lambda maps: maps.movedim(-1, 1))

@@ -88,13 +88,13 @@ def _rounded(dtype):
 
 
 # A sum of n products, each rounded to the precision's unit u and added up in float32, is off by about u; here some ten such steps follow one another.
-@network(BOTH, dtype=torch.bfloat16, tolerance=20 * 2**-8, plain=lambda: _rounded(torch.bfloat16))
+@network(BOTH, dtype=torch.bfloat16, tolerance=20 * 2**-8, plain=lambda: _rounded(torch.bfloat16), plain_dtype=torch.float64)
 def bfloat16():
     """Weights and images in bfloat16."""
     return small().to(torch.bfloat16)
 
 
-@network(BOTH, dtype=torch.float16, tolerance=20 * 2**-11, plain=lambda: _rounded(torch.float16))
+@network(BOTH, dtype=torch.float16, tolerance=20 * 2**-11, plain=lambda: _rounded(torch.float16), plain_dtype=torch.float64)
 def half():
     """Weights and images in float16."""
     return small().to(torch.float16)

@@ -113,6 +113,31 @@ def _body(change):
     return nn.Sequential(parts.conv1, change(nn.Sequential(parts.norm, nn.ReLU())), nn.Identity(), parts.conv2, nn.AdaptiveAvgPool2d(1), nn.Flatten(), parts.head)
 
 
+@network(BOTH, plain=small)
+def a_method_compiled():
+    """`self.stem = torch.compile(self.stem)`: a compiled bound method in an attribute."""
+    model = small()
+    model.stem = torch.compile(model.stem, backend="eager")
+    return model
+
+
+@torch.jit.script
+def _scripted_gate(x: torch.Tensor, scale: float) -> torch.Tensor:
+    return x * torch.sigmoid(x * scale)
+
+
+@network(BOTH)
+class ScriptedFunction(Small):
+    """A function of `torch.jit.script` as activation: fused swishes of older model zoos."""
+
+    def __init__(self):
+        super().__init__()
+        self.act = _scripted_gate
+
+    def stem(self, x):
+        return self.act(self.norm(self.conv1(x)), 1.5)
+
+
 @network(("0", "3"), sentence=r"script", or_right=True, plain=lambda: _body(lambda stem: stem))
 def a_submodule_scripted():
     """One block was scripted for speed or came from a .pt file; its neighbours are Python."""
@@ -203,6 +228,21 @@ def forward_is_the_superclass_under_a_counter():
     def counted(x):
         calls["count"] += 1
         return forward(x)
+
+    model.forward = counted
+    return model
+
+
+@network(BOTH)
+def forward_counts_in_its_closure():
+    """`nonlocal steps` in a wrapper: the closure's own cell is written to."""
+    model, steps = small(), 0
+    forward = model.forward
+
+    def counted(x):
+        nonlocal steps
+        steps += 1
+        return forward(x) * steps
 
     model.forward = counted
     return model
