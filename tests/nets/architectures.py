@@ -59,7 +59,7 @@ published(
     settings={"depth_multiplier": 0.125, "min_depth": 4}, size=64,
 )  # fmt: skip
 published(
-    "MobileNet V2", "MobileNetV2", ["mobilenet_v2.layer.4", "mobilenet_v2.conv_1x1.convolution"],
+    "MobileNet V2", "MobileNetV2", ["mobilenet_v2.layer.4", "mobilenet_v2.layer.12.reduce_1x1.convolution"],
     settings={"depth_multiplier": 0.125, "min_depth": 4, "depth_divisible_by": 4}, size=64,
 )  # fmt: skip
 published(

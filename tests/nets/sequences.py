@@ -6,6 +6,8 @@ from torch import nn
 from .architectures import squares
 from .case import BOTH, Small, also, lived_in, network
 
+LITTLE = (2, 3, 7, 7)  # whose maps have 25 positions behind the first convolution
+
 
 class OverTokens(Small):
     """A convolutional stem, then something over its positions as a sequence."""
@@ -17,7 +19,7 @@ class OverTokens(Small):
         return self.head(self.over(x.flatten(2).mT))
 
 
-@network(("conv1", "norm"))
+@network(("conv1", "norm"), LITTLE)
 class LSTMHead(OverTokens):
     """An LSTM over positions: captioning, OCR (CRNN)."""
 
@@ -30,7 +32,7 @@ class LSTMHead(OverTokens):
         return self.rnn(tokens)[0][:, -1]
 
 
-@network(("conv1", "norm"))
+@network(("conv1", "norm"), LITTLE)
 class GRUHead(OverTokens):
     """A bidirectional GRU."""
 
@@ -42,7 +44,7 @@ class GRUHead(OverTokens):
         return self.rnn(tokens)[0].mean(1)
 
 
-@network(("conv1", "norm"))
+@network(("conv1", "norm"), LITTLE)
 class PlainRNNHead(OverTokens):
     """nn.RNN with ReLUs, time first."""
 
@@ -54,7 +56,7 @@ class PlainRNNHead(OverTokens):
         return self.rnn(tokens.transpose(0, 1))[1][0]
 
 
-@network("rnn", reshape=squares(), opened=lambda output: output[0])
+@network("rnn", LITTLE, reshape=squares(), opened=lambda output: output[0])
 class ReadAtTheLSTM(LSTMHead):
     """The LSTM itself is the layer: a tuple of its outputs and a tuple of states."""
 
@@ -69,7 +71,7 @@ class _Encoder(OverTokens):
         return self.encoder(tokens).mean(1)
 
 
-@network(("conv1", "norm"))
+@network(("conv1", "norm"), LITTLE)
 class TransformerEncoder(_Encoder):
     """nn.TransformerEncoder on top of convolutions: in eval mode and without gradients it takes a fused path around its own modules."""
 
@@ -80,7 +82,7 @@ also(name="transformer encoder, read at its norms", layers=("encoder.layers.0.no
 also(name="transformer encoder, frozen", build=lambda: lived_in(TransformerEncoder()).requires_grad_(False))
 
 
-@network("attention", reshape=squares(), opened=lambda output: output[0])
+@network("attention", LITTLE, reshape=squares(), opened=lambda output: output[0])
 class MultiheadAttention(OverTokens):
     """nn.MultiheadAttention, whose weights' average comes as second output, or None."""
 
@@ -95,7 +97,7 @@ class MultiheadAttention(OverTokens):
 also(name="multihead attention, read before it", layers=("conv1", "norm"), reshape=None, opened=lambda output: output)
 
 
-@network(("conv1", "decoder"), sentence=r"reshape|maps", opened=lambda output: output)
+@network(("conv1", "decoder"), LITTLE, sentence=r"reshape|maps", opened=lambda output: output)
 class QueryDecoder(OverTokens):
     """Learned queries attend to the positions (DETR): the decoder's tokens have no place."""
 
