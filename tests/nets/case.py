@@ -32,7 +32,7 @@ class Case:
     opened: Callable  # what a layer puts out → the tensor that is its activation
     mode: bool | None  # handed over in training mode, in eval mode, or (None) as it was made
     draws: bool  # draws random numbers in eval mode: the maps are right for one of the draws
-    alone: bool  # not asked in threads: what it writes belongs to the process, so that it does not bear threads by itself
+    alone: bool  # not asked in threads: what it or its context writes belongs to the process, so that it does not bear threads by itself
     empty: bool  # the right maps are empty
     tolerance: float  # of the largest number in the map
     around: Callable  # a context in which the caller asks

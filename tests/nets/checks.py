@@ -13,7 +13,7 @@ from .found import differences, written_down
 from .oracle import METHODS, plain_maps
 
 THREADS, CALLS = 4, 2
-DRAWS = 32  # forward passes of a network that draws from a handful of possibilities
+DRAWS = 24  # forward passes of a network that draws from a handful of possibilities
 LONGEST = 600  # letters of a sentence
 
 

@@ -23,7 +23,8 @@ def written_down(model: nn.Module) -> dict[str, object]:
     for name in GLOBAL_HOOKS:
         told[f"torch {name}"] = [id(hook) for hook in getattr(nn.modules.module, name).values()]
     told["random state"] = torch.get_rng_state()
-    told["numpy's and Python's"] = (str(numpy.random.get_state()), random.getstate())
+    told["numpy's random state"] = [part.tobytes() if isinstance(part, numpy.ndarray) else part for part in numpy.random.get_state()]
+    told["Python's random state"] = random.getstate()
     told["settings"] = (torch.is_grad_enabled(), torch.is_inference_mode_enabled(), torch.get_default_dtype(), torch.get_num_threads())
     return told
 

@@ -305,7 +305,7 @@ def _strict():
     return torch.autograd.set_detect_anomaly(True, check_nan=True)
 
 
-@network(BOTH, around=_strict, name="the caller detects anomalies")
+@network(BOTH, around=_strict, alone=True, name="the caller detects anomalies")
 def under_anomaly_detection():
     """A debugging session with anomaly detection on."""
     return small()

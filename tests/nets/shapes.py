@@ -166,7 +166,7 @@ class _Default:
         torch.set_default_dtype(torch.float32)
 
 
-@network(BOTH, around=_Default, name="the default precision is double")
+@network(BOTH, around=_Default, alone=True, name="the default precision is double")
 def in_double():
     """Scientific code sets torch.set_default_dtype(torch.float64)."""
     return small()
