@@ -179,3 +179,37 @@ class Hypernetwork(Small):
             len(x), 5, *x.shape[2:]
         )
         return self.head((maps[..., 1:-1, 1:-1] + self.conv2(x)).relu().mean((2, 3)))
+
+
+class _Affine(nn.BatchNorm2d):
+    """BatchNorm in eval mode as what it is: one factor and one shift a channel."""
+
+    def forward(self, x):
+        factor = self.weight / (self.running_var + self.eps).sqrt()
+        return (x - self.running_mean[:, None, None]) * factor[:, None, None] + self.bias[:, None, None]
+
+
+class _Hybrid(OverTokens):
+    norm_of = nn.BatchNorm2d
+
+    def __init__(self):
+        super().__init__()
+        self.norm, self.mix = self.norm_of(4), nn.Linear(4, 5)
+
+    def stem(self, x):
+        return self.norm(self.conv1(x))
+
+    def over(self, tokens):
+        return self.mix(tokens).tanh().mean(1)
+
+
+class _PlainHybrid(_Hybrid):
+    norm_of = _Affine
+
+
+@network("conv1", (1, 3, 7, 7), plain=lambda: lived_in(_PlainHybrid()))
+class TokensBehindABatchNorm(_Hybrid):
+    """Hybrids make tokens of a BatchNorm's maps; for one image on a CPU torch 2.13 itself takes a wrong gradient."""
+
+
+also(name="tokens behind a batch norm, two images", shape=(2, 3, 7, 7), plain=None)
