@@ -1,4 +1,4 @@
-"""Networks and uses that engineers bring, each held to independent autograd, compared before and after, and run in threads."""
+"""Networks that engineers bring, each held to independent autograd, compared before and after, run in threads."""
 
 import copy
 import gc
@@ -35,7 +35,9 @@ BY_NAME = {case.name: case for case in CASES}
 
 
 def named(cases):
-    return pytest.mark.parametrize("case", [pytest.param(case, id=case.name.replace(" ", "-"), marks=_marks(case)) for case in cases])
+    return pytest.mark.parametrize(
+        "case", [pytest.param(case, id=case.name.replace(" ", "-"), marks=_marks(case)) for case in cases]
+    )
 
 
 def _marks(case):
@@ -122,7 +124,7 @@ class InterruptedDrawing(Interrupted):
 
 @pytest.mark.parametrize("kind", [Interrupted, InterruptedDrawing])
 def test_numbers_that_other_threads_draw_come_once(kind):
-    """And what the model draws leaves no trace: the numbers are those of a process in which no heatmap was asked for."""
+    """What the model draws leaves no trace: the numbers are those of a process in which no heatmap was made."""
     explainer, images = Explainer(lived_in(kind()), ["conv1"]), BY_NAME["one channel"].images().expand(-1, 3, -1, -1)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(11)
@@ -155,7 +157,9 @@ def _train_a_step(model):
 
 CHANGES = {
     "a training step": _train_a_step,
-    "other weights": lambda model: model.load_state_dict({name: value * 1.5 for name, value in model.state_dict().items()}),
+    "other weights": lambda model: model.load_state_dict(
+        {name: value * 1.5 for name, value in model.state_dict().items()}
+    ),
     "new data in a weight": lambda model: setattr(model.conv2.weight, "data", torch.rand_like(model.conv2.weight)),
     "a new weight": lambda model: setattr(model.conv2, "weight", nn.Parameter(torch.rand_like(model.conv2.weight))),
     "a buffer written to": lambda model: model.norm.running_mean.add_(0.3),
@@ -167,15 +171,19 @@ CHANGES = {
     "a setting of a layer": lambda model: setattr(model.conv2, "padding", (1, 1)),
     "a plain attribute": lambda model: setattr(model, "scale", 3.0),
     "a plain list": lambda model: model.scales.append(2.0),
-    "a module in a plain dict": lambda model: model.extra.update(norm=nn.Tanh()),
+    "a module in a plain dict": lambda model: model.extra.update(norm=nn.BatchNorm2d(4).double().eval()),
     "pruning": lambda model: nn.utils.prune.l1_unstructured(model.conv1, "weight", amount=0.5),
     "a parametrisation": lambda model: nn.utils.parametrizations.weight_norm(model.head),
     "a forward of the instance": lambda model: setattr(model, "forward", lambda x: Scaled.forward(model, x * 0.5)),
-    "a class changed": lambda model: setattr(model, "__class__", type("Louder", (Scaled,), {"forward": lambda self, x: self.top(self.stem(x) * 4)})),
+    "a class changed": lambda model: setattr(
+        model, "__class__", type("Louder", (Scaled,), {"forward": lambda self, x: self.top(self.stem(x) * 4)})
+    ),
     "another precision": lambda model: model.float(),
     "frozen": lambda model: model.requires_grad_(False),
-}  # fmt: skip
-ALIKE = [CHANGES[name] for name in ("a parametrisation", "another precision", "frozen")]  # the model says the same as before
+}
+ALIKE = [
+    CHANGES[name] for name in ("a parametrisation", "another precision", "frozen")
+]  # the model says the same as before
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
@@ -221,7 +229,15 @@ ENTRANCES = {
     "Score-CAM": lambda model, images: Explainer(model, "conv2").explain(images, [0], "Score-CAM"),
     "occlusion": lambda model, images: occlusion(model, images[0], 0, patch=5, stride=5),
 }
-WITH_MEMORIES = ["appends for ever", "ring buffer", "calls train", "writes to a parameter", "lambda", "in place arithmetic", "backward hooks"]
+WITH_MEMORIES = [
+    "appends for ever",
+    "ring buffer",
+    "calls train",
+    "writes to a parameter",
+    "lambda",
+    "in place arithmetic",
+    "backward hooks",
+]
 
 
 @pytest.mark.parametrize("name", WITH_MEMORIES)
@@ -234,7 +250,14 @@ def test_every_entrance_leaves_the_model_as_found(enter, name):
     assert torch.equal(images, given)
 
 
-IN_CIRCLES = ["partial of a method", "lambda", "knows its parent", "weak reference", "forward wrapped", "hook that is a method of the model"]
+IN_CIRCLES = [
+    "partial of a method",
+    "lambda",
+    "knows its parent",
+    "weak reference",
+    "forward wrapped",
+    "hook that is a method of the model",
+]
 
 
 @pytest.mark.parametrize("name", IN_CIRCLES)

@@ -1,4 +1,4 @@
-"""One thing under two names: memory, buffers, lists and weights that are shared inside the model must stay shared inside any copy of it."""
+"""One thing under two names: what is shared inside the model must stay shared inside any copy of it."""
 
 import itertools
 
@@ -200,7 +200,7 @@ class ParameterOfItsOwnClass(Small):
 
 @network(BOTH)
 class AsksForItsParameters(Small):
-    """A forward over `self.parameters()`, `self.modules()`, `self.state_dict()`: weight decay, hypernetworks, size checks."""
+    """A forward over `self.parameters()`, `self.modules()`, `self.state_dict()`: weight decay, size checks."""
 
     def stem(self, x):
         decay = sum(parameter.pow(2).sum() for parameter in self.parameters())

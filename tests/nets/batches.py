@@ -1,9 +1,9 @@
-"""Networks whose images are not independent, or whose outputs are not one row for an image. The batch must stay whole."""
+"""Networks whose images are not independent, or that put out other than a row an image. The batch must stay whole."""
 
 import torch
 from torch import nn
 
-from .case import BOTH, Small, also, network
+from .case import BOTH, Small, network
 
 SIX, SIXTEEN = (6, 3, 10, 10), (16, 3, 10, 10)
 
@@ -61,12 +61,20 @@ class MultipleInstances(Small):
         return self.head(self.conv2(x).relu().mean((2, 3)).amax(0, keepdim=True))
 
 
-@network(BOTH, shape=(7, 3, 10, 10), targets=(lambda outputs: outputs[torch.arange(7), torch.tensor([0, 1, 2, 3, 0, 1, 2])], 1))
+@network(
+    BOTH,
+    shape=(7, 3, 10, 10),
+    targets=(lambda outputs: outputs[torch.arange(7), torch.tensor([0, 1, 2, 3, 0, 1, 2])], 1),
+)
 class LabelPerImage(Small):
     """A callable that indexes the whole batch: one label for each image."""
 
 
-@network(BOTH, shape=SIX, targets=(lambda outputs: outputs[:, 0] - outputs[:, 1:].logsumexp(1), lambda outputs: outputs.log_softmax(1)[:, 2]))
+@network(
+    BOTH,
+    shape=SIX,
+    targets=(lambda outputs: outputs[:, 0] - outputs[:, 1:].logsumexp(1), lambda outputs: outputs.log_softmax(1)[:, 2]),
+)
 class Margins(Small):
     """Callables of one's own: a margin, a log-probability."""
 
@@ -77,7 +85,9 @@ class InstanceAndGroupNorm(Small):
 
     def __init__(self):
         super().__init__()
-        self.norm = nn.Sequential(nn.InstanceNorm2d(4, affine=True), nn.GroupNorm(2, 4), nn.LayerNorm([4, 8, 8]), nn.LocalResponseNorm(2))
+        self.norm = nn.Sequential(
+            nn.InstanceNorm2d(4, affine=True), nn.GroupNorm(2, 4), nn.LayerNorm([4, 8, 8]), nn.LocalResponseNorm(2)
+        )
 
 
 @network(BOTH, shape=SIX)
@@ -96,7 +106,11 @@ class GhostBatchNorm(Small):
     def stem(self, x):
         x = self.conv1(x)
         pairs = x.view(-1, 2, *x.shape[1:])
-        return ((x.view_as(pairs) - pairs.mean((1, 3, 4), keepdim=True)) / pairs.std((1, 3, 4), keepdim=True)).view_as(x).relu()
+        return (
+            ((x.view_as(pairs) - pairs.mean((1, 3, 4), keepdim=True)) / pairs.std((1, 3, 4), keepdim=True))
+            .view_as(x)
+            .relu()
+        )
 
 
 @network(BOTH, shape=(9, 3, 10, 10))

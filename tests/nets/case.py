@@ -15,8 +15,8 @@ CASES: list["Case"] = []  # every case of every family, in the order of their de
 class Case:
     """One network or one use of it.
 
-    With `sentence` None the maps must be right. With a `sentence`, a ValueError or TypeError that it describes (a regular
-    expression) is the answer; `or_right` allows right maps as well, where doing it and saying why not are both fair.
+    With `sentence` None the maps must be right. Else the answer is a ValueError or TypeError that `sentence`, a regular
+    expression, describes; `or_right` allows right maps as well, where doing it and saying why not are both fair.
     """
 
     name: str
@@ -28,11 +28,13 @@ class Case:
     sentence: str | None
     or_right: bool
     reshape: Callable[[Tensor], Tensor] | None
-    plain: Callable[[], nn.Module] | None  # the same network without the oddity, where a plain hook does not reach into it
+    plain: (
+        Callable[[], nn.Module] | None
+    )  # the same network without the oddity, where a plain hook does not reach into it
     opened: Callable  # what a layer puts out → the tensor that is its activation
     mode: bool | None  # handed over in training mode, in eval mode, or (None) as it was made
     draws: bool  # draws random numbers in eval mode: the maps are right for one of the draws
-    alone: bool  # not asked in threads: what it or its context writes belongs to the process, so that it does not bear threads by itself
+    alone: bool  # not asked in threads: what it or its context writes belongs to the process
     empty: bool  # the right maps are empty
     tolerance: float  # of the largest number in the map
     around: Callable  # a context in which the caller asks
@@ -82,17 +84,35 @@ def network(
     plain_dtype=None,
     name=None,
 ):
-    """Enter a module class, or a function that makes a model, into CASES. A class is made in float64, with BatchNorm that has seen data."""
+    """Enter a module class, or a function that makes a model, into CASES. A class goes through `lived_in`."""
 
     def enter(made):
         build = made if not isinstance(made, type) else lambda: lived_in(made())
         layers_asked = (layers,) if isinstance(layers, str) else tuple(layers)
         CASES.append(
             Case(
-                name or _words(made.__name__), made.__doc__, build, layers_asked, shape, tuple(targets), sentence, or_right,
-                reshape, plain, opened, mode, draws, alone, empty, tolerance, around, needs, dtype, plain_dtype,
+                name or _words(made.__name__),
+                made.__doc__,
+                build,
+                layers_asked,
+                shape,
+                tuple(targets),
+                sentence,
+                or_right,
+                reshape,
+                plain,
+                opened,
+                mode,
+                draws,
+                alone,
+                empty,
+                tolerance,
+                around,
+                needs,
+                dtype,
+                plain_dtype,
             )
-        )  # fmt: skip
+        )
         return made
 
     return enter

@@ -18,7 +18,7 @@ LONGEST = 600  # letters of a sentence
 
 
 def check_maps(case: Case, explainer=Explainer):
-    """The model's outputs and its maps by three methods are the oracle's, and nothing about the model or the images changes."""
+    """Outputs and maps by three methods are the oracle's, and nothing about the model or the images changes."""
     model, images = case.make(), case.images()
     possible = _possible(case, images)
     before, given = written_down(model), images.clone()
@@ -56,7 +56,11 @@ def check_threads(case: Case, explainer=Explainer):
         alone = [_answers(_possible(case, images), "HiResCAM") for images in photos]
     else:
         alone = [[(*_asked(case, explainer, model, images, "HiResCAM"), None)] for images in photos]
-    before, shared, start = written_down(model), explainer(model, list(case.layers), case.reshape), threading.Barrier(THREADS)
+    before, shared, start = (
+        written_down(model),
+        explainer(model, list(case.layers), case.reshape),
+        threading.Barrier(THREADS),
+    )
 
     def ask(index):
         start.wait()
@@ -82,7 +86,14 @@ def _possible(case, images):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
         found = [
-            plain_maps(case.make_plain(), case.layers, images.to(case.plain_dtype or case.dtype), case.targets, case.reshape, case.opened)
+            plain_maps(
+                case.make_plain(),
+                case.layers,
+                images.to(case.plain_dtype or case.dtype),
+                case.targets,
+                case.reshape,
+                case.opened,
+            )
             for _ in range(DRAWS if case.draws else 1)
         ]
     full = any(plain.maps[method].any() for plain in found for method in METHODS)
@@ -98,15 +109,19 @@ def _answers(possible, method):
 def _assert_one_of(case, answer, possible, what):
     """Each image's outputs and maps are those of one of the possible answers."""
     outputs, maps = answer
-    assert maps.shape == possible[0][1].shape, f"{what}: shape {list(maps.shape)} in place of {list(possible[0][1].shape)}"
-    assert outputs.shape == possible[0][0].shape, f"{what}: outputs {list(outputs.shape)} in place of {list(possible[0][0].shape)}"
+    assert maps.shape == possible[0][1].shape, (
+        f"{what}: shape {list(maps.shape)} in place of {list(possible[0][1].shape)}"
+    )
+    assert outputs.shape == possible[0][0].shape, (
+        f"{what}: outputs {list(outputs.shape)} in place of {list(possible[0][0].shape)}"
+    )
     off = torch.stack([_off(case, outputs, maps, *expected) for expected in possible])  # [draws, B] or [1]
     worst = off.amin(0).max().item()
     assert worst <= case.tolerance, f"{what}: off by {worst:.1e} of the size of what is summed"
 
 
 def _off(case, outputs, maps, said, heat, terms):
-    """The largest distance as part of the size of the terms: [B] for a network that draws, whose images are judged one by one; else a number."""
+    """The largest distance as part of the size of the terms: a number; [B] for a network that draws, image by image."""
     sizes = heat.flatten(3).abs().amax((0, 3)) if terms is None else terms  # [K, L]
     of_maps = (maps - heat).abs().flatten(3).amax(3) / sizes.clamp(min=1e-30)  # [B, K, L]
     of_outputs = (outputs - said).abs() / said.abs().max().clamp(min=1e-30)
@@ -122,7 +137,6 @@ def _assert_as_found(before, model, images, given):
 
 
 def _assert_sentence(said, pattern):
-
 
     assert said and "\n" not in said and len(said) <= LONGEST, f"not one sentence: {said[:200]!r}"
     assert re.search(pattern, said, re.IGNORECASE), f"another sentence than /{pattern}/: {said[:250]!r}"

@@ -119,7 +119,9 @@ class DropoutEverywhere(Drawing):
 
     def __init__(self):
         super().__init__()
-        self.drops = nn.ModuleList([nn.Dropout(0.5), nn.Dropout2d(0.5), nn.AlphaDropout(0.5), nn.FeatureAlphaDropout(0.5)])
+        self.drops = nn.ModuleList(
+            [nn.Dropout(0.5), nn.Dropout2d(0.5), nn.AlphaDropout(0.5), nn.FeatureAlphaDropout(0.5)]
+        )
 
     def stem(self, x):
         x = super().stem(x)

@@ -256,7 +256,7 @@ class StraightThrough(Small):
 
 @network(BOTH)
 class HooksOnTensors(Small):
-    """`x.register_hook` in the forward changes the gradient: clipping, reversal. It is part of the model's own backward."""
+    """`x.register_hook` in the forward changes the gradient, by clipping say: part of the model's own backward."""
 
     def stem(self, x):
         x = super().stem(x)

@@ -43,7 +43,9 @@ def forward_pre_hook():
 def hook_that_closes_over_the_model():
     """A hook that reaches for another layer of the same model."""
     model = small()
-    model.conv2.register_forward_hook(lambda module, args, output: output * model.norm.weight.mean() + model.norm(args[0]).mean())
+    model.conv2.register_forward_hook(
+        lambda module, args, output: output * model.norm.weight.mean() + model.norm(args[0]).mean()
+    )
     return model
 
 
@@ -127,7 +129,7 @@ class HookForOneForward(Small):
 
 @network(BOTH)
 def feature_extractor_by_hooks():
-    """Hooks that leave each layer's output in a dict of the model, from which the head is fed — before any hook of ours runs."""
+    """Hooks that leave each layer's output in a dict, from which the head is fed — before any hook of ours runs."""
 
     class Extractor(Small):
         def __init__(self):
@@ -153,10 +155,12 @@ def feature_extractor_by_hooks():
 
 @network(BOTH, plain=small)
 def backward_hooks():
-    """Full backward hooks and backward pre-hooks of a training loop, which log and change gradients: not ours to run."""
+    """Full backward hooks and pre-hooks of a training loop, which log and change gradients: not ours to run."""
     model = small()
     seen = model.seen = []
-    model.conv2.register_full_backward_hook(lambda module, into, out: seen.append("full") or tuple(None if g is None else g * 5 for g in into))
+    model.conv2.register_full_backward_hook(
+        lambda module, into, out: seen.append("full") or tuple(None if g is None else g * 5 for g in into)
+    )
     model.head.register_full_backward_pre_hook(lambda module, out: seen.append("pre") or tuple(g * 7 for g in out))
     return model
 
@@ -165,7 +169,9 @@ def backward_hooks():
 def hooks_of_its_state_dict():
     """State-dict hooks that rename keys, and load hooks."""
     model = small()
-    model.register_state_dict_post_hook(lambda module, state, prefix, metadata: state.update(extra=torch.zeros(1)) or state)
+    model.register_state_dict_post_hook(
+        lambda module, state, prefix, metadata: state.update(extra=torch.zeros(1)) or state
+    )
     model.register_load_state_dict_post_hook(lambda module, keys: None)
     model.norm.register_state_dict_pre_hook(lambda module, prefix, keep: None)
     return model
@@ -194,7 +200,7 @@ _inside = []  # who is in the context below, whichever thread
 
 @contextmanager
 def _globally():
-    """A context in which every BatchNorm of the process is followed by a global forward hook: one hook, however many are inside."""
+    """A context in which a global forward hook follows every BatchNorm: one hook, however many are inside."""
     with _LOCK:
         if not _inside:
             _inside.append(nn.modules.module.register_module_forward_hook(_double_norms))
@@ -276,10 +282,16 @@ class OneNumberPerImage(Small):
         return super().forward(x)[:, 0]
 
 
-also(name="one number per image, by a callable", sentence=None, targets=(lambda outputs: outputs * 2, lambda outputs: -outputs))
+also(
+    name="one number per image, by a callable",
+    sentence=None,
+    targets=(lambda outputs: outputs * 2, lambda outputs: -outputs),
+)
 
 
-@network(("conv1", "last"), targets=(lambda maps: maps[:, 1, 2:5, 2:5].sum((1, 2)), lambda maps: maps[:, 0].amax((1, 2))))
+@network(
+    ("conv1", "last"), targets=(lambda maps: maps[:, 1, 2:5, 2:5].sum((1, 2)), lambda maps: maps[:, 0].amax((1, 2)))
+)
 class Segmentation(Small):
     """A segmenter, [B, N, H, W], asked by callables for a class in a region and for its strongest pixel."""
 
@@ -307,7 +319,9 @@ class ComplexInside(Small):
     """A Fourier transform inside, real logits outside."""
 
     def stem(self, x):
-        return torch.fft.ifft2(torch.fft.fft2(super().stem(x)) * torch.fft.fft2(self.norm.weight.expand(8, 8, 4).movedim(-1, 0))).real
+        return torch.fft.ifft2(
+            torch.fft.fft2(super().stem(x)) * torch.fft.fft2(self.norm.weight.expand(8, 8, 4).movedim(-1, 0))
+        ).real
 
 
 @network(BOTH, sentence=r"gradient|integer|floating|dtype|whole")

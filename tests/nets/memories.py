@@ -43,7 +43,7 @@ class AppendsForEver(Small):
 
 @network(("down.0", "bottom", "up"))
 class UNet(nn.Module):
-    """A U-Net that keeps its skips in `self.skips = {}` between encoder and decoder; asked for one class in one region."""
+    """A U-Net that keeps its skips in `self.skips = {}` between encoder and decoder."""
 
     def __init__(self):
         super().__init__()
@@ -87,7 +87,9 @@ class CacheByShape(Small):
     def stem(self, x):
         x = super().stem(x)
         if x.shape[-2:] not in self.tables:
-            self.tables[x.shape[-2:]] = self.norm.weight[:, None, None] * torch.linspace(0, 1, x.shape[-1], dtype=x.dtype)
+            self.tables[x.shape[-2:]] = self.norm.weight[:, None, None] * torch.linspace(
+                0, 1, x.shape[-1], dtype=x.dtype
+            )
         return x + self.tables[x.shape[-2:]]
 
 
@@ -196,11 +198,13 @@ class RenewsABuffer(Small):
 
 @network(BOTH, shape=(3, 3, 10, 10))
 class TrainsItsStatistics(Small):
-    """`F.batch_norm(…, training=True)` in eval mode too: AdaBN, style transfer, some GANs. It mixes its batch and learns from it."""
+    """`F.batch_norm(…, training=True)` in eval mode too (AdaBN, style transfer): it mixes its batch and learns."""
 
     def stem(self, x):
         norm = self.norm
-        return F.batch_norm(self.conv1(x), norm.running_mean, norm.running_var, norm.weight, norm.bias, training=True).relu()
+        return F.batch_norm(
+            self.conv1(x), norm.running_mean, norm.running_var, norm.weight, norm.bias, training=True
+        ).relu()
 
 
 @network(BOTH, shape=(6, 3, 10, 10), name="trains its statistics on six images")
@@ -210,7 +214,7 @@ class TrainsItsStatisticsOnSix(TrainsItsStatistics):
 
 @network(BOTH, shape=(5, 3, 10, 10))
 class CumulativeStatistics(Small):
-    """BatchNorm with `momentum=None` kept in training mode by its own train(): statistics as an average over all calls."""
+    """BatchNorm with `momentum=None`, kept in training mode: statistics as an average over all calls."""
 
     def __init__(self):
         super().__init__()
@@ -292,7 +296,11 @@ class AsksTheMode(Small):
     """`if self.training` decides between two paths, in a child as well."""
 
     def stem(self, x):
-        return super().stem(x) if not (self.training or self.norm.training) else x[:, :1].expand(-1, 4, -1, -1)[..., 1:-1, 1:-1]
+        return (
+            super().stem(x)
+            if not (self.training or self.norm.training)
+            else x[:, :1].expand(-1, 4, -1, -1)[..., 1:-1, 1:-1]
+        )
 
 
 @network(BOTH)

@@ -1,4 +1,4 @@
-"""Explainers that show what the checks are worth: an honest one, slow and plain, and copies of it with one fault each."""
+"""Explainers that show what the checks are worth: an honest one, slow and plain, and others with one fault each."""
 
 import copy
 from types import SimpleNamespace
@@ -9,7 +9,7 @@ from .oracle import plain_maps
 
 
 class Honest:
-    """Explains a deep copy, in eval mode, by plain loops; dice of the caller are put back where the model drew from them."""
+    """Explains a deep copy, in eval mode, by plain loops; random numbers are drawn in a fork of the caller's."""
 
     def __init__(self, model, layers, reshape=None):
         self.model, self.layers, self.reshape = model, layers, reshape
@@ -41,7 +41,9 @@ class SharesLists(Honest):
 
     def copy(self):
         plain = [value for value in vars(self.model).values() if type(value) in (list, dict)]
-        return copy.deepcopy(self.model, {id(value): value for value in plain if value not in vars(torch.nn.Module()).values()}).eval()
+        return copy.deepcopy(
+            self.model, {id(value): value for value in plain if value not in vars(torch.nn.Module()).values()}
+        ).eval()
 
 
 class InTrainingMode(Honest):
@@ -69,8 +71,12 @@ class SplitsTheBatch(Honest):
     """Explains four images at a time."""
 
     def answer(self, model, images, targets, method):
-        found = [super(SplitsTheBatch, self).answer(copy.deepcopy(model), part, targets, method) for part in images.split(4)]
-        return SimpleNamespace(logits=torch.cat([one.logits for one in found]), heatmaps=torch.cat([one.heatmaps for one in found]))
+        found = [
+            super(SplitsTheBatch, self).answer(copy.deepcopy(model), part, targets, method) for part in images.split(4)
+        ]
+        return SimpleNamespace(
+            logits=torch.cat([one.logits for one in found]), heatmaps=torch.cat([one.heatmaps for one in found])
+        )
 
 
 class LeavesTheDice(Honest):
@@ -87,7 +93,10 @@ class KeepsSilent(Honest):
         try:
             return super().answer(model, images, targets, method)
         except ValueError:
-            return SimpleNamespace(logits=model(images), heatmaps=torch.zeros(len(images), len(targets), len(self.layers), *images.shape[2:]))
+            return SimpleNamespace(
+                logits=model(images),
+                heatmaps=torch.zeros(len(images), len(targets), len(self.layers), *images.shape[2:]),
+            )
 
 
 class WritesToTheImages(Honest):

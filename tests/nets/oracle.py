@@ -12,7 +12,7 @@ ENLARGE = {1: "linear", 2: "bilinear", 3: "trilinear"}  # axes of a map → how 
 
 @dataclass(frozen=True)
 class Plain:
-    """What the model says, and the maps by method, with the size of what they are sums of: rounding is in proportion to that."""
+    """What the model says, the maps by method, and the size of what they sum up: rounding is in proportion to it."""
 
     outputs: Tensor  # [B, N]
     maps: dict[str, Tensor]  # [B, K, L, H, W] each
@@ -70,7 +70,7 @@ def _as_maps(tensor, reshape):
 
 
 def _three(activation, gradient):
-    """Activation and gradient [B, C, h, w] → {method: (map [B, h, w], its terms' absolute sum)}; maps of one or three axes alike."""
+    """[B, C, h, w] twice → {method: (map [B, h, w], its terms' absolute sum)}; maps of one or three axes alike."""
     area = gradient[0, 0].numel()
     sums = {method: (torch.zeros_like(gradient[:, 0]), torch.zeros_like(gradient[:, 0])) for method in METHODS}
     for image in range(len(gradient)):

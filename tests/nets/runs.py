@@ -135,7 +135,12 @@ class NestedCallOfTheAskedLayer(Recursive):
     """The asked layer is the one that calls itself: which of its outputs is meant?"""
 
 
-also(name="nested call of the asked layer, its block", layers=(("block", 0),), sentence=r"call|times|twice", or_right=True)
+also(
+    name="nested call of the asked layer, its block",
+    layers=(("block", 0),),
+    sentence=r"call|times|twice",
+    or_right=True,
+)
 
 
 @network("conv2", shape=(2, 6, 10, 10))
@@ -195,19 +200,48 @@ def _model_output(maps, skip):
 
 
 KIND = r"tensor|tuple|layer inside"
-_wrapped("a layer that puts out a tuple", "Blocks with attention maps or skips beside the maps.", lambda y, x: (y, x), lambda o: o[0])
-_wrapped("a layer that puts out a tuple with None", "The same, with nothing beside.", lambda y, x: (y, None), lambda o: o[0])
+_wrapped(
+    "a layer that puts out a tuple",
+    "Blocks with attention maps or skips beside the maps.",
+    lambda y, x: (y, x),
+    lambda o: o[0],
+)
+_wrapped(
+    "a layer that puts out a tuple with None", "The same, with nothing beside.", lambda y, x: (y, None), lambda o: o[0]
+)
 _wrapped("a layer that puts out a list", "Feature pyramids put out lists.", lambda y, x: [y, x], lambda o: o[0], KIND)
-_wrapped("a layer that puts out a dict", "Backbones put out dicts by stage.", lambda y, x: {"out": y, "skip": x}, lambda o: o["out"], KIND)
+_wrapped(
+    "a layer that puts out a dict",
+    "Backbones put out dicts by stage.",
+    lambda y, x: {"out": y, "skip": x},
+    lambda o: o["out"],
+    KIND,
+)
 _wrapped("a layer that puts out a namedtuple", "Named results keep old code working.", Maps, lambda o: o.maps, KIND)
 _wrapped("a layer that puts out a dataclass", "Typed results of newer libraries.", Features, lambda o: o.maps, KIND)
-_wrapped("a layer that puts out a ModelOutput", "Transformers' bodies.", _model_output, lambda o: o.last_hidden_state, KIND)
-_wrapped("a layer that puts out nested tuples", "Encoders with states of states.", lambda y, x: ((y, x), x), lambda o: o[0][0], KIND)
-_wrapped("a layer that puts out an expanded view", "Maps broadcast by expand share their memory.",
-         lambda y, x: y[:, :1].expand(-1, 4, -1, -1), lambda o: o)  # fmt: skip
+_wrapped(
+    "a layer that puts out a ModelOutput", "Transformers' bodies.", _model_output, lambda o: o.last_hidden_state, KIND
+)
+_wrapped(
+    "a layer that puts out nested tuples",
+    "Encoders with states of states.",
+    lambda y, x: ((y, x), x),
+    lambda o: o[0][0],
+    KIND,
+)
+_wrapped(
+    "a layer that puts out an expanded view",
+    "Maps broadcast by expand share their memory.",
+    lambda y, x: y[:, :1].expand(-1, 4, -1, -1),
+    lambda o: o,
+)
 _wrapped("a layer that puts out its input", "nn.Identity and switched-off drop-path.", lambda y, x: x, lambda o: o)
-_wrapped("a layer that puts out channels last memory", "A block that works in another memory layout.",
-         lambda y, x: y.contiguous(memory_format=torch.channels_last), lambda o: o)  # fmt: skip
+_wrapped(
+    "a layer that puts out channels last memory",
+    "A block that works in another memory layout.",
+    lambda y, x: y.contiguous(memory_format=torch.channels_last),
+    lambda o: o,
+)
 
 
 @network(("", "conv2"), sentence=r"maps|reshape|\[B, C|shape")

@@ -73,12 +73,20 @@ class _Encoder(OverTokens):
 
 @network(("conv1", "norm"), LITTLE)
 class TransformerEncoder(_Encoder):
-    """nn.TransformerEncoder on top of convolutions: in eval mode and without gradients it takes a fused path around its own modules."""
+    """nn.TransformerEncoder: in eval mode and without gradients it takes a fused path around its own modules."""
 
 
 also(name="transformer encoder, read at its blocks", layers=("encoder.layers.0", "encoder.layers.1"), reshape=squares())
-also(name="transformer encoder, read at its attention", layers=("encoder.layers.0.self_attn",), opened=lambda output: output[0])
-also(name="transformer encoder, read at its norms", layers=("encoder.layers.0.norm1", "encoder.layers.1.linear1"), opened=lambda output: output)
+also(
+    name="transformer encoder, read at its attention",
+    layers=("encoder.layers.0.self_attn",),
+    opened=lambda output: output[0],
+)
+also(
+    name="transformer encoder, read at its norms",
+    layers=("encoder.layers.0.norm1", "encoder.layers.1.linear1"),
+    opened=lambda output: output,
+)
 also(name="transformer encoder, frozen", build=lambda: lived_in(TransformerEncoder()).requires_grad_(False))
 
 
@@ -120,7 +128,9 @@ class ClassToken(nn.Module):
     def __init__(self):
         super().__init__()
         self.patch, self.token = nn.Conv2d(3, 8, 4, stride=4), nn.Parameter(torch.rand(1, 1, 8))
-        self.blocks = nn.ModuleList([nn.TransformerEncoderLayer(8, 2, 12, batch_first=True, dropout=0.0) for _ in range(2)])
+        self.blocks = nn.ModuleList(
+            [nn.TransformerEncoderLayer(8, 2, 12, batch_first=True, dropout=0.0) for _ in range(2)]
+        )
         self.norm, self.head = nn.LayerNorm(8), nn.Linear(8, 4)
 
     def forward(self, x):
@@ -131,8 +141,16 @@ class ClassToken(nn.Module):
         return self.head(self.norm(tokens)[:, 0])
 
 
-network(("patch", "blocks.0"), (2, 3, 16, 16), reshape=lambda t: t if t.ndim == 4 else squares(1)(t), name="a class token")(ClassToken)
-also(name="a class token, behind which patches have no say", layers=("norm",), sentence=r"gradient|depend", or_right=True, empty=True)
+network(
+    ("patch", "blocks.0"), (2, 3, 16, 16), reshape=lambda t: t if t.ndim == 4 else squares(1)(t), name="a class token"
+)(ClassToken)
+also(
+    name="a class token, behind which patches have no say",
+    layers=("norm",),
+    sentence=r"gradient|depend",
+    or_right=True,
+    empty=True,
+)
 
 
 @network("layer", shape=(2, 3, 8, 8), reshape=lambda maps: maps.movedim(-1, 1))
@@ -157,5 +175,41 @@ class Hypernetwork(Small):
 
     def top(self, x):
         kernels = self.weights(x.mean((2, 3))).view(-1, 4, 1, 1)
-        maps = nn.functional.conv2d(x.reshape(1, -1, *x.shape[2:]), kernels, groups=len(x)).view(len(x), 5, *x.shape[2:])
+        maps = nn.functional.conv2d(x.reshape(1, -1, *x.shape[2:]), kernels, groups=len(x)).view(
+            len(x), 5, *x.shape[2:]
+        )
         return self.head((maps[..., 1:-1, 1:-1] + self.conv2(x)).relu().mean((2, 3)))
+
+
+class _Affine(nn.BatchNorm2d):
+    """BatchNorm in eval mode as what it is: one factor and one shift a channel."""
+
+    def forward(self, x):
+        factor = self.weight / (self.running_var + self.eps).sqrt()
+        return (x - self.running_mean[:, None, None]) * factor[:, None, None] + self.bias[:, None, None]
+
+
+class _Hybrid(OverTokens):
+    norm_of = nn.BatchNorm2d
+
+    def __init__(self):
+        super().__init__()
+        self.norm, self.mix = self.norm_of(4), nn.Linear(4, 5)
+
+    def stem(self, x):
+        return self.norm(self.conv1(x))
+
+    def over(self, tokens):
+        return self.mix(tokens).tanh().mean(1)
+
+
+class _PlainHybrid(_Hybrid):
+    norm_of = _Affine
+
+
+@network("conv1", (1, 3, 7, 7), plain=lambda: lived_in(_PlainHybrid()))
+class TokensBehindABatchNorm(_Hybrid):
+    """Hybrids make tokens of a BatchNorm's maps; for one image on a CPU torch 2.13 itself takes a wrong gradient."""
+
+
+also(name="tokens behind a batch norm, two images", shape=(2, 3, 7, 7), plain=None)

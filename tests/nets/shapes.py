@@ -11,9 +11,14 @@ AXES = r"\[B, C|\[B, 3|Conv1d|Conv3d|axes|dimensions"
 def _convolutional(conv, pool):
     model = nn.Sequential()
     for name, part in {
-        "conv1": conv(2, 4, 3), "act": nn.ReLU(), "conv2": conv(4, 5, 3), "act2": nn.ReLU(), "pool": pool(1), "flat": nn.Flatten(),
+        "conv1": conv(2, 4, 3),
+        "act": nn.ReLU(),
+        "conv2": conv(4, 5, 3),
+        "act2": nn.ReLU(),
+        "pool": pool(1),
+        "flat": nn.Flatten(),
         "head": nn.Linear(5, 4),
-    }.items():  # fmt: skip
+    }.items():
         model.add_module(name, part)
     return lived_in(model)
 
@@ -83,18 +88,22 @@ def single_precision():
 
 
 def _rounded(dtype):
-    """The model with weights rounded to `dtype`, computing in float64: what a half-precision model would say without its rounding."""
+    """Weights rounded to `dtype`, computing in float64: what the model would say without rounding on its way."""
     return small().to(dtype).double()
 
 
-# A sum of n products, each rounded to the precision's unit u and added up in float32, is off by about u; here some ten such steps follow one another.
-@network(BOTH, dtype=torch.bfloat16, tolerance=20 * 2**-8, plain=lambda: _rounded(torch.bfloat16), plain_dtype=torch.float64)
+# Each step forward and back rounds to one part in 2**8 (bfloat16) or 2**11 (float16); some twenty follow one another.
+@network(
+    BOTH, dtype=torch.bfloat16, tolerance=20 * 2**-8, plain=lambda: _rounded(torch.bfloat16), plain_dtype=torch.float64
+)
 def bfloat16():
     """Weights and images in bfloat16."""
     return small().to(torch.bfloat16)
 
 
-@network(BOTH, dtype=torch.float16, tolerance=20 * 2**-11, plain=lambda: _rounded(torch.float16), plain_dtype=torch.float64)
+@network(
+    BOTH, dtype=torch.float16, tolerance=20 * 2**-11, plain=lambda: _rounded(torch.float16), plain_dtype=torch.float64
+)
 def half():
     """Weights and images in float16."""
     return small().to(torch.float16)
@@ -150,7 +159,13 @@ class AutocastInside(Small):
             return super().forward(x).float()
 
 
-@network("conv2", dtype=torch.float32, tolerance=20 * 2**-8, around=lambda: torch.autocast("cpu", torch.bfloat16), name="the caller under autocast")
+@network(
+    "conv2",
+    dtype=torch.float32,
+    tolerance=20 * 2**-8,
+    around=lambda: torch.autocast("cpu", torch.bfloat16),
+    name="the caller under autocast",
+)
 def under_autocast():
     """Evaluation loops run under autocast."""
     return small().float()

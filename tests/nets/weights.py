@@ -146,7 +146,9 @@ def buffers_made_in_inference_mode():
 @network("conv1", sentence=r"lazy|uninitiali[sz]ed|once", name="lazy, not run yet")
 def lazy():
     """Lazy modules know their shapes after the first forward; before it there are no weights to share."""
-    return _named(conv1=nn.LazyConv2d(4, 3), act=nn.ReLU(), pool=nn.AdaptiveAvgPool2d(1), flat=nn.Flatten(), head=nn.LazyLinear(4))
+    return _named(
+        conv1=nn.LazyConv2d(4, 3), act=nn.ReLU(), pool=nn.AdaptiveAvgPool2d(1), flat=nn.Flatten(), head=nn.LazyLinear(4)
+    )
 
 
 @network("conv1")
@@ -179,6 +181,32 @@ def partly_meta():
     return model
 
 
+def _offloaded(module):
+    """Its weights lie in a plain dict, and on the module only while it runs."""
+    weights = {name: nn.Parameter(weight.detach()) for name, weight in module.named_parameters(recurse=False)}
+    empty = {name: nn.Parameter(weight.detach().to("meta")) for name, weight in weights.items()}
+    module._parameters.update(empty)
+    module.register_forward_pre_hook(lambda module, args: module._parameters.update(weights))
+    module.register_forward_hook(lambda module, args, output: module._parameters.update(empty))
+
+
+@network(BOTH, sentence=r"meta", or_right=True, plain=small)
+def offloaded():
+    """Models larger than the memory: weights on the meta device that hooks bring before a layer runs, and take away."""
+    model = small()
+    for name in ("conv1", "norm", "conv2", "head"):
+        _offloaded(model.get_submodule(name))
+    return model
+
+
+@network(BOTH, sentence=r"meta", or_right=True, plain=small, needs="accelerate", mode=None)
+def offloaded_by_accelerate():
+    """The same by accelerate's `cpu_offload`."""
+    import accelerate
+
+    return accelerate.cpu_offload(small().eval(), execution_device=torch.device("cpu"))
+
+
 @network("conv2")
 class NoParametersAtAll(nn.Module):
     """Fixed filters in plain tensors: scattering and Gabor networks have no parameter."""
@@ -209,7 +237,10 @@ class _Lora(nn.Module):
     def __init__(self, base, rank=2):
         super().__init__()
         self.base = [base]
-        self.down, self.up = nn.Linear(base.in_features, rank, bias=False).double(), nn.Linear(rank, base.out_features, bias=False).double()
+        self.down, self.up = (
+            nn.Linear(base.in_features, rank, bias=False).double(),
+            nn.Linear(rank, base.out_features, bias=False).double(),
+        )
 
     def forward(self, x):
         return self.base[0](x) + self.up(self.down(x))

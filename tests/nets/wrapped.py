@@ -1,4 +1,4 @@
-"""Models that are not what their class says: traced, exported, compiled, scripted, pickled, and forwards put in place of forwards."""
+"""Models that are not what their class says: traced, exported, compiled, scripted, pickled, with another forward."""
 
 import functools
 import io
@@ -62,7 +62,7 @@ def traced_and_rewritten():
 
 @network("conv2", mode=None, sentence=r"did not run|export", or_right=True)
 def exported():
-    """`torch.export(...).module()` is how networks travel to deployment; its submodules hold weights and are never called."""
+    """`torch.export(...).module()` travels to deployment; its submodules hold weights and are never called."""
     model = small().eval()
     return torch.export.export(model, (torch.rand(2, 3, 10, 10, dtype=torch.float64),)).module()
 
@@ -84,7 +84,7 @@ class _Plain(Small):
 
 @network(("_orig_mod.conv1", "_orig_mod.conv2"), plain=lambda: _under("_orig_mod"))
 def compiled():
-    """`torch.compile(model)` is the first thing people do for speed: a wrapper whose compiled forward knows the original."""
+    """`torch.compile(model)` is what people do for speed: a wrapper whose compiled forward knows the original."""
     return torch.compile(small(), backend="eager")
 
 
@@ -110,7 +110,15 @@ def a_submodule_compiled():
 
 def _body(change):
     parts = small()
-    return nn.Sequential(parts.conv1, change(nn.Sequential(parts.norm, nn.ReLU())), nn.Identity(), parts.conv2, nn.AdaptiveAvgPool2d(1), nn.Flatten(), parts.head)
+    return nn.Sequential(
+        parts.conv1,
+        change(nn.Sequential(parts.norm, nn.ReLU())),
+        nn.Identity(),
+        parts.conv2,
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        parts.head,
+    )
 
 
 @network(BOTH, plain=small)
@@ -150,7 +158,9 @@ also(name="a submodule scripted, above the layer", layers=("3",))
 @network(("0", "3"), sentence=r"trace|script", or_right=True, plain=lambda: _body(lambda stem: stem))
 def a_submodule_traced_by_jit():
     """The same with `torch.jit.trace`."""
-    return _body(lambda stem: torch.jit.trace(stem.eval(), torch.rand(1, 4, 8, 8, dtype=torch.float64), check_trace=False))
+    return _body(
+        lambda stem: torch.jit.trace(stem.eval(), torch.rand(1, 4, 8, 8, dtype=torch.float64), check_trace=False)
+    )
 
 
 @network("", sentence=r"TorchScript|script", mode=None)
@@ -268,6 +278,17 @@ def with_a_hook_of_accelerates_kind():
         return forward(self._hf_hook.pre_forward(*args))
 
     model.forward = MethodType(new_forward, model)
+    return model
+
+
+@network(BOTH, needs="accelerate", plain=small)
+def hooked_by_accelerate():
+    """accelerate's `add_hook_to_module`, which puts a partial in the place of each forward."""
+    from accelerate.hooks import ModelHook, add_hook_to_module
+
+    model = small()
+    for module in (model, model.norm, model.conv2):
+        add_hook_to_module(module, ModelHook())
     return model
 
 
