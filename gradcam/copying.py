@@ -17,6 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from .batch_norm import AFFINE
+
 # What cannot change, or is not changed by a forward pass: it stays the same object.
 _SAME = (
     *(int, float, complex, str, bytes, type(None), type(Ellipsis), range, slice, re.Pattern, enum.Enum, pathlib.PurePath),
@@ -125,21 +127,24 @@ class Copier:
             raise ValueError("expected a model whose weights are there, but a lazy layer of it has not seen an image yet: run the model once")
         if value.is_meta:
             raise ValueError("expected a model whose weights are there, but some are on the meta device: load them first")
-        made = self._same_numbers(value)
+        made, pairs = self._same_numbers(value)
         if type(value) is not Tensor and type(made) is not type(value):  # Parameter, and whatever inherits from it
             made = Tensor._make_subclass(type(value), made, False)
+        pairs.append((value, made))
         return self._later(self._fill_tensor, value, made)
 
     def _same_numbers(self, value):
-        """The tensor in the copy's memory: shared where parameters lie, its own elsewhere; views of one memory stay views of one."""
+        """The tensor in the copy's memory: shared where parameters lie, its own elsewhere; views of one memory stay views of one.
+
+        And the list that pairs such tensors with the originals.
+        """
         memory = memory_of(value)
         if memory is None or type(value).__torch_dispatch__ is not Tensor.__torch_dispatch__:
             self.opaque = True  # sparse, quantised, or of a class that computes in its own way
-            return value.detach() if isinstance(value, nn.Parameter) else value.detach().clone()
+            return (value.detach(), self.aliases) if isinstance(value, nn.Parameter) else (value.detach().clone(), self.clones)
         private = id(value) in self._private or memory in self._private_memory or value.is_inference()
         if not private and (isinstance(value, nn.Parameter) or memory in self._shared_memory):
-            self.aliases.append((value, made := value.detach()))
-            return made
+            return value.detach(), self.aliases
         if memory not in self._memories:
             self._memories[memory] = whole = value.untyped_storage().clone()
             self.memories.append((_bytes(value.untyped_storage()), _bytes(whole)))
@@ -148,8 +153,7 @@ class Copier:
             made.set_(self._memories[memory], value.storage_offset(), value.shape, value.stride())
         if value.is_conj() or value.is_neg():
             made = made.conj() if value.is_conj() else torch._neg_view(made)
-        self.clones.append((value, made))
-        return made
+        return made, self.clones
 
     def _fill_tensor(self, value, made):
         if vars(value):
@@ -170,7 +174,7 @@ class Copier:
             return copy.deepcopy(module).eval()
         if _is_compiled(module):
             return self._later(self._fill_compiled, module, object.__new__(_Uncompiled))
-        return self._later(self._fill_module, module, object.__new__(type(module)))
+        return self._later(self._fill_module, module, object.__new__(AFFINE.get(type(module), type(module))))
 
     def _fill_module(self, module, made):
         attributes = {name: value for name, value in vars(module).items() if name not in _LEFT_OUT}
@@ -387,7 +391,7 @@ def memory_of(tensor) -> int | None:
     """Where a tensor's numbers lie; None for kinds that have no memory to tell of, such as sparse ones."""
     try:
         return tensor.untyped_storage().data_ptr() or None
-    except (RuntimeError, NotImplementedError):
+    except (RuntimeError, NotImplementedError, ValueError):
         return None
 
 

@@ -70,8 +70,9 @@ class Replicas:
         self._draws = watch.drew
         return outputs
 
-    def keep_private(self, parameters: frozenset[int]):
-        if parameters <= self._private:
+    def keep_private(self, parameters: frozenset[int], replica: "_Replica"):
+        """Of these parameters, which `replica` was about to write into, replicas get their own from now on."""
+        if parameters <= replica.private:
             raise TypeError(
                 "expected a model that leaves its weights alone, but its forward changes some in a way that cannot be kept apart: "
                 "let it compute with a copy of them"
@@ -101,7 +102,7 @@ class Lent:
             try:
                 return self._owner.run(self.replica, images.clone())
             except _WroteIntoWeights as wrote:
-                self._owner.keep_private(wrote.parameters)
+                self._owner.keep_private(wrote.parameters, self.replica)
             self.replica = self._owner.take()  # after the handler: its traceback holds on to the pass
 
     def let_go(self):

@@ -171,7 +171,7 @@ CHANGES = {
     "a setting of a layer": lambda model: setattr(model.conv2, "padding", (1, 1)),
     "a plain attribute": lambda model: setattr(model, "scale", 3.0),
     "a plain list": lambda model: model.scales.append(2.0),
-    "a module in a plain dict": lambda model: model.extra.update(norm=nn.BatchNorm2d(4).double().eval()),
+    "a module in a plain dict": lambda model: model.extra.update(norm=nn.Tanh()),
     "pruning": lambda model: nn.utils.prune.l1_unstructured(model.conv1, "weight", amount=0.5),
     "a parametrisation": lambda model: nn.utils.parametrizations.weight_norm(model.head),
     "a forward of the instance": lambda model: setattr(model, "forward", lambda x: Scaled.forward(model, x * 0.5)),
