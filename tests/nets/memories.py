@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from .case import BOTH, Small, lived_in, meet, network
+from .case import BOTH, NO_COPY, Small, lived_in, meet, network
 
 
 @network(BOTH)
@@ -105,7 +105,7 @@ class CacheByModule(Small):
         return super().stem(x) * self.scales[self.norm] * self.scales[self.conv2]
 
 
-@network(BOTH, sentence=r"copy|copies|id\b|identity", or_right=True)
+@network(BOTH, sentence=NO_COPY, or_right=True)
 class CacheById(Small):
     """A cache keyed by `id(module)`: copies have other ids, and a deep copy fails with a KeyError too."""
 

@@ -4,7 +4,7 @@ import weakref
 
 from torch import nn
 
-from .case import BOTH, Small, lived_in, network
+from .case import BOTH, NO_COPY, Small, lived_in, network
 
 
 class _Child(nn.Module):
@@ -48,7 +48,7 @@ class KnowsItsParentByAttribute(KnowsItsParent):
         object.__setattr__(self.child, "parent", (self,))
 
 
-@network(("conv1", "child.conv"))
+@network(("conv1", "child.conv"), sentence=NO_COPY, or_right=True)
 class KnowsItsParentWeakly(KnowsItsParent):
     """A weak reference to the parent keeps no cycle alive, and points at the original for ever."""
 
@@ -69,7 +69,7 @@ class _ProxyChild(_Child):
         return self.parent
 
 
-@network(("conv1", "child.conv"))
+@network(("conv1", "child.conv"), sentence=NO_COPY, or_right=True)
 class WeakReference(Small):
     """A weak reference to the parent in a child, by a method of the class."""
 
@@ -87,7 +87,7 @@ class WeakReference(Small):
         return self.child(self.conv1(x))
 
 
-@network(("conv1", "child.conv"))
+@network(("conv1", "child.conv"), sentence=NO_COPY, or_right=True)
 class WeakProxy(WeakReference):
     """`weakref.proxy(parent)`, as Lightning's metrics do."""
 
