@@ -257,7 +257,7 @@ IN_CIRCLES = [
     "partial of a method",
     "lambda",
     "knows its parent",
-    "weak reference",
+    "knows its parent by attribute",
     "forward wrapped",
     "hook that is a method of the model",
 ]
