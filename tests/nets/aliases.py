@@ -199,6 +199,21 @@ class ParameterOfItsOwnClass(Small):
 
 
 @network(BOTH)
+class TablesByParameter(Small):
+    """A dict by parameter, as optimisers keep, and one by tensor: keys that answer `==` with a tensor."""
+
+    def __init__(self):
+        super().__init__()
+        self.names = {parameter: name for name, parameter in self.named_parameters()}
+        self.key = torch.arange(2)
+        self.by_tensor = {self.key: 2.0, torch.arange(3): 3.0}
+
+    def stem(self, x):
+        known = all(self.names[parameter] == name for name, parameter in self.named_parameters())
+        return super().stem(x) * self.by_tensor[self.key] * known
+
+
+@network(BOTH)
 class AsksForItsParameters(Small):
     """A forward over `self.parameters()`, `self.modules()`, `self.state_dict()`: weight decay, size checks."""
 
