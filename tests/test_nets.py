@@ -4,7 +4,9 @@ import copy
 import gc
 import importlib.util
 import threading
+from collections import deque
 
+import numpy
 import pytest
 import torch
 from nets import CASES
@@ -57,8 +59,11 @@ def test_threads_do_not_meet(case):
 
 @named(TOLD)
 def test_what_stands_in_the_way_is_one_sentence(case):
+    """Where right maps come instead, and may, they are held to all that the others are held to."""
     if not check_sentence(case):
         check_maps(case)
+        if not case.alone:
+            check_threads(case)
 
 
 def test_each_case_has_a_name_and_a_reason():
@@ -144,9 +149,16 @@ class Scaled(Small):
     def __init__(self):
         super().__init__()
         self.scale, self.scales, self.extra = 1.0, [1.0], {"norm": nn.Identity()}
+        self.shift, self.array = torch.zeros((), dtype=torch.float64), numpy.ones(1)
+        self.members, self.queue, self.settings, self.nested = {1}, deque([1.0]), Settings(), {"a": ([1.0],)}
 
     def stem(self, x):
-        return self.extra["norm"](super().stem(x)) * self.scale * sum(self.scales)
+        held = len(self.members) + sum(self.queue) + self.settings.factor + sum(self.nested["a"][0]) + self.array[0]
+        return self.extra["norm"](super().stem(x) + self.shift) * self.scale * sum(self.scales) * held
+
+
+class Settings:
+    factor = 1.0
 
 
 def _train_a_step(model):
@@ -172,6 +184,12 @@ CHANGES = {
     "a plain attribute": lambda model: setattr(model, "scale", 3.0),
     "a plain list": lambda model: model.scales.append(2.0),
     "a module in a plain dict": lambda model: model.extra.update(norm=nn.Tanh()),
+    "a plain tensor": lambda model: model.shift.add_(1),
+    "a numpy array": lambda model: model.array.__setitem__(0, 3.0),
+    "a set": lambda model: model.members.add(7),
+    "a queue": lambda model: model.queue.append(2.0),
+    "an object's attribute": lambda model: setattr(model.settings, "factor", 4.0),
+    "a part of a nested container": lambda model: model.nested["a"][0].append(2.0),
     "pruning": lambda model: nn.utils.prune.l1_unstructured(model.conv1, "weight", amount=0.5),
     "a parametrisation": lambda model: nn.utils.parametrizations.weight_norm(model.head),
     "a forward of the instance": lambda model: setattr(model, "forward", lambda x: Scaled.forward(model, x * 0.5)),
@@ -200,6 +218,60 @@ def test_a_model_is_explained_as_it_is_now(change):
     torch.testing.assert_close(found.heatmaps.double(), plain.maps["Grad-CAM"], rtol=1e-4, atol=1e-7)
     torch.testing.assert_close(found.logits.double(), plain.outputs, rtol=1e-4, atol=1e-6)
     assert change in ALIKE or not torch.allclose(earlier.logits.double(), plain.outputs)
+
+
+class DependsOnThePicture(Small):
+    """Small, and a step that only bright pictures take."""
+
+    def step(self, x):
+        raise NotImplementedError
+
+    def stem(self, x):
+        return self.step(super().stem(x)) if x.mean() > 2 else super().stem(x)
+
+
+class WritesWhenBright(DependsOnThePicture):
+    def step(self, x):
+        with torch.no_grad():
+            self.conv2.weight.mul_(2)
+        return x
+
+
+class DrawsWhenBright(DependsOnThePicture):
+    def step(self, x):
+        return x + 0 * torch.rand_like(x)
+
+
+class GrowsWhenBright(DependsOnThePicture):
+    def step(self, x):
+        self.brightest = x.amax().detach()
+        self.extra = nn.BatchNorm2d(4).to(x.dtype)
+        return self.extra(x) + self.brightest
+
+
+class FreezesWhenBright(DependsOnThePicture):
+    def step(self, x):
+        self.conv2.weight.requires_grad_(False)
+        return x
+
+
+@pytest.mark.parametrize("kind", DependsOnThePicture.__subclasses__(), ids=lambda kind: kind.__name__)
+def test_what_the_first_picture_does_not_show(kind):
+    """What an explainer has learned about a model from one picture may be otherwise for the next."""
+    dark = BY_NAME["single precision"].images().double()
+    bright = dark + 5
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = lived_in(kind())
+        twins = [copy.deepcopy(model).eval() for _ in range(3)]
+        explainer, before = Explainer(model, ["conv1", "conv2"]), written_down(model)
+        for images, twin in zip((dark, bright, dark), twins):
+            found = explainer.explain(images, [0, 3])
+            assert differences(before, written_down(model)) == []
+            plain = plain_maps(twin, ["conv1", "conv2"], images, [0, 3])
+            before["random state"] = torch.get_rng_state()  # the twin drew, too
+            torch.testing.assert_close(found.logits, plain.outputs)
+            torch.testing.assert_close(found.heatmaps, plain.maps["Grad-CAM"])
 
 
 class Refuses(Small):
@@ -254,7 +326,7 @@ IN_CIRCLES = [
     "partial of a method",
     "lambda",
     "knows its parent",
-    "weak reference",
+    "knows its parent by attribute",
     "forward wrapped",
     "hook that is a method of the model",
 ]

@@ -5,7 +5,7 @@ import itertools
 import torch
 from torch import nn
 
-from .case import BOTH, Small, meet, network
+from .case import BOTH, NO_COPY, Small, meet, network
 
 
 @network(BOTH)
@@ -103,7 +103,7 @@ class FlatWeights(_Flat):
         return super().stem(x) * self.flat.abs().mean()
 
 
-@network(BOTH)
+@network(BOTH, sentence=NO_COPY, or_right=True)
 class FlatWeightsWrittenTo(_Flat):
     """The same, and the forward rounds the flat vector: the weights are to follow."""
 
@@ -147,7 +147,7 @@ class WeightInAPlainList(Small):
         return super().stem(x) * self.named["norm"].mean() * sum(weight.abs().mean() for weight in self.weights)
 
 
-@network(BOTH, sentence=r"copy|copied|iterator|generator|count", or_right=True)
+@network(BOTH, sentence=NO_COPY, or_right=True)
 class CountsWithAnIterator(Small):
     """`itertools.count()` as a step counter: an iterator's place is state, and nothing shows it."""
 
@@ -196,6 +196,21 @@ class ParameterOfItsOwnClass(Small):
 
     def stem(self, x):
         return super().stem(x) * self.gain * self.gain.labelled()
+
+
+@network(BOTH)
+class TablesByParameter(Small):
+    """A dict by parameter, as optimisers keep, and one by tensor: keys that answer `==` with a tensor."""
+
+    def __init__(self):
+        super().__init__()
+        self.names = {parameter: name for name, parameter in self.named_parameters()}
+        self.key = torch.arange(2)
+        self.by_tensor = {self.key: 2.0, torch.arange(3): 3.0}
+
+    def stem(self, x):
+        known = all(self.names[parameter] == name for name, parameter in self.named_parameters())
+        return super().stem(x) * self.by_tensor[self.key] * known
 
 
 @network(BOTH)

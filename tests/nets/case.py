@@ -162,6 +162,7 @@ def small():
 
 
 BOTH = ("conv1", "conv2")
+NO_COPY = r"copy|copied|shared|apart"  # what a sentence says where the model holds something that cannot be doubled
 
 _meeting = None  # a barrier, while threads are to meet in the middle of a forward
 

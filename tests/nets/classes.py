@@ -7,10 +7,10 @@ import weakref
 import torch
 from torch import nn
 
-from .case import BOTH, Small, lived_in, network
+from .case import BOTH, NO_COPY, Small, lived_in, network
 
 
-@network(BOTH)
+@network(BOTH, sentence=NO_COPY, or_right=True)
 class WeakKeys(Small):
     """A WeakKeyDictionary by module, so that a table of extras keeps nothing alive."""
 
@@ -74,7 +74,7 @@ class _Sized(nn.BatchNorm2d):
         return 0
 
 
-@network(BOTH)
+@network(BOTH, sentence=NO_COPY, or_right=True)
 class ThreadLocal(Small):
     """A `threading.local` and an event among the attributes, which nothing can copy."""
 

@@ -67,7 +67,7 @@ class HardGumbel(Drawing):
         return self.head(pooled * choice)
 
 
-@network(BOTH, shape=SHORT, sentence=r"seed|random", or_right=True)
+@network(BOTH, shape=SHORT, sentence=r"seed|random", or_right=True, alone=True)
 class SeedsItself(Drawing):
     """`torch.manual_seed` inside the forward, for a fixed random projection."""
 

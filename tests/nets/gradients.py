@@ -3,6 +3,9 @@
 import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
+from torch.utils.flop_counter import FlopCounterMode
+
+from gradcam import Explainer
 
 from .case import BOTH, Small, also, lived_in, network, small
 
@@ -277,6 +280,20 @@ class GradientOfItself(Small):
         return self.head(torch.cat([force.tanh(), force.mean(1, keepdim=True)], 1).mean((2, 3)))
 
 
+@network("conv1")
+class ExplainsItself(Small):
+    """Attention-mining networks (GAIN) ask for a heatmap of a part of themselves in their own forward."""
+
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(4, 4, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2))
+
+    def stem(self, x):
+        x = super().stem(x)
+        heat = Explainer(self.body, "0").explain(x.detach(), [1], signed=True).heatmaps[:, 0]
+        return x * heat.sigmoid()
+
+
 @network(BOTH)
 class EnableGradInside(Small):
     """`torch.enable_grad()` or `set_grad_enabled(True)` inside the forward."""
@@ -314,4 +331,10 @@ def under_anomaly_detection():
 @network(BOTH, around=lambda: torch.autograd.graph.save_on_cpu(), name="the caller saves tensors on the CPU")
 def with_saved_tensors_hooks():
     """Saved-tensor hooks that offload or compress what autograd keeps."""
+    return small()
+
+
+@network(BOTH, around=lambda: FlopCounterMode(display=False), name="the caller counts operations")
+def under_a_dispatch_mode():
+    """Profilers of torch's own work as dispatch modes: FLOP counters, memory trackers."""
     return small()

@@ -64,7 +64,7 @@ class Lambda(Held):
         return self.post(x)
 
 
-@network(BOTH)
+@network(("conv1", ("conv2", 1)))
 class LambdaOverAContainer(Held):
     """A lambda over a dict and a list of modules that the module itself does not hold."""
 

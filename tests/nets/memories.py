@@ -1,13 +1,13 @@
 """Networks that write something down while they run: caches, skips, counters, buffers, attributes, modes, hooks."""
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 
 import numpy
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from .case import BOTH, Small, lived_in, meet, network
+from .case import BOTH, NO_COPY, Small, lived_in, meet, network
 
 
 @network(BOTH)
@@ -105,7 +105,7 @@ class CacheByModule(Small):
         return super().stem(x) * self.scales[self.norm] * self.scales[self.conv2]
 
 
-@network(BOTH, sentence=r"copy|copies|id\b|identity", or_right=True)
+@network(BOTH, sentence=NO_COPY, or_right=True)
 class CacheById(Small):
     """A cache keyed by `id(module)`: copies have other ids, and a deep copy fails with a KeyError too."""
 
@@ -181,6 +181,77 @@ class RingBuffer(Small):
         self.where += 1
         meet()
         return x + sum(self.ring)[:, None, None]
+
+
+@network(BOTH)
+class QueuesAndSets(Small):
+    """A deque of the last frames, a set of what was seen, a bytearray of flags: containers that are no lists."""
+
+    def __init__(self):
+        super().__init__()
+        self.frames, self.seen, self.flags = deque([1.0], maxlen=2), {0}, bytearray(2)
+
+    def stem(self, x):
+        x = super().stem(x)
+        self.frames.append(x.detach().mean())
+        self.seen.add(len(self.frames))
+        self.flags[0] += 1
+        meet()
+        return x * sum(self.frames) * len(self.seen) * self.flags[0]
+
+
+@network((("conv1", 0), "conv2"))
+class ChangesItsClass(Small):
+    """A module that becomes another class when it has run once, as lazy and fused modules do."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm = _RunsOnce(4)
+
+    def stem(self, x):
+        return self.norm(self.conv1(x)) + self.norm(self.conv1(x.flip(0))).mean()
+
+
+class _RunsOnce(nn.BatchNorm2d):
+    def forward(self, x):
+        self.__class__ = nn.BatchNorm2d
+        return nn.BatchNorm2d.forward(self, x) * 2
+
+
+@network(BOTH)
+class DeletesAnAttribute(Small):
+    """A setting for the first run only: `if hasattr(self, …): … del self.…`."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.norm.first = 3.0, True
+
+    def stem(self, x):
+        x = super().stem(x)
+        if hasattr(self, "first"):
+            x = x * self.first
+            del self.first, self.norm.first
+        return x
+
+
+@network(BOTH)
+class WritesInItsBackward(Small):
+    """A hook on a tensor that logs the gradient's size into a list and a buffer: also the model's."""
+
+    def __init__(self):
+        super().__init__()
+        self.sizes = []
+        self.register_buffer("largest", torch.zeros(()))
+
+    def stem(self, x):
+        x = super().stem(x)
+        if x.requires_grad:
+            x.register_hook(self._log)
+        return x
+
+    def _log(self, gradient):
+        self.sizes.append(1)
+        self.largest += 1
 
 
 @network(BOTH)

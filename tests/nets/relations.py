@@ -1,10 +1,11 @@
 """Modules that know one another: parents and children, second names, shared weights, neighbours outside the model."""
 
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 
 from torch import nn
 
-from .case import BOTH, Small, lived_in, network
+from .case import BOTH, NO_COPY, Small, lived_in, network
 
 
 class _Child(nn.Module):
@@ -48,7 +49,7 @@ class KnowsItsParentByAttribute(KnowsItsParent):
         object.__setattr__(self.child, "parent", (self,))
 
 
-@network(("conv1", "child.conv"))
+@network(("conv1", "child.conv"), sentence=NO_COPY, or_right=True)
 class KnowsItsParentWeakly(KnowsItsParent):
     """A weak reference to the parent keeps no cycle alive, and points at the original for ever."""
 
@@ -69,7 +70,7 @@ class _ProxyChild(_Child):
         return self.parent
 
 
-@network(("conv1", "child.conv"))
+@network(("conv1", "child.conv"), sentence=NO_COPY, or_right=True)
 class WeakReference(Small):
     """A weak reference to the parent in a child, by a method of the class."""
 
@@ -87,7 +88,7 @@ class WeakReference(Small):
         return self.child(self.conv1(x))
 
 
-@network(("conv1", "child.conv"))
+@network(("conv1", "child.conv"), sentence=NO_COPY, or_right=True)
 class WeakProxy(WeakReference):
     """`weakref.proxy(parent)`, as Lightning's metrics do."""
 
@@ -151,3 +152,75 @@ class UsesAModuleOfTheFile(Small):
 
     def stem(self, x):
         return _OUTSIDE[0](self.conv1(x)).relu() * len(_OUTSIDE)
+
+
+REACHES = r"reach|copy|attribute|own layers"
+
+
+@network(BOTH, sentence=REACHES, or_right=True)
+def class_that_closes_over_a_module():
+    """A class made in a function, whose methods close over a module that is registered as well."""
+    norm = nn.BatchNorm2d(4)
+
+    class Closes(Small):
+        def __init__(self):
+            super().__init__()
+            self.norm = norm
+
+        def stem(self, x):
+            return norm(self.conv1(x)).relu()
+
+    return lived_in(Closes())
+
+
+class _ByItsClass(Small):
+    """Small, whose norm is reached by the class and registered by the instance."""
+
+    common = None
+
+    def __init__(self):
+        super().__init__()
+        type(self).common = self.norm
+
+    def stem(self, x):
+        return type(self).common(self.conv1(x)).relu()
+
+
+@network(BOTH, sentence=REACHES, or_right=True, alone=True)
+def module_of_the_class():
+    """`Net.shared = …`: a module in a class attribute, and registered."""
+    return lived_in(type("_ByThisClass", (_ByItsClass,), {})())
+
+
+_REGISTRY = {}
+
+
+class _Registered(Small):
+    def __init__(self, name):
+        super().__init__()
+        self.name = name
+        _REGISTRY[name] = self
+
+    def stem(self, x):
+        return _REGISTRY[self.name].norm(self.conv1(x)).relu()
+
+
+@network(BOTH, sentence=REACHES, or_right=True, alone=True)
+def reached_through_a_registry():
+    """A registry in the file through which modules find one another by name."""
+    return lived_in(_Registered(f"model {len(_REGISTRY)}"))
+
+
+@network(("conv1", "conv2", "branch"))
+class ThreadsOfItsOwn(Small):
+    """Branches computed in threads of the forward's own, as DataParallel does on one machine."""
+
+    def __init__(self):
+        super().__init__()
+        self.branch = nn.Conv2d(4, 4, 1)
+
+    def stem(self, x):
+        x = super().stem(x)
+        with ThreadPoolExecutor(2) as pool:
+            halves = pool.map(lambda module: module(x), [self.branch, self.norm])
+        return sum(halves)

@@ -370,7 +370,7 @@ class Vmapped(Small):
         return torch.vmap(lambda one: self.head(one.relu().mean((1, 2))))(maps)
 
 
-@network(("conv2",), plain=Vmapped, sentence=r"vmap|transform", or_right=True)
+@network(("conv2",), plain=lambda: lived_in(Vmapped()), sentence=r"vmap|transform", or_right=True)
 class VmappedAroundTheLayer(Small):
     """The layer itself runs under `torch.vmap`: what it puts out is a batched tensor of one image."""
 
