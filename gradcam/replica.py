@@ -14,6 +14,7 @@ from torch.nn.modules.module import register_module_forward_pre_hook
 from .copying import Copier, contents, fill, memory_of, put
 from .randomness import Dice, OwnDice
 
+KINDS = 1000  # shapes of images for which it is remembered that they need not be watched
 KEPT = 4  # replicas that wait for the next call; more threads than that make new ones
 
 
@@ -21,9 +22,10 @@ class Replicas:
     """Lends replicas of one model, one to each call, and keeps those that come back for the next.
 
     A replica is a copy in eval mode of all that the model is made of; only the parameters' memory is shared (see `Copier`). So the
-    model stays as found, also when its forward raises, and threads that explain one model need no lock. The first forward pass is
-    watched: a network that writes into its parameters runs on private ones from then on, one that draws random numbers gets
-    dice of its own, and one that reaches around its replica for the model itself is refused.
+    model stays as found, also when its forward raises, and threads that explain one model need no lock. The first forward pass
+    over images of a shape is watched: a network that writes into its parameters runs on private ones from then on, one that draws
+    random numbers gets dice of its own, and one that reaches around its replica for the model itself is refused. A network that
+    looks at values it computes, and so may do something else for the next image, is watched each time.
 
     A replica that comes back is put into the state in which it was made, and is lent again while the model is what it was
     then. What buffers and other tensors of the model hold is copied anew each time.
@@ -37,7 +39,7 @@ class Replicas:
         self.model = model
         self._waiting: list[_Replica] = []
         self._private: frozenset[int] = frozenset()  # ids of the parameters that the forward writes into
-        self._draws: bool | None = None  # whether the forward draws random numbers; None until it has been watched
+        self._draws: dict[tuple, bool] = {}  # kind of images → whether a forward of them draws random numbers; what need not be watched
 
     @contextmanager
     def lend(self) -> Iterator["Lent"]:
@@ -61,13 +63,15 @@ class Replicas:
         return _Replica(self.model, self._private)
 
     def run(self, replica: "_Replica", images: Tensor):
-        """What the replica puts out; watched, if it is the first. Raises _WroteIntoWeights before weights are changed."""
-        if self._draws is not None and replica.private == self._private:
-            with OwnDice(Dice()) if self._draws else nullcontext():
+        """What the replica puts out; watched, if need be. Raises _WroteIntoWeights before weights are changed."""
+        kind = images.shape, images.dtype, images.device
+        if kind in self._draws and replica.private == self._private:
+            with OwnDice(Dice()) if self._draws[kind] else nullcontext():
                 return replica.root(images)
         with _Watch(replica.weights) as watch, _tripwire(replica.originals):
             outputs = replica.root(images)
-        self._draws = watch.drew
+        if not watch.looked and len(self._draws) < KINDS:
+            self._draws[kind] = watch.drew
         return outputs
 
     def keep_private(self, parameters: frozenset[int], replica: "_Replica"):
@@ -125,10 +129,11 @@ class _Replica:
             self.weights.setdefault(memory_of(weight), set()).add(id(weight))
         self._aliases, self._clones, self._memories, self._generators = made.aliases, made.clones, made.memories, made.generators
         self._places = [clone.detach() for _, clone in made.clones]  # where the clones' own memory is
-        self._kinds = [(module, type(module)) for module in model.modules()]
         self._model, self._made = (
             _Contents(*([pair[side] for pair in pairs] for pairs in (made.dicts, made.lists, made.cells))) for side in (0, 1)
         )
+        self._classes = [(module, type(module)) for module in model.modules()]
+        self._own_classes = [(module, type(module)) for module in self.root.modules()]
         self._opaque = made.opaque
 
     def rest(self) -> bool:
@@ -136,13 +141,16 @@ class _Replica:
         if self._opaque or any(clone.requires_grad for _, clone in self._clones):
             return False
         self._made.restore()
+        for module, kind in self._own_classes:
+            if type(module) is not kind:
+                module.__class__ = kind
         return True
 
     def wake(self) -> bool:
         """Take over what the model's tensors hold now. False where the model is no longer what the replica was made of."""
         if not (
             self._model.unchanged()
-            and all(type(module) is kind for module, kind in self._kinds)
+            and all(type(module) is kind for module, kind in self._classes)
             and all(_same_memory(weight, alias) for weight, alias in self._aliases)
             and all(_same_memory(clone, place) for (_, clone), place in zip(self._clones, self._places))
             and all(_laid_alike(tensor, clone) for tensor, clone in self._clones)
@@ -197,14 +205,19 @@ class _WroteIntoWeights(BaseException):
         self.parameters = parameters  # their ids
 
 
+_LOOKS = {torch.ops.aten._local_scalar_dense.default, torch.ops.aten.equal.default, torch.ops.aten.nonzero.default}
+
+
 class _Watch(OwnDice):
     """While active, no operation of this thread writes into the memory of weights, and random numbers come from dice of its own."""
 
     def __init__(self, weights: dict[int | None, set[int]]):
         super().__init__(Dice())
         self._weights = weights  # memory → ids of the parameters that lie there
+        self.looked = False  # whether the forward looked at a value, and may have gone by it
 
     def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        self.looked |= operation in _LOOKS
         if isinstance(operation, OpOverload) and operation._schema.is_mutable:
             self._check(operation, args, kwargs or {})
         return super().__torch_dispatch__(operation, types, args, kwargs)
