@@ -6,10 +6,17 @@ from torch.nn import functional as F
 
 
 def weighted_sum(weights: Tensor, activation: Tensor) -> Tensor:
-    """Σ_C weights · activation (Grad-CAM, eq. 2 before its ReLU): [K, B, C, h|1, w|1] and [B, C, h, w] → [K, B, h, w]."""
+    """Σ_C weights · activation (Grad-CAM, eq. 2 before its ReLU): [K, B, C, h|1, w|1] and [B, C, h, w] → [K, B, h, w].
+
+    Where a sum overflowed it is NaN, in either direction: a ReLU would take minus infinity for no evidence.
+    """
     if weights.shape[-2:] == (1, 1):  # one number per map: a matrix product, without a [K, B, C, h, w] in between
-        return torch.einsum("kbc,bchw->kbhw", weights[..., 0, 0], activation)
-    return (weights * activation).sum(2)
+        summed = torch.einsum("kbc,bchw->kbhw", weights[..., 0, 0], activation)
+    else:
+        summed = (weights * activation).sum(2)
+    if summed.sum().isfinite():  # thirty times quicker than asking every element, and nearly always the answer
+        return summed
+    return summed.where(summed.isfinite(), torch.nan)
 
 
 def upsample(heatmaps: Tensor, size) -> Tensor:
@@ -28,12 +35,10 @@ def empty(heatmaps: Tensor) -> Tensor:
 
 
 def min_max(heatmaps: Tensor) -> Tensor:
-    """Each map stretched to 0..1: [..., H, W]. A constant map has nothing to stretch and becomes 0 everywhere."""
+    """Each map stretched to 0..1: [..., H, W]. A constant map has nothing to stretch and becomes 0; NaN stays NaN."""
     low = heatmaps.amin((-2, -1), keepdim=True)
     reach = heatmaps.amax((-2, -1), keepdim=True) - low
-    return torch.where(
-        reach > 0, (heatmaps - low) / reach.where(reach > 0, torch.ones_like(reach)), torch.zeros_like(heatmaps)
-    )
+    return (heatmaps - low) / reach.where(reach != 0, 1)
 
 
 def combine_rescaled(heatmaps: Tensor) -> Tensor:
