@@ -56,13 +56,15 @@ def grad_cam(activation, gradient):
 
 @gradient_weighted("Grad-CAM++", "Chattopadhay et al. 2018, arXiv:1710.11063, eqs. 5 and 19")
 def grad_cam_plus_plus(activation, gradient):
-    """Positive gradients, each weighed by α = g² / (2g² + ΣA·g³): the exact α for the score exp(target).
+    """Positive gradients, each weighed by α = g² / (2g² + g³·ΣA), A summed over its map.
 
-    The factor exp(target) of that score is left out: it is one positive number for a whole map, and overflows.
+    This is the paper's α for the score exp(target), exact where the network is piecewise linear. That score's factor
+    exp(target) is left out: it is one positive number for a whole map, and overflows. The authors' program goes on to
+    divide α by its sum over the map; the paper does not, and neither does this.
     """
-    square = gradient**2
-    denominator = 2 * square + (activation * gradient**3).sum((-2, -1), keepdim=True)
-    alpha = torch.where(denominator != 0, square / denominator.where(denominator != 0, torch.ones_like(denominator)), 0)
+    total = activation.sum((-2, -1), keepdim=True)  # [B, C, 1, 1]
+    denominator = 2 + gradient * total  # [K, B, C, h, w], g² cancelled: g³ leaves single precision long before g does
+    alpha = torch.where(denominator != 0, 1 / denominator, 0)
     return (alpha * gradient.relu()).sum((-2, -1), keepdim=True)  # [K, B, C, 1, 1]
 
 
