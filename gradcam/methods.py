@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from .eigen import first_axis
 from .head import pooled_linear
 from .heatmaps import min_max
 from .reading import Reading
@@ -90,16 +91,13 @@ def layercam(activation, gradient):
 
 @method("Eigen-CAM", "Muhammad & Yeasin 2020, arXiv:2008.00299, eq. 3")
 def eigen_cam(reading):
-    """The activations' first principal axis, the same for every target.
+    """The activations' first principal axis, not centred, the same for every target.
 
-    An axis has no sign of its own: it is turned so that the map rises and falls with the activations' energy ΣA².
+    An axis has no sign of its own: it is turned so that the map rises and falls with the activations' energy ΣA². See
+    `first_axis` for activations where that does not decide, where several axes come first, and where there is none.
     """
-    flat = reading.activation.flatten(2)  # [B, C, hw]
-    axis = torch.linalg.eigh(flat @ flat.mT).eigenvectors[..., -1:]  # [B, C, 1], of the largest eigenvalue
-    energy = (flat**2).sum(1)  # [B, hw]
-    agreement = ((axis * flat).sum(1) * (energy - energy.mean(1, keepdim=True))).sum(1)  # [B]
-    axis = torch.where(agreement[:, None, None] < 0, -axis, axis)
-    return axis[..., None].expand(len(reading.cotangents), -1, -1, -1, -1)  # [K, B, C, 1, 1]
+    axes = torch.stack([first_axis(maps) for maps in reading.activation.flatten(2)])  # [B, C]
+    return axes[..., None, None].expand(len(reading.cotangents), -1, -1, -1, -1)  # [K, B, C, 1, 1]
 
 
 @method("CAM", "Zhou et al. 2016, arXiv:1512.04150, eq. 2")
