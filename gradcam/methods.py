@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from .eigen import first_axis
-from .head import pooled_linear
+from .head import no_pooled_weights, pooled_weights
 from .heatmaps import min_max
 from .reading import Reading
 
@@ -102,9 +102,14 @@ def eigen_cam(reading):
 
 @method("CAM", "Zhou et al. 2016, arXiv:1512.04150, eq. 2")
 def cam(reading):
-    """The classes' own weights for the averaged maps; only where a global average feeds one Linear."""
-    weight = pooled_linear(reading.model, reading.activation, reading.outputs, str(reading.layer))  # [N, C]
-    return (reading.cotangents.to(weight.dtype) @ weight)[..., None, None]  # [K, B, C, 1, 1]
+    """The classes' own weights for the averaged maps; only where the outputs read a global average linearly."""
+    weight = pooled_weights(reading.model, reading.activation, reading.outputs)  # [N, C]
+    if weight is None:
+        layer = str(reading.layer)
+        del reading  # an exception keeps what its frames hold for as long as it is kept
+        raise ValueError(no_pooled_weights(layer))
+    cotangents = reading.cotangents.unsqueeze(-1).flatten(2)  # [K, B, N], of outputs [B], too
+    return (cotangents.to(weight.dtype) @ weight)[..., None, None]  # [K, B, C, 1, 1]
 
 
 @method("Ablation-CAM", "Desai & Ramaswamy 2020, doi:10.1109/WACV45572.2020.00360, eq. 3", passes="1 + C")
