@@ -20,7 +20,7 @@ def pooled_weights(model: nn.Module, activation: Tensor, outputs: Tensor) -> Ten
     sound = outputs.isfinite().all(1)
     if not sound.any():
         return None
-    average, outputs = activation.mean((-2, -1))[sound], outputs[sound]  # [b, C] and [b, N]
+    average, outputs = activation.flatten(2).mean(2)[sound], outputs[sound]  # [b, C] and [b, N]
     for weight, bias in _candidates(model, average, outputs):
         if _explains(outputs, average, weight, bias, precision):
             return weight

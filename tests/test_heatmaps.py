@@ -3,7 +3,7 @@
 import torch
 
 from gradcam import combine_evidence, combine_rescaled, empty, peaks
-from gradcam.heatmaps import min_max, states, weighted_sum
+from gradcam.heatmaps import min_max, states, upsample, weighted_sum
 
 
 def test_peaks_and_empty():
@@ -50,3 +50,10 @@ def test_a_map_that_is_not_finite_does_not_vanish_among_others():
         layers = torch.tensor([[[0.0, 1.0], [2.0, 0.0]], [[5.0, wrong], [5.0, 6.0]]])
         assert states(min_max(layers)) == ["evidence", "not finite"]
         assert states(combine_rescaled(layers)) == "not finite" and states(combine_evidence(layers)) == "not finite"
+
+
+def test_maps_are_enlarged_along_all_their_axes():
+    """By hand: 0 and 4 over four places, each the mean of its neighbours by nearness: 0, 1, 3, 4."""
+    for shape in ((2,), (1, 2), (1, 1, 2)):
+        size = (*shape[:-1], 4)
+        assert upsample(torch.tensor([0.0, 4.0]).view(1, 1, *shape), size).flatten().tolist() == [0, 1, 3, 4]

@@ -1,5 +1,7 @@
 """Each method against its paper: identities in float64 over random small networks, and loops that share no code with it."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -8,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from gradcam import METHODS, Cancelled, Explainer
-from gradcam.heatmaps import min_max
+from gradcam.heatmaps import min_max, weighted_sum
 from gradcam.methods import grad_cam_plus_plus, gradient_weighted
 
 EXACT = {"rtol": 1e-9, "atol": 1e-9}
@@ -238,6 +240,33 @@ def test_cam_elsewhere_is_a_clear_error(network, images):
         Explainer(network, "6").explain(images, 0, "CAM")
     with pytest.raises(ValueError, match="'0' is not one"):  # before the ReLU, the average is another
         Explainer(pooled_net(0, 4, 3), "0").explain(images.double(), 0, "CAM")
+
+
+@pytest.mark.parametrize("shape", [(12,), (3, 2, 2)])
+def test_maps_of_one_or_three_axes_are_weighed_as_if_they_had_two(shape):
+    """Axes do not matter to sums and means: [B, C, 12] and [B, C, 3, 2, 2] get what [B, C, 3, 4] gets."""
+    torch.manual_seed(0)
+    activation, gradient = torch.randn(2, 5, 3, 4), torch.randn(3, 2, 5, 3, 4)
+    folded, bent = activation.view(2, 5, *shape), gradient.view(3, 2, 5, *shape)
+    head = nn.Linear(5, 4)
+    outputs = head(activation.mean((2, 3))).detach()
+
+    def sums(image, make, count):
+        return make(torch.arange(count)).flatten(1).sum(1).expand(3, count)
+
+    def reading(maps, slopes):
+        return SimpleNamespace(
+            activation=maps, gradient=slopes, cotangents=torch.eye(4)[:3, None].expand(3, 2, 4), outputs=outputs,
+            model=head, layer="here", images=torch.ones(2, 3, *maps.shape[2:]),
+            scores=lambda image: torch.full((3, 1), 2.0),
+            scores_with_activations=sums, scores_of_images=sums,
+        )  # fmt: skip
+
+    for name, method in METHODS.items():
+        expected = weighted_sum(method.weights(reading(activation, gradient)), activation)
+        weights = method.weights(reading(folded, bent))
+        assert weights.ndim == 3 + len(shape)
+        torch.testing.assert_close(weighted_sum(weights, folded).flatten(2), expected.flatten(2), msg=name)
 
 
 class Undefined(nn.Linear):
