@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from .images import as_batch
-from .heatmaps import weighted_sum
+from .heatmaps import upsample, weighted_sum
 from .layers import find_layers
 from .methods import grad_cam
 from .reading import Meter, Reading, Run
@@ -54,5 +54,5 @@ def _steps(reading):
         weights=weights.flatten().cpu(),
         summed=summed[0, 0].cpu(),
         rectified=rectified[0, 0].cpu(),
-        heatmap=reading.enlarged(rectified)[0, 0].cpu(),
+        heatmap=upsample(rectified, reading.images.shape[2:])[0, 0].cpu(),
     )

@@ -9,7 +9,7 @@ from math import prod
 import torch
 from torch import Tensor, nn
 
-from .heatmaps import states, weighted_sum
+from .heatmaps import states, upsample, weighted_sum
 from .images import as_batch
 from .layers import find_layers
 from .memory import available, in_halves, require
@@ -177,7 +177,7 @@ def _joined(parts):
 def _heatmap(reading, weigh, signed):
     """One layer's maps for all targets: [K, B, H, W]."""
     evidence = weighted_sum(weigh(reading), reading.activation)  # [K, B, h, w]
-    return reading.enlarged(evidence if signed else evidence.relu())
+    return upsample(evidence if signed else evidence.relu(), reading.images.shape[2:])
 
 
 def _method(name):

@@ -20,23 +20,27 @@ _WITH_GENERATOR = {
 
 
 class Dice:
-    """Generators that go on where torch's stand, one a device, so that a network draws what it would have drawn by itself.
+    """Generators of one's own, one a device: from a seed; or going on where torch's stand, as if those were drawn from.
 
     Torch's own state is only read. Where it has changed since, it was the network that set a seed, or another thread that drew:
     ours follows the change.
     """
 
-    def __init__(self):
+    def __init__(self, seed: int | None = None):
+        self._seed = seed
         self._ours: dict[torch.device, tuple[Generator, torch.Tensor]] = {}  # with torch's state when it was last read
 
     def of(self, device: torch.device) -> Generator:
-        state = _state(device)
+        state = _state(device) if self._seed is None else _SEEDED
         ours, seen = self._ours.get(device, (None, None))
         if seen is None or not torch.equal(seen, state):
             ours = ours or Generator(device)
-            ours.set_state(state)
+            ours.set_state(state) if self._seed is None else ours.manual_seed(self._seed)
             self._ours[device] = ours, state
         return ours
+
+
+_SEEDED = torch.zeros(0)  # in place of torch's state, which does not matter then
 
 
 class OwnDice(TorchDispatchMode):

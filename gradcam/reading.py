@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 
 from .gradients import bytes_held, gradients
-from .heatmaps import upsample
 from .memory import in_halves, ran_out, require
 from .recording import Layer, logits_of, outputs_with, record
 from .replica import Lent, Replicas
@@ -43,11 +42,7 @@ class Meter:
 
 
 class Run:
-    """One forward pass of the model over some images, and what can be asked of it. Gradients are taken when first asked for.
-
-    Whoever asks gets maps [B, C, h, w], whatever the layer puts out: a sequence [B, C, l] is one row high, a volume [B, C, d, h, w]
-    lies slice under slice, d·h rows high. No CAM method cares which position lies beside which.
-    """
+    """One forward pass of the model over some images, and what can be asked of it. Gradients are taken when first asked for."""
 
     def __init__(
         self,
@@ -65,8 +60,7 @@ class Run:
         with torch.enable_grad():
             self._recording = record(lent, layers, images)
         self.outputs = self._recording.outputs.detach()  # [B, N]
-        self._shapes = [self._maps(index).shape for index in range(len(layers))]
-        meter.expect(sum(shape[1] for shape in self._shapes))
+        meter.expect(sum(self.activation(index).shape[1] for index in range(len(layers))))
 
     @property
     def model(self) -> nn.Module:
@@ -100,7 +94,7 @@ class Run:
         return gradients(self._recording, self.cotangents)
 
     def activation(self, index: int) -> Tensor:
-        return _precise(_flat(self._maps(index)))  # [B, C, h, w]
+        return _precise(self._maps(index))  # [B, C, h, w], or with the axes that the images have
 
     def gradient(self, index: int) -> Tensor:
         gradient = self._gradients[index]
@@ -112,15 +106,7 @@ class Run:
             )
         if self.reshape is not None:
             gradient = torch.stack([self.reshape(row) for row in gradient])
-        return _precise(_flat(gradient.flatten(0, 1))).unflatten(0, gradient.shape[:2])  # [K, B, C, h, w]
-
-    def enlarged(self, index: int, maps: Tensor) -> Tensor:
-        """A layer's maps [n, m, h, w] in the images' size: [n, m, H, W], [n, m, L] or [n, m, D, H, W]."""
-        return upsample(maps.reshape(*maps.shape[:2], *self._shapes[index][2:]), self.images.shape[2:])
-
-    def as_put_out(self, index: int, maps: Tensor) -> Tensor:
-        """Maps [n, C, h, w] as the layer puts out its own."""
-        return maps.reshape(len(maps), *self._shapes[index][1:])
+        return _precise(gradient)  # [K, B, C, h, w]
 
     def _maps(self, index):
         """What the layer put out, as maps with as many axes as the images have."""
@@ -149,11 +135,6 @@ def _channels_last(maps, images):
         return abs(rows * width - columns * height) <= max(height, width)
 
     return maps.ndim == 4 and not in_proportion(*maps.shape[2:]) and in_proportion(*maps.shape[1:3])
-
-
-def _flat(maps):
-    """[n, C, l], [n, C, h, w] or [n, C, d, h, w] → [n, C, h, w]."""
-    return maps[:, :, None] if maps.ndim == 3 else maps.flatten(2, -2)
 
 
 def _precise(tensor):
@@ -189,17 +170,13 @@ class Reading:
     def images(self) -> Tensor:
         return self._run.images  # [B, 3, H, W]
 
-    def enlarged(self, maps: Tensor) -> Tensor:
-        """Maps [n, m, h, w] of this layer in the images' size: [n, m, H, W]."""
-        return self._run.enlarged(self._index, maps)
-
     def scores(self, image: int) -> Tensor:
         """What the targets get for this image: [K, 1]."""
         return self._scores(self.outputs[image : image + 1], image)
 
     def scores_with_activations(self, image: int, make: Callable[[Tensor], Tensor], count: int) -> Tensor:
         """Scores [K, count] when the layer puts out `make(rows)` [n, C, h, w] in place of its own. Needs maps as the layer makes them."""
-        run, index = self._run, self._index
+        run = self._run
         if run.reshape is not None:
             raise ValueError(
                 "expected a layer that puts out maps: what `reshape` made cannot be put back; use a gradient-weighted method"
@@ -207,7 +184,7 @@ class Reading:
 
         def outputs(photos, maps):
             with run.replicas.lend() as lent:
-                return outputs_with(lent, self.layer, photos, run.as_put_out(index, maps).to(photos.dtype))
+                return outputs_with(lent, self.layer, photos, maps.to(photos.dtype))
 
         def variants(rows):
             return self.images[image].expand(len(rows), *self.images.shape[1:]), make(rows)

@@ -92,6 +92,10 @@ class Lent:
         self.replica = owner.take()
         self._handles: list = []
 
+    @property
+    def root(self) -> nn.Module:
+        return self.replica.root
+
     def forward(self, images: Tensor, attach: Callable[[nn.Module], list] = lambda root: []):
         """What the model puts out for `images`, which stay as they are even where it writes into them.
 
