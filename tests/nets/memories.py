@@ -336,6 +336,7 @@ class WritesToAParameter(Small):
     """A weight normalised in place under no_grad in each forward: max-norm, WGAN clipping, hand-made spectral norm."""
 
     def stem(self, x):
+        meet()
         with torch.no_grad():
             self.conv1.weight.mul_(2 / self.conv1.weight.norm())
             self.conv1.weight.data.clamp_(-0.3, 0.3)
