@@ -5,7 +5,6 @@ from pathlib import Path
 
 import potplants
 from explorer import ending, examples, folder, startup
-from explorer.page import build, serve
 from explorer.study import Studies
 
 
@@ -45,6 +44,8 @@ def main():
         choice = potplants.choose(asked.model)
     except ValueError as error:
         told.error(str(error))
+    from explorer.page import build, serve  # after moving in: Gradio looks up where to write when it is imported
+
     studies.device.settle(choice.name)
     startup.look_ahead(studies, shown, choice.name)
     print(startup.log(choice, shown, studies.device), flush=True)

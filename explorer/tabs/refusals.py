@@ -1,6 +1,5 @@
 """What may go wrong by a visitor's doing, and how a caller hears of it."""
 
-import errno
 import re
 from contextlib import contextmanager
 
@@ -10,12 +9,12 @@ from starlette.responses import JSONResponse
 
 from potplants import HubError, WeightsError
 
+from ..folder import FULL
 from .patience import TooLong
 
 EXPECTED = (ValueError, HubError, WeightsError, TooLong)  # PhotoError is a ValueError; each carries one sentence for the visitor
 
 NO_ROOM = "The server has no room for files just now; try again in an hour."
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextmanager
