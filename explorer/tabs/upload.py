@@ -4,13 +4,13 @@ import base64
 import binascii
 import hashlib
 import os
-import tempfile
 from pathlib import Path
 
 import gradio as gr
 from gradio.utils import is_in_or_equal
 
 from ..fetch import fetch
+from ..folder import write_whole
 from ..photo import MAX_BYTES, PhotoError
 
 NOT_A_FILE = "A photo is sent as an uploaded file, as gradio_client's handle_file does it; nothing else is opened here."
@@ -80,15 +80,11 @@ def upload(**options) -> Upload:
 def keep(data: bytes, name: str, folder: str) -> str:
     """Write a file into the upload folder, where it is deleted with the uploads. The same content has the same path, and is never there by half."""
     place = Path(folder) / hashlib.sha256(data).hexdigest() / name
-    place.parent.mkdir(parents=True, exist_ok=True)
-    handle, part = tempfile.mkstemp(dir=folder)
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        os.replace(part, place)
-    except OSError:  # no room: what is there of it takes up more
-        os.unlink(part)
-        raise
+        os.utime(place)  # there already: it begins to age anew, and whoever reads it reads on
+    except FileNotFoundError:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(place, data, aside=folder)
     return str(place)
 
 
