@@ -5,6 +5,7 @@ import binascii
 import hashlib
 import os
 from pathlib import Path
+from urllib.parse import unquote
 
 import gradio as gr
 from gradio.utils import is_in_or_equal
@@ -32,9 +33,9 @@ class Upload(gr.Image):
             raise PhotoError(NOT_A_FILE)
         path, url = sent.get("path"), sent.get("url")
         if isinstance(url, str) and url.startswith("data:"):
-            path = self._keep(_decoded(url))
+            path = self._keep(decoded(url))
         elif isinstance(path, str) and path.startswith(("http://", "https://")):
-            path = self._keep(await fetch(path))
+            path = self._filed_here(path) or self._keep(await fetch(path))
         if not path:
             return None
         return {"path": self._uploaded(path), "meta": {"_type": "gradio.FileData"}}
@@ -57,6 +58,14 @@ class Upload(gr.Image):
         except (OSError, ValueError):  # a name too long, or with a zero in it
             pass
         raise PhotoError(NOT_A_FILE)
+
+    def _filed_here(self, address):
+        """The path of an upload, or of a picture of an answer, that is sent by its address here; None for any other address."""
+        path = unquote(address.partition("/gradio_api/file=")[2].partition("?")[0])
+        try:
+            return self._uploaded(path) if path else None
+        except PhotoError:
+            return None
 
     def _keep(self, data):
         path = keep(data, "photo", self.GRADIO_CACHE)
@@ -88,8 +97,8 @@ def keep(data: bytes, name: str, folder: str) -> str:
     return str(place)
 
 
-def _decoded(url):
-    """The bytes of a "data:" address. What they are is for `explorer.photo` to say."""
+def decoded(url: str) -> bytes:
+    """The bytes of a "data:" address; what they are is for `explorer.photo` to say. Raises PhotoError."""
     head, _, text = url.partition(",")
     if not head.endswith(";base64") or len(text) > MAX_BYTES * 4 / 3 + 4:
         raise PhotoError(f"A photo within a message is sent as base64 and has at most {MAX_BYTES // 10**6} MB.")
