@@ -1,6 +1,7 @@
 """Parse the command line, start the page; nothing else."""
 
 import argparse
+import sys
 from pathlib import Path
 
 import potplants
@@ -35,6 +36,7 @@ def parser():
 
 @ending.on_request()
 def main():
+    sys.stdout.reconfigure(errors="backslashreplace")  # a name may hold letters that this terminal has not
     told = parser()
     asked = told.parse_args()
     try:

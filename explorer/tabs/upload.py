@@ -4,6 +4,7 @@ import base64
 import binascii
 import hashlib
 import os
+import re
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -45,7 +46,10 @@ class Upload(gr.Image):
 
         To name each of them in `allowed_paths` instead cost half a second an answer: Gradio compares every picture with every entry.
         """
-        return super().postprocess(value and keep(Path(value).read_bytes(), Path(value).name, self.GRADIO_CACHE))
+        try:
+            return super().postprocess(value and keep(Path(value).read_bytes(), _plain(Path(value).name), self.GRADIO_CACHE))
+        except FileNotFoundError:
+            raise gr.Error("This photo is not there any more; choose another.", print_exception=False) from None
 
     def preprocess(self, payload):
         return None if payload is None else self._uploaded(payload.path)
@@ -95,6 +99,11 @@ def keep(data: bytes, name: str, folder: str) -> str:
         place.parent.mkdir(parents=True, exist_ok=True)
         write_whole(place, data, aside=folder)
     return str(place)
+
+
+def _plain(name):
+    """A file's name, if it can stand in any address and header as it is."""
+    return name if re.fullmatch(r"[\w.-]+", name, re.ASCII) else f"photo{Path(name).suffix}"
 
 
 def decoded(url: str) -> bytes:
