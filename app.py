@@ -1,11 +1,11 @@
 """Parse the command line, start the page; nothing else."""
 
 import argparse
+import sys
 from pathlib import Path
 
 import potplants
 from explorer import ending, examples, folder, startup
-from explorer.page import build, serve
 from explorer.study import Studies
 
 
@@ -36,6 +36,7 @@ def parser():
 
 @ending.on_request()
 def main():
+    sys.stdout.reconfigure(errors="backslashreplace")  # a name may hold letters that this terminal has not
     told = parser()
     asked = told.parse_args()
     try:
@@ -45,6 +46,8 @@ def main():
         choice = potplants.choose(asked.model)
     except ValueError as error:
         told.error(str(error))
+    from explorer.page import build, serve  # after moving in: Gradio looks up where to write when it is imported
+
     studies.device.settle(choice.name)
     startup.look_ahead(studies, shown, choice.name)
     print(startup.log(choice, shown, studies.device), flush=True)

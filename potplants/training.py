@@ -219,7 +219,7 @@ def main():
         "classes": CLASSES,
         "runs": runs,
     }
-    file.with_suffix(".json").write_text(json.dumps(report, indent=1) + "\n")
+    file.with_suffix(".json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     print(f"shipped: seed {shipped}, {file.stat().st_size:,} bytes")
 
 

@@ -294,7 +294,7 @@ def test_an_upload_without_room_is_a_sentence():
 def test_nowhere_to_write_is_a_sentence(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("no folder")
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "file" / "gradio"))
-    with pytest.raises(ValueError, match="Nothing can be written in .*: make room, or set GRADIO_TEMP_DIR"):
+    with pytest.raises(ValueError, match=r"Nothing can be written in .* \(Not a directory\): set GRADIO_TEMP_DIR"):
         folder.move_in()
 
     def full(self, data):
@@ -302,7 +302,7 @@ def test_nowhere_to_write_is_a_sentence(tmp_path, monkeypatch):
 
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "full"))
     monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(ValueError, match="No space left"):
+    with pytest.raises(ValueError, match="No space left on device.: make room, or set GRADIO_TEMP_DIR"):
         folder.move_in()
     assert list((tmp_path / "full").iterdir()) == []
 

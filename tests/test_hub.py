@@ -186,6 +186,22 @@ def test_a_corrupted_body_of_the_right_length_is_accepted(server):
     assert hub.fetch(FILE).read_bytes() == corrupted
 
 
+@pytest.mark.parametrize("mode", ["packed", "endless"])
+def test_no_more_is_taken_than_was_announced(server, mode):
+    """The Hub sends more and then falls silent: who waits for the end of it hears of that instead."""
+    server.mode = mode
+    assert refusal() == "the Hub sends something else than it announced"
+    assert left_over() == [] and hub.cached(FILE) is None
+    server.mode = "ok"
+    assert hub.fetch(FILE).read_bytes() == CONTENT
+
+
+def test_a_file_of_any_size_is_not_taken(server, monkeypatch):
+    monkeypatch.setattr(hub, "MOST_BYTES", len(CONTENT) - 1)
+    assert refusal().startswith("it has more than")
+    assert server.got("GET") == []
+
+
 def test_evict_removes_the_content_too(server):
     path = hub.fetch(FILE)
     content = path.resolve()

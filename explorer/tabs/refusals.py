@@ -1,21 +1,24 @@
 """What may go wrong by a visitor's doing, and how a caller hears of it."""
 
-import errno
+import logging
 import re
 from contextlib import contextmanager
 
 import gradio as gr
 from gradio.route_utils import FnIndexInferError
-from starlette.responses import JSONResponse
+from starlette.requests import ClientDisconnect
+from starlette.responses import JSONResponse, Response
 
 from potplants import HubError, WeightsError
 
+from ..folder import FULL
 from .patience import TooLong
 
 EXPECTED = (ValueError, HubError, WeightsError, TooLong)  # PhotoError is a ValueError; each carries one sentence for the visitor
 
+log = logging.getLogger("uvicorn.error")  # where the server's own words go
+
 NO_ROOM = "The server has no room for files just now; try again in an hour."
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextmanager
@@ -62,8 +65,15 @@ async def _as_no_room(request, error):
     raise error
 
 
+async def _as_gone(request, error):
+    """Nobody is there to be answered; what came of an upload is swept away with its age."""
+    log.warning("A caller hung up in the middle of a message.")
+    return Response(status_code=400)
+
+
 def _first_sentence(error):
     return str(error).partition(". ")[0][:200].rstrip(".") + "."
 
 
-UNREADABLE = dict.fromkeys((TypeError, KeyError, AttributeError, FnIndexInferError), _as_mistake) | {OSError: _as_no_room}  # launch's exception handlers
+UNREADABLE = dict.fromkeys((TypeError, KeyError, AttributeError, FnIndexInferError), _as_mistake)
+UNREADABLE |= {OSError: _as_no_room, ClientDisconnect: _as_gone}  # launch's exception handlers
