@@ -38,7 +38,7 @@ ENDPOINTS = {
     "/step_by_step": ["embedded", "predicted", "conv3"],
     "/what_if": ["embedded", "Grad-CAM", "hottest", 10, "predicted", "conv3", "fill", "red", None],
 }
-WITHOUT_BOUND = "from explorer.tabs import door; door.ROOM = 0; import app; app.main()"  # so that what passes the bound on the disk is seen
+WITHOUT_BOUND = "from explorer.tabs import guard; guard.ROOM = 0; import app; app.main()"  # so that what passes the bound on the disk is seen
 
 
 def tell(*words):
@@ -153,8 +153,7 @@ def leave(home):
 def share(home):
     """Ctrl-C and SIGTERM, at rest and at work."""
     for name in ("SIGINT", "SIGTERM"):
-        with App(home, "--model", "embedded") as app:
-            app.begin("/audit", "embedded", "none", "both", True)
+        with App(home, "--model", "embedded") as app, app.http.stream("GET", f"/gradio_api/call/audit/{app.begin('/audit', 'embedded', 'none', 'both', True)}"):
             time.sleep(1)
             started = time.monotonic()
             status = app.end(getattr(signal, name))

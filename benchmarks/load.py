@@ -34,7 +34,7 @@ from live import running_app  # noqa: E402
 
 from explorer.examples import EMBEDDED  # noqa: E402
 from explorer.page import QUEUE_LENGTH  # noqa: E402
-from explorer.tabs.door import BUSY  # noqa: E402
+from explorer.tabs.refusals import BUSY  # noqa: E402
 
 SHOWN, KNOWN, EVIDENCE = 10, 0.5, 0.2  # story photos; how often one of them is asked about; how often the raw heatmaps are wanted
 CROWD = 3 * QUEUE_LENGTH
@@ -77,7 +77,7 @@ async def ask(http, question):
     image = {"path": sent.raise_for_status().json()[0], "meta": {"_type": "gradio.FileData"}}
     started = time.perf_counter()
     event = await http.post(f"/gradio_api/call/{question.endpoint}", json={"data": [image, *question.settings]})
-    if event.status_code == 503:
+    if event.status_code == 429:
         return time.perf_counter() - started, event.json()["detail"]
     heard = await http.get(f"/gradio_api/call/{question.endpoint}/{event.raise_for_status().json()['event_id']}")
     seconds = time.perf_counter() - started

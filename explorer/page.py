@@ -12,15 +12,17 @@ from potplants import Choice
 from .examples import Examples
 from .memory import giving_back, keep_freed_memory
 from .study import Studies
-from .tabs import address, agents, audit, callers, explain, steps, trust, what_if
+from .tabs import address, agents, audit, callers, explain, forms, steps, trust, what_if
 from .tabs.desk import desk as lay_out
-from .tabs.door import Door, Guard, sweeping
-from .tabs.refusals import UNREADABLE
+from .tabs.door import Door
+from .tabs.guard import Guard, addressed
+from .tabs.refusals import HANDLERS
 from .tabs.sessions import keeping_little
+from .tabs.sweep import sweeping
 
 STYLES = sorted((Path(__file__).parent / "styles").glob("*.css"))
 UPLOAD_LIMIT = "20mb"
-QUEUE_LENGTH = 64  # visitors who may wait; one more is told to come back
+QUEUE_LENGTH = 64  # questions that may wait in a line; whoever comes when everybody in it has but one is told to come back
 CACHE_SECONDS = (600, 3600)  # every ten minutes, forget uploaded and drawn files older than an hour
 SESSIONS = 1000  # visitors whose choices are kept; the one away longest starts anew
 
@@ -70,6 +72,7 @@ def build(choice: Choice, examples: Examples, studies: Studies) -> gr.Blocks:
 def serve(page: gr.Blocks, examples: Examples, host=None, port=None, share=False):
     """Serve the page until interrupted, and print its address. Without host or port, GRADIO_SERVER_NAME and GRADIO_SERVER_PORT decide."""
     keep_freed_memory()
+    forms.bound()
     page.launch(
         server_name=host,
         server_port=port,
@@ -84,8 +87,8 @@ def serve(page: gr.Blocks, examples: Examples, host=None, port=None, share=False
         mcp_server=False,  # Gradio's own; ours comes with the lifespan
         app_kwargs={
             "middleware": [Middleware(Guard)],
-            "lifespan": agents.invite(page, giving_back(keeping_little(sweeping(*CACHE_SECONDS)))),
-            "exception_handlers": UNREADABLE,
+            "lifespan": agents.invite(page, addressed(giving_back(keeping_little(sweeping(*CACHE_SECONDS))))),
+            "exception_handlers": HANDLERS,
         },
         footer_links=["api", "settings"],
         run_history=False,

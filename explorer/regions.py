@@ -12,7 +12,7 @@ from .photo import fit_square, read_photo
 
 PARTS = ("background", "pot", "plant", "soil")  # their numbers in a mask
 PNG_URI = "data:image/png;base64,"
-MAX_STROKES = 10**6  # characters; a drawing in two colours takes a hundredth
+MAX_STROKES = 64_000  # characters; a drawing in two colours takes 20,000, one full of dots 52,000
 
 
 @lru_cache(maxsize=256)  # a mask is 64 kB, and an audit asks for every one of them several times
@@ -40,7 +40,7 @@ def hottest(heat: np.ndarray, percent: float) -> np.ndarray:
     Only pixels with positive evidence count, so the region can be smaller than asked. Raises ValueError where there is none.
     """
     if not isinstance(percent, int | float) or not 0 < percent <= 100:
-        raise ValueError(f"The share of hottest pixels must lie above 0 and at most at 100 percent, got {percent}.")
+        raise ValueError("The share of hottest pixels must be a number above 0 and at most 100 percent.")
     heat = np.asarray(heat)
     if not heat.max() > 0:
         raise ValueError(

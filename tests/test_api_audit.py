@@ -69,8 +69,8 @@ def test_the_logits_are_those_of_explain(client, answer, key):
         ({"model": "car_single_room"}, "answers with a number"),
         ({"compare": "car_single_room"}, "answers with a number"),
         ({"model": "pot_plant_classifier", "compare": "none"}, "Hub"),
-        ({"split": "train"}, "train"),
-        ({"model": "resnet"}, "resnet"),
+        ({"split": "train"}, "no split of that name; choose one of both, val"),
+        ({"model": "resnet"}, "no model of that name; choose one of .*embedded"),
     ],
 )
 def test_what_cannot_be_audited_is_a_sentence(client, wrong, told):

@@ -162,7 +162,7 @@ def test_no_generated_request_brings_a_server_error(app_url):
     ("path", "sent", "status", "told"),
     [
         ("call/v2/explain", b"{}", 422, "image"),
-        ("call/v2/models", b'{"nope": 1}', 422, "nope"),
+        ("call/v2/models", b'{"nope": 1}', 422, "takes none"),
         ("call/v2/audit", b"[]", 422, "dictionary"),
         ("call/v2/nope", b"{}", 404, "no such endpoint"),
         ("call/nope", b'{"data": []}', 404, "no such endpoint"),

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
@@ -30,9 +31,9 @@ from explorer import examples, folder
 from explorer.markup import strip
 from explorer.shared import Shared
 from explorer.tabs import patience
-from explorer.tabs.door import Ages, sweep
 from explorer.tabs.patience import watched
-from explorer.tabs.refusals import NO_ROOM, UNREADABLE, as_sentence, room_for_files
+from explorer.tabs.refusals import HANDLERS, NO_ROOM, as_sentence, room_for_files
+from explorer.tabs.sweep import Ages, sweep
 from explorer.tabs.upload import keep
 from gradcam import Cancelled
 from potplants import hub, models
@@ -171,11 +172,13 @@ def test_work_goes_on_for_others_who_want_the_same(slow):
     asked, before = [slow.photo, "debiased", "Score-CAM"], looks(slow)
     begun, wanted = slow.log.count("a study is begun"), slow.log.count("a result is wanted")
     leaver = slow.begin("/heatmaps", *asked)
-    with slow.http.stream("GET", f"/gradio_api/call/heatmaps/{leaver}"):
+    with slow.http.stream("GET", f"/gradio_api/call/heatmaps/{leaver}") as stream:
         until_at_work(slow, before)
-        stayer = slow.begin("/heatmaps", *asked)
-        wait_for(slow, "a result is wanted", wanted + 2)
-    assert slow.answer("/heatmaps", stayer)[0] == "complete"
+        with ThreadPoolExecutor(1) as pool:
+            stayer = pool.submit(slow.ask, "/heatmaps", *asked)
+            wait_for(slow, "a result is wanted", wanted + 2)
+            stream.close()
+            assert stayer.result()[0] == "complete"
     assert slow.log.count("a study is begun") == begun + 1
 
 
@@ -285,10 +288,10 @@ def test_an_answer_without_room_is_a_sentence(tmp_path, monkeypatch):
 
 
 def test_an_upload_without_room_is_a_sentence():
-    answer = asyncio.run(UNREADABLE[OSError](None, OSError(errno.ENOSPC, "full")))
+    answer = asyncio.run(HANDLERS[OSError](None, OSError(errno.ENOSPC, "full")))
     assert answer.status_code == 503 and json.loads(answer.body)["detail"] == NO_ROOM
     with pytest.raises(PermissionError):
-        asyncio.run(UNREADABLE[OSError](None, PermissionError(errno.EACCES, "not yours")))
+        asyncio.run(HANDLERS[OSError](None, PermissionError(errno.EACCES, "not yours")))
 
 
 def test_nowhere_to_write_is_a_sentence(tmp_path, monkeypatch):
@@ -363,11 +366,12 @@ def test_damaged_embedded_weights_are_a_sentence(tmp_path, monkeypatch, capsys, 
 
 def test_killed_at_work_started_again_and_interrupted(tmp_path):
     asked = ["embedded", "Score-CAM", "edges", "jet", "each map"]
-    with App(tmp_path / "home", "--model", "embedded") as first:
+    with App(tmp_path / "home", "--model", "embedded") as first, ExitStack() as callers:
         photo = first.photo
         assert first.ask("/heatmaps", photo, "embedded", "Grad-CAM")[0] == "complete"
         for method in ("Score-CAM", "Ablation-CAM", "Grad-CAM"):
-            first.begin("/explain", photo, "debiased", method, *asked[2:])
+            event = first.begin("/explain", photo, "debiased", method, *asked[2:])
+            callers.enter_context(first.http.stream("GET", f"/gradio_api/call/explain/{event}"))
         (before,) = folders(first.home)
         Path(photo["path"]).with_name("tmphalf").write_bytes(b"half an upload")
         assert first.end(signal.SIGKILL) == -signal.SIGKILL

@@ -14,6 +14,7 @@ from ..links import View
 from ..markup import strip
 from ..study import COLUMNS, MIXTURE, PREDICTED, choices
 from .upload import upload
+from .values import told
 
 ONE_AT_A_TIME = {"concurrency_id": "model", "concurrency_limit": 2}  # a forward uses every core: more at once is slower
 QUIET = {"api_visibility": "private", "show_progress": "minimal"}
@@ -97,7 +98,7 @@ def desk(examples: Examples, default_model: str) -> Desk:
     )
 
     def pick(event: gr.EventData):
-        return str(examples.shown[event.index].file)
+        return str(examples.shown[told(event, "index", range(len(examples.shown)))].file)
 
     def targets_of(name, chosen):
         there = choices(potplants.find(name))

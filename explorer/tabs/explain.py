@@ -4,15 +4,18 @@ from pathlib import Path
 
 import gradio as gr
 
+import potplants
+
 from ..examples import Examples
 from ..grid import draw
 from ..markup import matrix, refusal, verdict
 from ..save import archive
-from ..study import Studies
+from ..study import COLUMNS, Studies, choices
 from .desk import ONE_AT_A_TIME, QUIET, Desk
 from .patience import watched
 from .refusals import EXPECTED, as_sentence
 from .upload import keep
+from .values import told
 
 TAKE = "() => document.querySelector('#saved')?.click()"  # the button that holds the file, once it is there
 COPY = "() => navigator.clipboard.writeText(location.href)"
@@ -52,7 +55,8 @@ def tab(desk: Desk, tabs: gr.Tabs, studies: Studies, examples: Examples):
         return keep(packed, f"{model}-{method}.zip", saved.GRADIO_CACHE)
 
     def take_apart(event: gr.EventData):
-        return event.explained, event.column, gr.Tabs(selected="steps")
+        there = {name for model in potplants.MODELS.values() for name in choices(model)}
+        return told(event, "explained", there), told(event, "column", COLUMNS), gr.Tabs(selected="steps")
 
     with gr.Tab("Explain", id="explain") as tab:
         words = gr.HTML(elem_id="verdict", apply_default_css=False)

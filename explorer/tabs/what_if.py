@@ -1,5 +1,6 @@
 """The tab What if?: change a part of the photo, and see what the model says to that."""
 
+import re
 from pathlib import Path
 from uuid import uuid4
 
@@ -21,6 +22,7 @@ from .patience import watched
 from .pictures import exactly, filed
 from .refusals import EXPECTED, as_sentence
 from .upload import upload
+from .values import told
 
 SCRIPTS = Path(__file__).parent.parent
 SHOWING = "".join((SCRIPTS / name).read_text(encoding="utf-8") for name in ("curtain.js", "lightbox.js"))
@@ -101,7 +103,7 @@ def tab(desk: Desk, studies: Studies, examples: Examples):
         return str(examples.story.file), "pot", "repaint", "red"
 
     def drawn(event: gr.EventData):
-        return event._data, uuid4().hex
+        return {"photo": told(event, "photo"), "picture": told(event, "picture")}, uuid4().hex
 
     def needed(region, edit, colour):
         return (
@@ -207,10 +209,8 @@ def _every_target():
 
 def _hex(colour):
     """A colour picker's answer, "rgba(r, g, b, a)" or "#rrggbb", as the latter."""
-    if not colour.startswith("rgb"):
-        return colour
-    red, green, blue = colour.partition("(")[2].rstrip(")").split(",")[:3]
-    return f"#{round(float(red)):02x}{round(float(green)):02x}{round(float(blue)):02x}"
+    parts = re.match(r"rgba?\((\d{1,3}(?:\.\d+)?), ?(\d{1,3}(?:\.\d+)?), ?(\d{1,3}(?:\.\d+)?)", colour)
+    return f"#{''.join(f'{min(round(float(part)), 255):02x}' for part in parts.groups())}" if parts else colour
 
 
 def _labelled(names, labels):
