@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from potplants import CLASSES
-from potplants.dataset import photos
+from potplants.layout import photos
 
 from .photo import PhotoError, read_photo
 
@@ -79,7 +79,7 @@ STORY = "test/0_000"
 def embedded() -> Examples:
     """The rendered photos that come with the app. Raises ValueError where they are damaged beyond use."""
     try:
-        with open(EMBEDDED / "index.csv", newline="") as table:
+        with open(EMBEDDED / "index.csv", newline="", encoding="utf-8") as table:
             found = [_rendered(row) for row in csv.DictReader(table)]
         every = {example.key: example for example in sorted(found, key=lambda example: example.key)}
         wanted = [every[key] for key in SHOWN]

@@ -16,11 +16,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
-from dataclasses import dataclass
 from pathlib import Path
 
 from huggingface_hub import constants, errors, get_hf_file_metadata, hf_hub_download, hf_hub_url, try_to_load_from_cache
 from huggingface_hub.utils import tqdm
+
+from potplants.catalogue import HubFile
 
 PROBE_SECONDS = 3.0  # a Hub that is up answers within one
 STALL_SECONDS = 4.0  # without a single byte, after which a download is waited for no longer
@@ -36,15 +37,6 @@ constants.DOWNLOAD_CHUNK_SIZE = 2**18
 constants.HF_HUB_DISABLE_TELEMETRY = True
 
 Progress = Callable[[float], object]  # told how much has come, 0…1
-
-
-@dataclass(frozen=True)
-class HubFile:
-    """One file on the Hub: `path` inside `repo` at `revision`."""
-
-    repo: str
-    path: str
-    revision: str = "main"
 
 
 class HubError(OSError):

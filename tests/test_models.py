@@ -17,7 +17,7 @@ from fake_hub import fake_hub, point_to, refused_url  # noqa: F401 (a fixture)
 from safetensors.torch import save_file
 
 import potplants
-from potplants import MODELS, HubError, WeightsError, availability, choose, hub, load, models
+from potplants import MODELS, HubError, WeightsError, availability, catalogue, choose, hub, load, models
 from potplants.networks import CNN, CNNWithGAP
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -126,7 +126,7 @@ def test_unknown_names_are_refused_with_the_known_ones():
 
 def test_load_embedded(monkeypatch):
     """The real file: what a visitor without a network sees."""
-    monkeypatch.setitem(MODELS, "embedded", next(model for model in models._CATALOGUE if model.name == "embedded"))
+    monkeypatch.setitem(MODELS, "embedded", next(model for model in catalogue._CATALOGUE if model.name == "embedded"))
     network = load("embedded")
     assert not network.training
     assert network(torch.rand(2, 3, 256, 256)).shape == (2, 4)
