@@ -15,7 +15,7 @@ from explorer import examples
 STORY = examples.embedded().story.file
 
 
-def _hears_interrupts():
+def hears_interrupts():
     """What a shell starts in the background ignores Ctrl-C, and so would its children."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
@@ -38,7 +38,7 @@ class App:
         }
         told = ["-c", program] if program else ["app.py"]
         with open(self._log, "w") as output:
-            self.process = subprocess.Popen([sys.executable, *told, *arguments], cwd=ROOT, env=variables, stdout=output, stderr=subprocess.STDOUT, preexec_fn=_hears_interrupts)
+            self.process = subprocess.Popen([sys.executable, *told, *arguments], cwd=ROOT, env=variables, stdout=output, stderr=subprocess.STDOUT, preexec_fn=hears_interrupts)
         _wait_for(self.url, self.process, self._log)
         self.http = httpx.Client(base_url=self.url, timeout=120)
 

@@ -349,9 +349,9 @@ def test_damaged_embedded_weights_are_a_sentence(tmp_path, monkeypatch, capsys, 
     (tmp_path / "embedded.safetensors").write_bytes(content)
     monkeypatch.setattr(models, "_shelf", {})
     monkeypatch.setitem(models.MODELS, "embedded", replace(models.MODELS["embedded"], weights=tmp_path / "embedded.safetensors"))
-    monkeypatch.setattr(app.folder, "move_in", lambda: None)
-    monkeypatch.setattr(app.ending.signal, "signal", lambda *_: None)
-    monkeypatch.setattr(sys, "argv", ["app.py", "--model", "embedded"])
+    for module, name in ((folder, "move_in"), (app.ending, "on_request"), (app.environment, "judge")):
+        monkeypatch.setattr(module, name, lambda: None)
+    monkeypatch.setattr(sys, "argv", ["app.py", "--model", "embedded", "--port", "0"])
     with pytest.raises(SystemExit) as ended:
         app.main()
     assert ended.value.code == 2

@@ -23,8 +23,8 @@ from .refusals import EXPECTED, as_sentence
 from .upload import upload
 
 SCRIPTS = Path(__file__).parent.parent
-SHOWING = "".join((SCRIPTS / name).read_text() for name in ("curtain.js", "lightbox.js"))
-DRAWING = (SCRIPTS / "brush.js").read_text()
+SHOWING = "".join((SCRIPTS / name).read_text(encoding="utf-8") for name in ("curtain.js", "lightbox.js"))
+DRAWING = (SCRIPTS / "brush.js").read_text(encoding="utf-8")
 
 OWN = "another"  # a colour that is no pot's
 REGION_LABELS = {"pot": "Pot", "plant": "Plant", "soil": "Soil", "hottest": "Hottest part", "brush": "Draw it"}
