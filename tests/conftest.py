@@ -1,11 +1,49 @@
-"""What many tests share: small networks whose truth can be worked out, and photos to look at."""
+"""What many tests share: small networks whose truth can be worked out, a running app, a browser; and the groups that tests are in."""
 
+import asyncio
 import shutil
 
 import pytest
 import torch
 from live import running_app
 from torch import nn
+
+STARTS = {"App", "running_app"}  # whoever calls one of these has an app of its own running, or shares one
+SPACE = {"SYSTEM": "spaces", "SPACE_ID": "user/space", "SPACE_HOST": "user-space.hf.space"}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Three groups: browser, server, unit. Each of the first two stays in one process, or several would start the same apps and browsers."""
+    for item in items:
+        group = _group(item)
+        item.add_marker(group)
+        if group != "unit":
+            item.add_marker(pytest.mark.xdist_group(group))
+
+
+def _group(item):
+    if "browser" in item.fixturenames:
+        return "browser"
+    fixtures = [fixture.func for found in item._fixtureinfo.name2fixturedefs.values() for fixture in found]
+    return "server" if any(STARTS & _names(function) for function in (item.function, *fixtures)) else "unit"
+
+
+def _names(function):
+    code = getattr(function, "__code__", None)  # a fixture may be a partial of a plug-in's
+    return {*code.co_names, *code.co_freevars} if code else set()
+
+
+@pytest.fixture(autouse=True)
+def no_loop_running(request):
+    """A browser that is open leaves its event loop running in this thread, and asyncio.run would refuse to begin another."""
+    theirs = asyncio._get_running_loop()
+    if theirs is None or "browser" in request.fixturenames:
+        yield
+    else:
+        asyncio._set_running_loop(None)
+        yield
+        asyncio._set_running_loop(theirs)
 
 
 @pytest.fixture
@@ -26,9 +64,15 @@ def network():
 
 
 @pytest.fixture(scope="session")
-def app_url(tmp_path_factory):
-    """The app as a stranger gets it: no Hub, the embedded model and photos. One server for all tests."""
-    with running_app(tmp_path_factory.mktemp("app")) as url:
+def app_home(tmp_path_factory):
+    """Where the shared app writes; `app.log` is what it prints."""
+    return tmp_path_factory.mktemp("app")
+
+
+@pytest.fixture(scope="session")
+def app_url(app_home):
+    """The app as a stranger gets it: no Hub, the embedded model and photos, the variables of a Space. One server for all tests."""
+    with running_app(app_home, **SPACE) as url:
         yield url
 
 

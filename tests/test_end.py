@@ -14,8 +14,8 @@ import pytest
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 from gradio_client.utils import Status
-from live import ROOT
-from mortal import App, hears_interrupts
+from live import ROOT, changed, hears_interrupts
+from mortal import App
 
 from explorer import ending, folder
 
@@ -137,30 +137,24 @@ def test_told_to_end_in_the_middle_of_an_import(tmp_path, library):
 
 # Everything that can stand in the way of a start: a machine so busy that the first answer takes longer than Gradio waits, the variables of a
 # Space, a locale without letters, 64 open files.
-AGAINST_THE_ODDS = """
-import resource, time
-resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
-import app
-def slow_at_first():
-    move_in()
-    from explorer.tabs.door import Guard
-    at_once, asked = Guard.__call__, []
-    async def answer(self, scope, receive, send):
-        if scope["type"] == "http" and scope["path"] == "/" and not asked:
-            asked.append(time.sleep(4))
-        await at_once(self, scope, receive, send)
-    Guard.__call__ = answer
-from explorer import folder
-move_in, folder.move_in = folder.move_in, slow_at_first
-app.main()
+SLOW_AT_FIRST = """
+import time
+from explorer.tabs.door import Guard
+at_once, asked = Guard.__call__, []
+async def answer(self, scope, receive, send):
+    if scope["type"] == "http" and scope["path"] == "/" and not asked:
+        asked.append(time.sleep(4))
+    await at_once(self, scope, receive, send)
+Guard.__call__ = answer
 """
+FEW_FILES = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))"
 SPACE = {"SYSTEM": "spaces", "SPACE_ID": "user/space", "SPACE_HOST": "user-space.hf.space", "GRADIO_NUM_PORTS": "1"}
 ODD = {"LC_ALL": "C", "PYTHONUTF8": "0", "WEB_CONCURRENCY": "many", "GRADIO_DEBUG": "yes", "GRADIO_ALLOWED_PATHS": "/", "HTTP_PROXY": "http://127.0.0.1:9"}
 
 
 @pytest.fixture(scope="module")
 def odd(tmp_path_factory):
-    with App(tmp_path_factory.mktemp("odd") / "home", "--model", "embedded", program=AGAINST_THE_ODDS, **SPACE, **ODD) as app:
+    with App(tmp_path_factory.mktemp("odd") / "home", "--model", "embedded", program=FEW_FILES + changed(SLOW_AT_FIRST), **SPACE, **ODD) as app:
         yield app
 
 

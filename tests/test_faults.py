@@ -22,7 +22,7 @@ import pytest
 from fake_hub import _Handler, fake_hub  # noqa: F401 (a fixture)
 from gradio.exceptions import ComponentProcessingError
 from huggingface_hub import constants
-from live import ROOT
+from live import PATIENCE, ROOT, changed
 from mortal import App
 
 import app
@@ -65,8 +65,6 @@ def wanted(*values):
     print("a result is wanted", flush=True)
     return get(*values)
 Shared.get = wanted
-import app
-app.main()
 """
 LONG = {
     "/explain": ["embedded", "Score-CAM", "edges", "jet", "each map"],
@@ -79,13 +77,10 @@ LONG = {
 
 @pytest.fixture(scope="module")
 def slow(tmp_path_factory):
-    with App(tmp_path_factory.mktemp("slow") / "home", "--model", "embedded", program=SLOW) as app:
+    with App(tmp_path_factory.mktemp("slow") / "home", "--model", "embedded", program=changed(SLOW)) as app:
         yield app
         app.begin("/audit", *LONG["/audit"])
         assert app.end(signal.SIGTERM) == 0 and folders(app.home) == [] and "Traceback" not in app.log, app.log
-
-
-PATIENCE = 120  # seconds; a bound for machines that do other work, no wish
 
 
 def wait_for(app, words, times):
