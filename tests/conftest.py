@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+from functools import partial
 
 import pytest
 import torch
@@ -13,12 +14,12 @@ SPACE = {"SYSTEM": "spaces", "SPACE_ID": "user/space", "SPACE_HOST": "user-space
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(config, items):
     """Three groups: browser, server, unit. Each of the first two stays in one process, or several would start the same apps and browsers."""
     for item in items:
         group = _group(item)
         item.add_marker(group)
-        if group != "unit":
+        if group != "unit" and config.pluginmanager.hasplugin("xdist"):
             item.add_marker(pytest.mark.xdist_group(group))
 
 
@@ -77,7 +78,7 @@ def app_url(app_home):
 
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
-PATIENCE = 20_000  # ms
+PATIENCE = 120_000  # ms; a bound for machines that do other work, no wish
 
 
 @pytest.fixture(scope="session")
@@ -92,6 +93,23 @@ def browser():
         browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         yield browser
         browser.close()
+
+
+WIDE = {"width": 1280, "height": 900}
+
+
+@pytest.fixture(scope="session")
+def visitor(browser):
+    """Somebody's browser, who has been here before: Gradio's scripts need not be fetched and compiled for every test."""
+    with browser.new_context(viewport=WIDE) as context:
+        context.set_default_timeout(PATIENCE)
+        yield context
+
+
+@pytest.fixture(scope="session")
+def window(visitor):
+    """The page that most tests go to the app with, one after the other; a new one would cost twice the processor's time."""
+    return Window(visitor)
 
 
 ASKED, AT_REST = "/gradio_api/queue/join", 300  # the request that asks for an answer; ms without one
@@ -112,31 +130,36 @@ def settle(page):
     )
 
 
-@pytest.fixture
-def complaints():
-    """What the browser's console and network complain of; `page` expects nothing at the end of a test."""
-    return []
+class Window:
+    """A page of the browser. What its console and network complain of is added to `complaints`: errors, and requests to elsewhere."""
+
+    def __init__(self, context):
+        self.page, self.complaints, self._own = context.new_page(), [], ()
+        self.page.on("console", lambda message: self.complaints.append(message.text) if message.type == "error" else None)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("request", lambda request: self.complaints.append(request.url) if not request.url.startswith(self._own) else None)
+
+    def open(self, url, path="/"):
+        """The app's page, "/?tab=steps", with its first answer on it."""
+        self._own = (url, "data:", "blob:")
+        self.page.set_viewport_size(WIDE)
+        self.page.goto(url + path)
+        settle(self.page)
+        return self.page
 
 
 @pytest.fixture
-def visit(browser, app_url, complaints):
-    """Opens a page of the app, "/?tab=steps", with its first answer on it. Console errors and requests to elsewhere end the test."""
-    contexts = []
+def complaints(window):
+    """What the browser's console and network complain of; `visit` expects nothing at the end of a test."""
+    window.complaints = []
+    return window.complaints
 
-    def open_page(path="/"):
-        contexts.append(browser.new_context(viewport={"width": 1280, "height": 900}))
-        page = contexts[-1].new_page()
-        page.set_default_timeout(PATIENCE)
-        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("request", lambda request: complaints.append(request.url) if not request.url.startswith((app_url, "data:", "blob:")) else None)
-        page.goto(app_url + path)
-        settle(page)
-        return page
 
-    yield open_page
-    for context in contexts:
-        context.close()
+@pytest.fixture
+def visit(window, app_url, complaints):
+    """Opens a page of the app. Console errors and requests to elsewhere end the test."""
+    yield partial(window.open, app_url)
+    window.page.goto("about:blank")  # and whatever the test left undone is left
     assert complaints == []
 
 
