@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from potplants import CLASSES
-from potplants.dataset import photos
+from potplants.layout import photos
 
 from .photo import PhotoError, read_photo
 

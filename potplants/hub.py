@@ -16,12 +16,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
-from dataclasses import dataclass
 from pathlib import Path
 
 from huggingface_hub import constants, errors, get_hf_file_metadata, hf_hub_download, hf_hub_url, try_to_load_from_cache
 from huggingface_hub.utils import set_client_factory, tqdm
 from huggingface_hub.utils._http import default_client_factory
+
+from potplants.catalogue import HubFile
 
 MOST_BYTES = 2 * 10**9  # of a file; the largest published here has 131 MB
 PROBE_SECONDS = 3.0  # a Hub that is up answers within one
@@ -58,15 +59,6 @@ def _refuse_compressed(response):
 set_client_factory(_client)
 
 Progress = Callable[[float], object]  # told how much has come, 0…1
-
-
-@dataclass(frozen=True)
-class HubFile:
-    """One file on the Hub: `path` inside `repo` at `revision`."""
-
-    repo: str
-    path: str
-    revision: str = "main"
 
 
 class HubError(OSError):

@@ -108,7 +108,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.hub.requests.append(Request(self.command, self.path, self.headers.get("Range")))
         mode = self.hub.mode
         if mode == "hang" or (mode == "hang body" and self.command == "GET"):
-            self.hub.released.wait(60)
+            self.hub.released.wait()
             self.close_connection = True
         elif mode == "html":
             self._send(200, {"Content-Type": "text/html"}, HTML)

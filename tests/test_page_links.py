@@ -35,20 +35,17 @@ def test_the_address_follows(page):
 
 @pytest.mark.parametrize(
     ("path", "times"),
-    [("/", 1), ("/?__theme=dark", 1), ("/?model=debiased", 2), ("/?tab=trust&model=debiased&target=greg", 3), ("/?tab=what-if&example=test/3_001", 2)],
+    [("/", 1), ("/?__theme=dark", 1), ("/?model=debiased", 2), ("/?tab=trust&target=baya", 3), ("/?tab=what-if&example=test/3_001", 2)],
 )
-def test_a_link_asks_once_and_leaves_nothing_pending(browser, app_url, path, times):
+def test_a_link_asks_once_and_leaves_nothing_pending(window, visit, path, times):
     """First what the link says, if anything, then what the tab in front shows; Trust's table is asked for on its own."""
-    page = browser.new_context().new_page()
     asked = []
-    page.on("request", lambda request: asked.append(request.url) if ASKED in request.url else None)
-    page.goto(app_url + path)
-    settle(page)
+    window.page.on("request", lambda request: asked.append(request.url) if ASKED in request.url else None)
+    page = visit(path)
     count = len(asked)
     page.wait_for_timeout(1000)
     assert count == len(asked) == times
     assert page.locator("#tabs .html-container.pending:visible").count() == 0
-    page.context.close()
 
 
 def test_a_click_asks_only_for_the_tab_in_front(page):

@@ -410,9 +410,9 @@ def test_too_many_bytes(tmp_path):
     (encoded(Image.new("RGB", (4096, 4000)), "WebP", quality=0, method=0), "4096 × 4000"),
 ])  # fmt: skip
 def test_too_many_pixels_are_refused_from_the_header(read, data, words):
-    start = time.perf_counter()
+    start = time.process_time()
     assert words in refusal(read, data)
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
 
 
 def test_a_rare_tiff_compression_is_refused(read):
@@ -511,12 +511,12 @@ HOSTILE = {
 def test_a_hostile_file_costs_little(read, kind):
     data = HOSTILE[kind]()
     tracemalloc.start()
-    start = time.perf_counter()
+    start = time.process_time()
     try:
         assert read(data).pixels.size
     except PhotoError as error:
         check_sentence(str(error))
-    seconds, peak = time.perf_counter() - start, tracemalloc.get_traced_memory()[1]
+    seconds, peak = time.process_time() - start, tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert seconds < 3 and peak < len(data) * 3 + 100e6, (seconds, peak)  # slower than usual under tracemalloc
 

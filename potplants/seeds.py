@@ -7,7 +7,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from .models import Model, find, load
+from .catalogue import Model, find
+from .models import load
 from .weights import load_into
 
 
