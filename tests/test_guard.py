@@ -224,6 +224,11 @@ def test_a_message_of_no_told_length_is_counted(app_url):
     assert answer_to(app_url, head + chunk + b"0\r\n\r\n")[0] == 422
 
 
+def test_nothing_of_all_this_is_a_fault_to_the_log(app_url, tmp_path_factory):
+    (log,) = tmp_path_factory.getbasetemp().glob("app*/app.log")
+    assert "Traceback" not in log.read_text() and MARK not in log.read_text()
+
+
 # The guard alone
 
 

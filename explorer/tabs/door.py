@@ -3,10 +3,11 @@
 from functools import cached_property
 
 import gradio as gr
+from gradio.exceptions import ComponentProcessingError
 
 from .line import Line
 from .patience import run_of
-from .refusals import EXPECTED, bare, room_for_files
+from .refusals import as_sentence, bare, room_for_files
 from .values import judged
 
 PLACES = 64  # in a line, unless another number is asked for
@@ -51,11 +52,12 @@ class Door(gr.Blocks):
         raise kept  # after the handler, or the error would be its context
 
     async def preprocess_data(self, block_fn, inputs, state, explicit_call=False):
-        try:
+        with as_sentence():
             taken = await judged(block_fn.inputs, inputs, state)
-            return await super().preprocess_data(block_fn, taken, state, explicit_call)
-        except (*EXPECTED, gr.Error) as error:
-            raise gr.Error(str(error), print_exception=False) from None
+            try:
+                return await super().preprocess_data(block_fn, taken, state, explicit_call)
+            except ComponentProcessingError as error:  # Gradio's words around it repeat the value
+                raise error.__cause__ from None
 
 
 def _refusals(request):

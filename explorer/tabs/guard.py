@@ -27,7 +27,7 @@ DROPPED = (b"range", b"if-range", b"x-gradio-server")  # parts of files, where G
 NOT_JSON = "Send JSON, with Content-Type: application/json and without a Content-Encoding."
 NO_HOST = "This request does not say in readable words which host it is for."
 TOO_SLOW = f"This message did not come within {SECONDS} seconds; send it again."
-UNKNOWN = "There is no such question, or nobody listened to its answer for a minute; ask again."
+UNKNOWN = "There is no such question, or none any more, since nobody listened to its answer; ask again."
 NO_SESSION = {"msg": "unexpected_error", "message": "Nobody asks here under this name.", "session_not_found": True, "success": False}  # a page then begins anew
 
 

@@ -27,6 +27,7 @@ from .refusals import BUSY, EXPECTED
 from .values import fit_to_wait
 
 PATIENCE = 60  # seconds for which a question waits for a listener; clients listen at once, a person types for a while
+OUTSIDE = 256  # questions of a line that wait for a listener, four times what has places: of a crowd that asks at once nobody shall lose his so
 UNHEARD = 1000  # sessions that are remembered without a listener
 UNREAD = 64  # answers that may be under way to those who listen and do not read, up to 2 MB each
 BEHIND = 200  # messages after which a listener who does not read is told no more of the places before him
@@ -149,7 +150,7 @@ class Line(Queue):
         """Keep it until somebody listens. Where too many wait so for one line, whoever has most of them loses the oldest."""
         self._silence(question.session_hash).questions.append(question)
         waiting = [other for silence in self._silent.values() for other in silence.questions if other.concurrency_id == question.concurrency_id]
-        if len(waiting) > self._places:
+        if len(waiting) > OUTSIDE:
             late = in_turns(sorted(waiting, key=lambda other: -other.enqueue_time), _address, _session)[-1]
             self._silent[late.session_hash].questions.remove(late)
             self._drop(late)

@@ -88,8 +88,9 @@ def _yes_or_no(block, value):
 
 
 def _number(block, value):
-    if isinstance(value, bool) or not isinstance(value, int | float) or not -LARGEST <= value <= LARGEST:  # nor is a NaN
-        raise ValueError(f"The {name_of(block)} must be a finite number of at most nine digits.")
+    least, most = -LARGEST if block.minimum is None else block.minimum, LARGEST if block.maximum is None else block.maximum
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:  # nor is a NaN
+        raise ValueError(f"The {name_of(block)} must be a number from {least:,} to {most:,}.")
     return value
 
 
