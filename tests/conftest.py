@@ -1,25 +1,32 @@
 """What many tests share: small networks whose truth can be worked out, a running app, a browser; and the groups that tests are in."""
 
 import asyncio
+import os
 import shutil
 from functools import partial
 
 import pytest
-import torch
-from live import running_app
-from torch import nn
+
+WORKER = os.environ.get("PYTEST_XDIST_WORKER")  # the name of this process, where several share the tests
+if WORKER:  # where processes share the cores, threads that wait for each other cost more than they bring
+    for library in ("OMP", "OPENBLAS", "MKL"):
+        os.environ.setdefault(f"{library}_NUM_THREADS", "1")
+
+import torch  # noqa: E402
+from live import running_app  # noqa: E402
+from torch import nn  # noqa: E402
 
 STARTS = {"App", "running_app"}  # whoever calls one of these has an app of its own running, or shares one
 SPACE = {"SYSTEM": "spaces", "SPACE_ID": "user/space", "SPACE_HOST": "user-space.hf.space"}
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config, items):
+def pytest_collection_modifyitems(items):
     """Three groups: browser, server, unit. Each of the first two stays in one process, or several would start the same apps and browsers."""
     for item in items:
         group = _group(item)
         item.add_marker(group)
-        if group != "unit" and config.pluginmanager.hasplugin("xdist"):
+        if group != "unit" and WORKER:
             item.add_marker(pytest.mark.xdist_group(group))
 
 
@@ -159,8 +166,9 @@ def complaints(window):
 def visit(window, app_url, complaints):
     """Opens a page of the app. Console errors and requests to elsewhere end the test."""
     yield partial(window.open, app_url)
-    window.page.goto("about:blank")  # and whatever the test left undone is left
-    assert complaints == []
+    told = list(complaints)
+    window.page.goto("about:blank")  # what the test left undone is broken off, of which it may well complain
+    assert told == []
 
 
 @pytest.fixture

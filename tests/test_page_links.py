@@ -35,7 +35,7 @@ def test_the_address_follows(page):
 
 @pytest.mark.parametrize(
     ("path", "times"),
-    [("/", 1), ("/?__theme=dark", 1), ("/?model=debiased", 2), ("/?tab=trust&target=baya", 3), ("/?tab=what-if&example=test/3_001", 2)],
+    [("/", 1), ("/?__theme=dark", 1), ("/?model=debiased", 2), ("/?tab=trust&model=debiased&target=greg", 3), ("/?tab=what-if&example=test/3_001", 2)],
 )
 def test_a_link_asks_once_and_leaves_nothing_pending(window, visit, path, times):
     """First what the link says, if anything, then what the tab in front shows; Trust's table is asked for on its own."""
