@@ -326,8 +326,8 @@ def test_a_phones_largest_photo_is_read(read):
 def test_the_largest_photos_stay_under_300_mb(tmp_path, kind):
     image, options = {
         "JPEG": (Image.new("RGB", (8192, 6144), RED), {"progressive": True}),
-        "PNG": (Image.new("RGBA", (8000, 5000), RED), {"compress_level": 1}),
-        "WebP": (Image.new("RGBA", (4000, 4000), (255, 0, 0, 99)), {"method": 0}),
+        "PNG": (Image.new("RGBA", (5000, 3000), RED), {"compress_level": 1}),
+        "WebP": (Image.new("RGBA", (3600, 3600), (255, 0, 0, 99)), {"method": 0}),
     }[kind]
     (tmp_path / "large").write_bytes(encoded(image, kind, **options))
     program = """
