@@ -20,8 +20,9 @@ def free_port() -> int:
 
 
 def hears_interrupts():
-    """For a child: what a shell starts in the background ignores Ctrl-C, and so would its children."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    """For a child: what a shell starts in the background ignores Ctrl-C, and under nohup the end of its terminal; and so would its children."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def changed(code: str) -> str:

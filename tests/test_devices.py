@@ -248,8 +248,15 @@ def test_trust_says_so(crowded, monkeypatch):
     assert NOTE in trust_markup.methods(measured, "edges", "jet", "Grad-CAM") and NOTE in trust_markup.sanity(checks, "edges", "jet")
 
 
-def test_what_a_device_cannot_compute_is_asked_of_the_cpu(by_cpu):
-    """The device meta holds shapes and no numbers: nothing can be had from it."""
+class Cannot(potplants.CNN):
+    """As on a device for which torch has not all that a network needs."""
+
+    def forward(self, images):
+        raise NotImplementedError("no such kernel")
+
+
+def test_what_a_device_cannot_compute_is_asked_of_the_cpu(by_cpu, monkeypatch):
+    monkeypatch.setattr(Device, "network", lambda self, name: Cannot(hidden=32))
     study = Studies("meta").of(STORY.file, "embedded", "Grad-CAM")
     assert torch.equal(study.evidence, by_cpu.evidence)
     assert study.note == "The device meta cannot compute this, so the CPU did."

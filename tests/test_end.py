@@ -139,7 +139,7 @@ def test_told_to_end_in_the_middle_of_an_import(tmp_path, library):
 # Space, a locale without letters, 64 open files.
 SLOW_AT_FIRST = """
 import time
-from explorer.tabs.door import Guard
+from explorer.tabs.guard import Guard
 at_once, asked = Guard.__call__, []
 async def answer(self, scope, receive, send):
     if scope["type"] == "http" and scope["path"] == "/" and not asked:

@@ -167,7 +167,7 @@ def test_a_hub_that_answers_head_but_not_get_is_left(server, monkeypatch):
 def download(monkeypatch):
     """A download at which nothing moves by itself."""
     monkeypatch.setattr(hub, "_in_background", lambda *_: Future())
-    return lambda: hub._Download("http://a.invalid", FILE)
+    return lambda: hub._Download("http://a.invalid", FILE, hub.MOST_BYTES)
 
 
 def passing(monkeypatch, clock, download, seconds, news=()):
