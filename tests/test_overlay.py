@@ -54,7 +54,7 @@ def test_a_weak_map_looks_weak_on_the_shared_scale():
         ({"base": np.zeros((3, 3, 3), np.uint8)}, "base"),
         ({"base": np.zeros((2, 2, 3))}, "uint8"),
         ({"heatmaps": np.array([[np.nan, 0], [0, 0]])}, "finite"),
-        ({"heatmaps": np.zeros(3)}, "heatmaps"),
+        ({"heatmaps": np.zeros(3)}, r"expected heatmaps \[\.\.\., H, W\], got \[3\]"),
     ],
 )
 def test_wrong_arguments(options, words):
@@ -105,6 +105,17 @@ def test_signed_maps_of_any_kind_and_size(maps, scale):
     picture = overlay(GREY, maps, opacity=1, scale=scale)
     assert picture[0, 0].tolist() == NEUTRAL and picture[0, 1].tolist() == FOR and picture[1, 0].tolist() == AGAINST
     assert picture[1, 1].tolist() == colour_table("blue-red")[127 + 63].tolist()
+
+
+def test_whole_numbers_at_the_end_of_their_range():
+    """−128 has no opposite among numbers of eight bits, and is the strongest all the same."""
+    picture = overlay(GREY, np.array([[0, 127], [-128, 64]], np.int8), opacity=1)
+    assert picture[1, 0].tolist() == AGAINST and picture[0, 0].tolist() == NEUTRAL
+    assert picture[0, 1].tolist() == colour_table("blue-red")[127 + 126].tolist()  # 127 · 127/128, rounded down
+
+
+def test_lists_are_heatmaps_too():
+    assert overlay(GREY, [[0, 1], [0, 0]]).tolist() == overlay(GREY, np.array([[0.0, 1.0], [0.0, 0.0]])).tolist()
 
 
 def test_a_little_against_and_nothing_but_against():

@@ -70,13 +70,22 @@ def test_a_callable_equals_the_class_it_picks(network, images):
     )
 
 
-@pytest.mark.parametrize("two", [np.int64(2), np.uint8(2), np.array(2), torch.tensor(2), torch.tensor(2, dtype=torch.uint8)], ids=repr)
+@pytest.mark.parametrize(
+    "two", [np.int64(2), np.uint8(2), np.array(2), torch.tensor(2), torch.tensor(2, dtype=torch.uint8)], ids=repr
+)
 def test_classes_may_be_numbers_of_numpy_and_torch(two):
-    """Wherever a class may stand, and Python's own number comes of it: an explanation's targets can be compared and kept."""
-    spelled = as_targets(two), as_targets([two, ("against", two)]), as_targets(("contrast", two, 0)), as_targets(("labels", [two]))
+    """Wherever a class may stand, and Python's own number comes of it: targets can be compared and kept."""
+    spelled = (
+        as_targets(two),
+        as_targets([two, ("against", two)]),
+        as_targets(("contrast", two, 0)),
+        as_targets(("labels", [two])),
+    )
     assert spelled == ((2,), (2, ("against", 2)), (("contrast", 2, 0),), (("labels", (2,)),))
     assert as_targets(("top", two)) == (("rank", 0), ("rank", 1))
-    assert {type(part) for part in (spelled[0][0], spelled[1][0], spelled[1][1][1], spelled[2][0][1], spelled[3][0][1][0])} == {int}
+    assert {
+        type(part) for part in (spelled[0][0], spelled[1][0], spelled[1][1][1], spelled[2][0][1], spelled[3][0][1][0])
+    } == {int}
 
 
 def test_several_classes_in_one_array():
@@ -106,13 +115,19 @@ def test_top_needs_a_number_of_classes(k):
         as_targets(("top", k))
 
 
-@pytest.mark.parametrize("targets", [1.0, [1.0], np.array([1.0]), ("against",), ("against", 0.5), ("rank", "0"), ("least", 1), [()], [None], [{}]], ids=repr)
+@pytest.mark.parametrize(
+    "targets",
+    [1.0, [1.0], np.array([1.0]), ("against",), ("against", 0.5), ("rank", "0"), ("least", 1), [()], [None], [{}]],
+    ids=repr,
+)
 def test_what_is_no_target_is_told_what_targets_are(targets):
     with pytest.raises(TypeError, match='expected a target out of "predicted", "mixture", a class number'):
         as_targets(targets)
 
 
-@pytest.mark.parametrize("labels", [torch.tensor([2, 0]), np.array([2, 0]), [2, 0], (2, 0), [np.int64(2), torch.tensor(0)]], ids=repr)
+@pytest.mark.parametrize(
+    "labels", [torch.tensor([2, 0]), np.array([2, 0]), [2, 0], (2, 0), [np.int64(2), torch.tensor(0)]], ids=repr
+)
 def test_labels_of_every_kind(labels):
     assert as_targets(("labels", labels), 2) == as_targets([("labels", labels)], 2) == (("labels", (2, 0)),)
 
@@ -154,7 +169,21 @@ def test_equally_good_classes_keep_their_order_in_any_number():
     assert ranks.argmax(-1).flatten().tolist() == [0, 500, 999]
 
 
-@pytest.mark.parametrize("target", [4, -1, ("rank", 4), ("against", 4), ("against", -1), ("contrast", 4, 0), ("contrast", 0, -1), ("labels", (0, 4)), ("labels", (-1, 0))], ids=repr)
+@pytest.mark.parametrize(
+    "target",
+    [
+        4,
+        -1,
+        ("rank", 4),
+        ("against", 4),
+        ("against", -1),
+        ("contrast", 4, 0),
+        ("contrast", 0, -1),
+        ("labels", (0, 4)),
+        ("labels", (-1, 0)),
+    ],
+    ids=repr,
+)
 def test_classes_that_the_model_has_not(target):
     with pytest.raises(ValueError, match="expected a class from 0 to 3, got -?[14]: the model has 4 outputs"):
         cotangents(torch.zeros(2, 4), (target,))
@@ -169,7 +198,8 @@ def test_outputs_that_hold_no_classes_are_for_callables():
 
 
 @pytest.mark.parametrize(
-    "target", [lambda outputs: outputs.detach()[:, 0], lambda outputs: outputs.argmax(1), lambda outputs: outputs[:, 0] * 1j]
+    "target",
+    [lambda outputs: outputs.detach()[:, 0], lambda outputs: outputs.argmax(1), lambda outputs: outputs[:, 0] * 1j],
 )
 def test_callables_without_a_real_derivative(target):
     with pytest.raises(ValueError, match="leave out argmax, detach"):
@@ -180,7 +210,9 @@ def test_callables_of_outputs_that_cannot_be_differentiated():
     with pytest.raises(ValueError, match="expected outputs that can be differentiated, got torch.int64"):
         cotangents(torch.zeros(2, 3, dtype=torch.int64), (lambda outputs: outputs[:, 0],))
     complex_ones = torch.tensor([[1 + 2j], [3 + 0j]])  # torch's gradient of |z|² is 2z
-    assert cotangents(complex_ones, (lambda outputs: (outputs.abs() ** 2).sum(1),)).flatten().tolist() == pytest.approx([2 + 4j, 6])
+    assert cotangents(complex_ones, (lambda outputs: (outputs.abs() ** 2).sum(1),)).flatten().tolist() == pytest.approx(
+        [2 + 4j, 6]
+    )
 
 
 def test_a_callable_that_asks_for_nothing_of_the_outputs_has_zeros():
@@ -191,7 +223,12 @@ def test_a_callable_that_asks_for_nothing_of_the_outputs_has_zeros():
 
 @pytest.mark.parametrize(
     ("value", "told"),
-    [(lambda outputs: 3.0, "float"), (lambda outputs: None, "NoneType"), (lambda outputs: outputs, r"\[2, 3\]"), (lambda outputs: outputs[0], r"\[3\]")],
+    [
+        (lambda outputs: 3.0, "float"),
+        (lambda outputs: None, "NoneType"),
+        (lambda outputs: outputs, r"\[2, 3\]"),
+        (lambda outputs: outputs[0], r"\[3\]"),
+    ],
 )
 def test_a_callable_gives_a_number_for_each_image(value, told):
     with pytest.raises(ValueError, match=rf"one number per image, shape \[2\], got {told}: reduce"):
@@ -206,13 +243,30 @@ def test_cotangents_leave_the_outputs_alone():
 
 
 def test_scores_of_other_outputs_by_hand():
-    """The reference says 1, 3 | 4, 2; in place of its second row come 10, 20 and −1, 5. What is predicted stays class 0 there."""
+    """Said were 1, 3 | 4, 2; in place of its second row come 10, 20 and −1, 5. Predicted stays 0 there."""
     reference, others = torch.tensor([[1.0, 3.0], [4.0, 2.0]]), torch.tensor([[10.0, 20.0], [-1.0, 5.0]])
-    targets = ("predicted", 1, ("labels", (0, 1)), ("rank", 1), ("contrast", 1, 0), ("against", 0), lambda outputs: outputs[:, 0])
-    assert scores(others, reference, targets, 1).tolist() == [[10, -1], [20, 5], [20, 5], [20, 5], [10, 6], [-10, 1], [10, -1]]
+    targets = (
+        "predicted",
+        1,
+        ("labels", (0, 1)),
+        ("rank", 1),
+        ("contrast", 1, 0),
+        ("against", 0),
+        lambda outputs: outputs[:, 0],
+    )
+    assert scores(others, reference, targets, 1).tolist() == [
+        [10, -1],
+        [20, 5],
+        [20, 5],
+        [20, 5],
+        [10, 6],
+        [-10, 1],
+        [10, -1],
+    ]
     share = 1 / (1 + torch.e**-2)  # softmax of 4 and 2
     torch.testing.assert_close(
-        scores(others, reference, ("mixture",), 1)[0], torch.tensor([10 * share + 20 * (1 - share), -share + 5 * (1 - share)])
+        scores(others, reference, ("mixture",), 1)[0],
+        torch.tensor([10 * share + 20 * (1 - share), -share + 5 * (1 - share)]),
     )
     assert scores(others, reference, ("predicted",)).tolist() == [[20, 5]]  # of the first image, whose class is 1
 
@@ -248,7 +302,11 @@ def test_callables_are_fixed_as_what_they_ask_of_each_image():
     fixed = with_fixed_callables(outputs, (0, product, ("labels", (0, 1, 0))))
     assert fixed[0] == 0 and fixed[2] == ("labels", (0, 1, 0)) and fixed[1][1].tolist() == [[14, 0]] * 3
     assert cotangents(outputs[1:2], of_images(fixed, range(1, 2)))[:2].tolist() == [[[1, 0]], [[14, 0]]]
-    assert scores(torch.tensor([[10.0, 1.0]]), outputs[1:2].detach(), of_images(fixed, range(1, 2))).tolist() == [[10], [140], [1]]
+    assert scores(torch.tensor([[10.0, 1.0]]), outputs[1:2].detach(), of_images(fixed, range(1, 2))).tolist() == [
+        [10],
+        [140],
+        [1],
+    ]
 
 
 EIGHT = torch.tensor([3, 0, 1, 1, 2, 0, 3, 2])
@@ -262,7 +320,7 @@ def eight():
 @pytest.mark.parametrize("at_once", [None, 3, 8])
 @pytest.mark.parametrize("method", ["Grad-CAM", "Ablation-CAM"])
 def test_labels_are_each_images_own_class(network, eight, method, at_once):
-    """In one batch or three, as labels or as a callable that looks up the whole batch: each image's map of its own class, alone."""
+    """In one batch or three, as labels or looked up over the whole batch: each image's map of its own class, alone."""
     explainer = Explainer(network.double(), "6")
     targets = [("labels", EIGHT), lambda outputs: outputs[torch.arange(8), EIGHT]]
     found = explainer.explain(eight, targets, method, signed=True, at_once=at_once)
