@@ -265,7 +265,7 @@ def test_a_colour_profile_is_followed(read, mode, colour, expected):
     assert np.abs(pixels.astype(int) - expected).max() <= 2
 
 
-@pytest.mark.parametrize("profile", [b"broken", red_is_blue()[:300], red_is_blue() + bytes(3 * 10**6)])
+@pytest.mark.parametrize("profile", [b"broken", red_is_blue()[:300], red_is_blue() + bytes(3 * 10**6)], ids=["broken", "cut off", "huge"])
 def test_a_broken_or_huge_profile_is_ignored(read, profile):
     pixels = read(encoded(Image.new("RGB", (8, 8), RED), "WebP", lossless=True, icc_profile=profile)).pixels
     assert np.array_equal(pixels, np.full((8, 8, 3), RED))
