@@ -20,7 +20,7 @@ from explorer import examples  # noqa: E402
 from explorer.study import Studies  # noqa: E402
 from explorer.trust import Trust  # noqa: E402
 from explorer.trust_costs import PATCH, SEGMENTS, STRIDE, captums_kernel_shap, kernel_shap  # noqa: E402
-from explorer.trust_passes import Counted  # noqa: E402
+from explorer.trust_passes import Counted, Tally  # noqa: E402
 from explorer.trust_subject import subject  # noqa: E402
 from explorer.trust_superpixels import superpixels  # noqa: E402
 from gradcam import METHODS, occlusion  # noqa: E402
@@ -42,13 +42,14 @@ def ways_of(asked):
 
 def passes(asked, make):
     """(forward, backward), or None where the method does not apply."""
-    counted = Counted(asked.network)
+    counted, tally = Counted(asked.network), Tally()
+    counted.register_forward_hook(tally)
     try:
         make(counted)
     except ValueError as error:
         print(str(error).split(";")[0])
         return None
-    return counted.tally.forward, counted.tally.backward
+    return tally.forward, tally.backward
 
 
 def whole_tab(example, model):

@@ -122,7 +122,7 @@ def server_of(home):
 
 def size(process, home):
     """Resident memory in MB, threads, files in the cache."""
-    lines = dict(line.split(":", 1) for line in (process / "status").read_text().splitlines())
+    lines = dict(line.split(":", 1) for line in (process / "status").read_text(encoding="utf-8").splitlines())
     files = sum(len(names) for _, _, names in os.walk(home / "gradio"))
     return int(lines["VmRSS"].split()[0]) / 1000, int(lines["Threads"]), files
 

@@ -65,3 +65,37 @@ def mobilenet():
     stem = nn.Sequential(convolution(3, 32, 3, 2), nn.ReLU6())
     body = stages(inverted, 32, (16, 24, 32, 64, 96, 160, 320), (1, 2, 3, 4, 3, 3, 1), (1, 2, 2, 2, 1, 2, 1))
     return nn.Sequential(stem, *body, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(320, 1000)).eval()
+
+
+class UNet(nn.Module):
+    """The U-Net of Ronneberger et al. 2015 in small: five resolutions, 16 to 256 maps, 21 classes for every pixel."""
+
+    WIDTHS = (16, 32, 64, 128, 256)
+
+    def __init__(self):
+        super().__init__()
+        widths = self.WIDTHS
+        self.down = nn.ModuleList(double(into, out) for into, out in zip((3, *widths[:3]), widths[:4]))
+        self.pool, self.bottleneck = nn.MaxPool2d(2), double(widths[3], widths[4])
+        self.up = nn.ModuleList(nn.ConvTranspose2d(into, out, 2, 2) for out, into in zip(widths, widths[1:]))
+        self.merge = nn.ModuleList(double(2 * width, width) for width in widths[:4])
+        self.head = nn.Conv2d(widths[0], 21, 1)
+
+    def forward(self, x):
+        skips = []
+        for down in self.down:
+            skips.append(down(x))
+            x = self.pool(skips[-1])
+        x = self.bottleneck(x)
+        for up, merge in zip(reversed(self.up), reversed(self.merge)):
+            x = merge(torch.cat([up(x), skips.pop()], 1))
+        return self.head(x)
+
+
+def double(into, out):
+    return nn.Sequential(convolution(into, out, 3), nn.ReLU(), convolution(out, out, 3), nn.ReLU())
+
+
+def unet():
+    torch.manual_seed(0)
+    return UNet().eval()

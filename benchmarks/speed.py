@@ -21,7 +21,7 @@ from torch.nn import functional as F
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from gradcam import Explainer  # noqa: E402
-from gradcam.replica import replicate  # noqa: E402
+from gradcam.replica import Replicas  # noqa: E402
 from potplants import CNN  # noqa: E402
 
 CLASSES = [0, 1, 2, 3]
@@ -123,6 +123,9 @@ def compare(name, rounds, device):
     explainer = Explainer(network, layers)
     cold, warm = (once(lambda: explainer.explain(images, CLASSES)) for _ in range(2))
 
+    kept = Replicas(network)
+    _lend(kept)
+
     def bare_forward():
         with torch.inference_mode():
             network(images)
@@ -130,7 +133,8 @@ def compare(name, rounds, device):
     contenders = {
         "a bare forward": bare_forward,
         "gradcam, 4 classes × 3 layers": lambda: explainer.explain(images, CLASSES),
-        "  of it: the model's replica": lambda: replicate(network),
+        "  of it: a replica, made anew": lambda: _lend(Replicas(network)),
+        "  of it: a replica, lent again": lambda: _lend(kept),
     }
     for peer, prepare in PEERS.items():
         try:
@@ -149,11 +153,16 @@ def batches(rounds, device):
     contenders = {"singles": lambda: [explainer.explain(image[None]) for image in images]}
     for size in (1, 2, 4, 8, 16, 64):
         contenders[f"{size} images at once"] = lambda size=size: explainer.explain(images, at_once=size)
-    contenders["the module's own choice"] = lambda: explainer.explain(images)
+    contenders["all together, as they came"] = lambda: explainer.explain(images)
     print(f"\n64 images, predicted class, last layer, 32 hidden units; median of {rounds} rounds")
     times = medians(contenders, rounds)
     print(table(times, "singles"))
     print("images/s: " + ", ".join(f"{name} {64_000 / ms:.0f}" for name, ms in times.items()))
+
+
+def _lend(replicas):
+    with replicas.lend():
+        pass
 
 
 def memory():
@@ -161,6 +170,24 @@ def memory():
     network, images = shapes.resnet50(), torch.rand(1, 3, 224, 224)
     explainer = Explainer(network, ["1", "2", "3", "4"])
     explainer.explain(images, 0)
+    taken = _taken(lambda: explainer.explain(images, list(range(10))))
+    print(f"\nResNet-50's shape, 10 targets × 4 layers, 224 × 224: {taken:.0f} MiB above the model's own")
+
+
+def memory_of_a_segmenter():
+    """The same for 21 classes summed over a region, 4 images, a U-Net's bottleneck: its head is at the images' resolution."""
+    network, images = shapes.unet(), torch.rand(4, 3, 256, 256)
+    with torch.inference_mode():
+        network(images[:1])
+    region = torch.zeros(256, 256)
+    region[50:150, 60:200] = 1
+    targets = [lambda outputs, label=label: (outputs[:, label] * region).sum((1, 2)) for label in range(21)]
+    taken = _taken(lambda: Explainer(network, "bottleneck").explain(images, targets))
+    print(f"\nA U-Net, 21 regions, 4 images, 256 × 256: {taken:.0f} MiB above the model's own")
+
+
+def _taken(work):
+    """The most memory in MiB that a process holds while it works, above what it held before."""
     before, peak, stop = _resident(), [0], threading.Event()
 
     def watch():
@@ -170,14 +197,14 @@ def memory():
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    explainer.explain(images, list(range(10)))
+    work()
     stop.set()
     watcher.join()
-    print(f"\nResNet-50's shape, 10 targets × 4 layers, 224 × 224: {(peak[0] - before) / 2**20:.0f} MiB above the model's own")
+    return (peak[0] - before) / 2**20
 
 
 def _resident():
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1])
     return pages * 4096
 
 
@@ -195,6 +222,7 @@ def main():
             batches(max(3, options.rounds // 4), options.device)
         else:
             memory()
+            memory_of_a_segmenter()
 
 
 if __name__ == "__main__":

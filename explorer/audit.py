@@ -12,6 +12,7 @@ import potplants
 from gradcam import Cancelled, Explainer
 
 from .audit_photos import Fault, Seen, read_ahead
+from .devices import at_once
 from .examples import Example
 from .regions import PARTS
 
@@ -83,7 +84,7 @@ def audit(network: nn.Module, model: potplants.Model, examples: Sequence[Example
         tally.unread += batch.unread
         tally.misfits += batch.misfits
         if batch.photos:
-            explanation = explainer.explain(batch.images(), method=METHOD)
+            explanation = explainer.explain(batch.images(), method=METHOD, at_once=at_once(network, on_cpu=4))
             for photo, logits, heat in zip(batch.photos, explanation.logits, explanation.heatmaps[:, 0, 0].numpy()):
                 tally.take(photo, logits, heat)
         tally.done += batch.size

@@ -52,7 +52,7 @@ def document(result: Result, colormap: str) -> str:
     who = " and ".join(map(escape, result.question.models))
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-        f"<title>Audit of {who}</title><style>{_ALONE}{STYLE.read_text()}</style></head>"
+        f"<title>Audit of {who}</title><style>{_ALONE}{STYLE.read_text(encoding='utf-8')}</style></head>"
         f"<body><h1>Audit of {who}</h1>{shown(result, colormap, linked=False)}{_provenance(result)}</body></html>"
     )
 

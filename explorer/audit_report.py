@@ -1,6 +1,7 @@
 """The audit to take away: the whole as JSON, a row for every photo and model as CSV, one page of HTML that needs nothing beside it."""
 
 import csv
+import io
 import json
 from collections import defaultdict
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from .audit import METHOD, RANDOM, WORST
 from .audit_markup import document
 from .audit_shelf import Result
 from .edits import POT_COLOURS
+from .folder import write_whole
 from .regions import PARTS
 
 
@@ -34,13 +36,13 @@ class Shelf:
         folder.mkdir(exist_ok=True)
         stem = "audit-" + "-".join(result.question.models)
         contents = {
-            f"{stem}.csv": lambda file: _write_table(result, file),
-            f"{stem}.json": lambda file: json.dump(report(result), file, indent=1),
-            f"{stem}.html": lambda file: file.write(document(result, colormap)),
+            f"{stem}.csv": lambda: _table(result),
+            f"{stem}.json": lambda: json.dumps(report(result), indent=1),
+            f"{stem}.html": lambda: document(result, colormap),
         }
-        for name, write in contents.items():
+        for name, text in contents.items():
             if not (folder / name).is_file():
-                _write_whole(folder / name, write)
+                write_whole(folder / name, text().encode(), aside=self._folder.name)
         return Files(*(folder / name for name in contents))
 
 
@@ -168,16 +170,10 @@ def _by_photo(repainted):
     return painted
 
 
-def _write_table(result, file):
-    table = rows(result)
-    writer = csv.DictWriter(file, list(table[0]))
+def _table(result):
+    """The rows as CSV."""
+    table, written = rows(result), io.StringIO(newline="")
+    writer = csv.DictWriter(written, list(table[0]))
     writer.writeheader()
     writer.writerows(table)
-
-
-def _write_whole(path, write):
-    """Nobody ever sees half a file."""
-    part = path.with_suffix(".part")
-    with part.open("w", newline="", encoding="utf-8") as file:
-        write(file)
-    part.replace(path)
+    return written.getvalue()

@@ -207,9 +207,12 @@ def _content(photos: Sequence[Example]) -> str:
 
 
 def _digest(file):
-    """Of a file's bytes, remembered until the file changes."""
-    stat = file.stat()
-    return _digest_of(file, stat.st_size, stat.st_mtime_ns)
+    """Of a file's bytes, remembered until the file changes; None where it cannot be read, which the audit tells."""
+    try:
+        stat = file.stat()
+        return _digest_of(file, stat.st_size, stat.st_mtime_ns)
+    except OSError:
+        return None
 
 
 @lru_cache(maxsize=20_000)

@@ -22,7 +22,8 @@ LENT_SECONDS = 30  # for which ZeroGPU lends a GPU at most; who asks for less co
 # How far answers from a GPU may lie from the CPU's, since they are added up in another order. Set from what single precision does to
 # the CPU's own answers: held against double precision, logits move by 1e-6 and most maps by less than 1e-4, as a whole (Euclidean norm).
 # Three methods feel more. Where two neighbours are all but equal, max pooling may send a gradient to the other one, and HiResCAM and LayerCAM
-# do not average that away: 3e-2. Grad-CAM++ divides by a number that passes through zero: one map in six moves by more than 1e-2.
+# do not average that away: 3e-2. Grad-CAM++ divides by a number that passes through zero: at conv1 one map in fourteen moves by
+# more than 1e-2.
 LOGITS_TOLERANCE = 1e-4  # of the largest logit
 HEAT_TOLERANCE = {"HiResCAM": 0.1, "LayerCAM": 0.1, "Grad-CAM++": 1e-2, "others": 1e-3}  # of the map's norm
 SPREAD = {"Grad-CAM++": 0.5}  # the share of the maps that must keep to it, where not all can
@@ -119,6 +120,11 @@ def chosen(name: str) -> str:
     if fault := _fault(name):
         raise ValueError(f"The device {name!r} cannot be used here: {fault}")
     return name
+
+
+def at_once(network: nn.Module, on_cpu: int = 8) -> int:
+    """How many images, or further forward passes, share a batch: the catalogue's networks treat each image by itself."""
+    return on_cpu if next(network.parameters()).device.type == "cpu" else 32
 
 
 def logits_of(network: nn.Module, images: Tensor) -> Tensor:

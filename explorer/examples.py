@@ -2,17 +2,19 @@
 
 import csv
 import hashlib
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from potplants import CLASSES
-from potplants.dataset import photos
+from potplants.layout import photos
 
 from .photo import PhotoError, read_photo
 
 EMBEDDED = Path(__file__).parent.parent / "examples"
 SPLITS = ("val", "test")
+NAMED = 12  # files that cannot be read, of which the log and the page tell the names
 PER_CLASS = 3  # photos of each class in a folder of the visitor's own
 
 
@@ -48,7 +50,9 @@ class Examples:
 
     def known(self, file) -> Example | None:
         """The example that an uploaded file is, byte for byte, if it is one."""
-        return None if file is None else self._by_digest.get(digest(file))
+        with suppress(OSError):  # swept away since
+            return None if file is None else self._by_digest.get(digest(file))
+        return None
 
     def truth(self, file) -> str | None:
         """What an uploaded file really shows, if it is one of these photos."""
@@ -57,7 +61,11 @@ class Examples:
 
     @cached_property
     def _by_digest(self):
-        return {digest(example.file): example for example in self.every.values() if example.file.is_file()}
+        known = {}
+        for example in self.every.values():
+            with suppress(OSError):  # gone meanwhile, or not ours to read
+                known[digest(example.file)] = example
+        return known
 
 
 # The first photos of each split, so that nobody can have picked them for their heatmaps; Rudo's two come first.
@@ -79,7 +87,7 @@ STORY = "test/0_000"
 def embedded() -> Examples:
     """The rendered photos that come with the app. Raises ValueError where they are damaged beyond use."""
     try:
-        with open(EMBEDDED / "index.csv", newline="") as table:
+        with open(EMBEDDED / "index.csv", newline="", encoding="utf-8") as table:
             found = [_rendered(row) for row in csv.DictReader(table)]
         every = {example.key: example for example in sorted(found, key=lambda example: example.key)}
         wanted = [every[key] for key in SHOWN]
@@ -92,18 +100,16 @@ def embedded() -> Examples:
 def from_folder(folder) -> Examples:
     """The photos of a folder in the article's layout, `DIR/test/0_*.jpg`, and of `DIR/val` if there is one.
 
-    Raises ValueError when `DIR/test` holds none.
+    What is no plain file, or has a name that is not UTF-8, is left out and named. Raises ValueError when `DIR/test` holds none.
     """
     splits = [name for name in SPLITS if name == "test" or (Path(folder) / name).is_dir()]
-    found = {name: photos(Path(folder) / name) for name in splits}
-    every = {
-        example.key: example
-        for name, split in found.items()
-        for example in (_found(name, file, CLASSES[label]) for file, label in zip(split.files, split.labels))
-    }
+    found = [(name, *photo) for name in splits for photo in _labelled(Path(folder) / name)]
+    good = [_found(name, file, CLASSES[label]) for name, file, label in found if _can_be_served(file)]
+    every = {example.key: example for example in good}
     test = [example for example in every.values() if example.split == "test"]
     wanted = [example for wanted in CLASSES for example in [e for e in test if e.really == wanted][:PER_CLASS]]
-    shown, origin = _readable(wanted, f"from the folder {Path(folder).name}")
+    bad = [file for _, file, _ in found if not _can_be_served(file)]
+    shown, origin = _readable(wanted, f"from the folder {printable(Path(folder).name)}", bad)
     return Examples(every, shown, shown[0], rendered=False, origin=origin)
 
 
@@ -111,18 +117,41 @@ def digest(file) -> str:
     return hashlib.sha256(Path(file).read_bytes()).hexdigest()
 
 
-def _readable(wanted, origin):
-    """Those that can be shown, and where they are from, with a word on the others. Raises ValueError where there are none; the audit tells of each."""
-    shown, damaged = [], []
+def printable(name: str) -> str:
+    """A file's name for people: what cannot be seen, or is not UTF-8, is written as in Python's source."""
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in name)
+
+
+def _labelled(folder):
+    found = photos(folder)
+    return zip(found.files, found.labels)
+
+
+def _can_be_served(file):
+    """Whether it is a plain file whose name can stand in a page; anything else may be a folder, or a pipe that never ends."""
+    try:
+        file.name.encode()
+        return file.is_file()
+    except (OSError, UnicodeEncodeError):
+        return False
+
+
+def _readable(wanted, origin, bad=()):
+    """Those that can be shown, and where they are from, with a word on the others and the bad files. Raises ValueError where there are none; the
+    audit tells of each."""
+    shown, damaged = [], [printable(file.name) for file in bad]
     for example in wanted:
         try:
             read_photo(example.file)
             shown.append(example)
         except (PhotoError, OSError):
-            damaged.append(example.file.name)
+            damaged.append(printable(example.file.name))
     if not shown:
-        raise ValueError(f"None of the {len(wanted)} example photos can be read, {damaged[0]} among them: put good copies in their place.")
-    return tuple(shown), f"{origin} ({', '.join(damaged)} cannot be read)" if damaged else origin
+        raise ValueError(f"None of the {len(damaged)} example photos can be read, {damaged[0]} among them: put good copies in their place.")
+    if not damaged:
+        return tuple(shown), origin
+    more = f" and {len(damaged) - NAMED} more" if len(damaged) > NAMED else ""
+    return tuple(shown), f"{origin} ({', '.join(damaged[:NAMED])}{more} cannot be read)"
 
 
 def _rendered(row):
@@ -132,4 +161,4 @@ def _rendered(row):
 
 
 def _found(split, file, really):
-    return Example(f"{split}/{file.stem}", split, file, really, f"{really.capitalize()}, {file.name}")
+    return Example(f"{split}/{file.stem}", split, file, really, f"{really.capitalize()}, {printable(file.name)}")

@@ -11,6 +11,7 @@ from .examples import Examples
 from .grid import BASES
 from .study import COLUMNS, PREDICTED, choices
 
+MISSING = "The {} that the link asks for is not here; the page opens with another."
 TABS = ("explain", "steps", "what-if", "audit", "trust")
 
 
@@ -39,7 +40,8 @@ def query(view: View) -> str:
 def view_of(parameters: Mapping[str, str], examples: Examples) -> tuple[View, tuple[str, ...]]:
     """The view that a URL's parameters ask for, and a sentence for each that asks for something there is not.
 
-    Parameters of other names are not ours to judge.
+    Parameters of other names are not ours to judge. What a link says is not repeated: anybody can have written it, and the
+    page would show it, markup and all, as words of its own.
     """
     there = {
         "example": examples.every,
@@ -54,5 +56,4 @@ def view_of(parameters: Mapping[str, str], examples: Examples) -> tuple[View, tu
     }
     asked = {name: parameters[name] for name in there if name in parameters}
     good = {name: value for name, value in asked.items() if value in there[name]}
-    missing = [f"The link asks for the {name} “{value[:40]}”, which is not here." for name, value in asked.items() if name not in good]
-    return View(**good), tuple(missing)
+    return View(**good), tuple(MISSING.format(name) for name in asked if name not in good)

@@ -1,16 +1,23 @@
 """The page: its frame, its tabs, and how it is served."""
 
+import atexit
+from contextlib import contextmanager
+from functools import partial
 from html import escape
 from pathlib import Path
 
 import gradio as gr
+from gradio import http_server
 from gradio.networking import setup_tunnel
 from starlette.middleware import Middleware
 
 from potplants import Choice
 
+from .environment import without_proxies
 from .examples import Examples
 from .memory import giving_back, keep_freed_memory
+from .serving import Server
+from .sockets import Place
 from .study import Studies
 from .tabs import address, agents, audit, callers, explain, forms, steps, trust, what_if
 from .tabs.desk import desk as lay_out
@@ -18,6 +25,7 @@ from .tabs.door import Door
 from .tabs.guard import Guard, addressed
 from .tabs.refusals import HANDLERS
 from .tabs.sessions import keeping_little
+from .tabs.streams import end_streams
 from .tabs.sweep import sweeping
 
 STYLES = sorted((Path(__file__).parent / "styles").glob("*.css"))
@@ -69,39 +77,62 @@ def build(choice: Choice, examples: Examples, studies: Studies) -> gr.Blocks:
     return page.queue(max_size=QUEUE_LENGTH, api_open=False)  # nobody passes those who wait
 
 
-def serve(page: gr.Blocks, examples: Examples, host=None, port=None, share=False):
-    """Serve the page until interrupted, and print its address. Without host or port, GRADIO_SERVER_NAME and GRADIO_SERVER_PORT decide."""
+def serve(page: gr.Blocks, place: Place, share=False):
+    """Serve the page until the process ends, and print its address. Raises ServingError where it cannot be served."""
     keep_freed_memory()
     forms.bound()
-    page.launch(
-        server_name=host,
-        server_port=port,
-        share=False,  # made below: the page is announced first, and waits for no network that is silent
-        quiet=True,
-        prevent_thread_lock=True,
-        theme=theme(),
-        css_paths=STYLES,
-        show_error=False,
-        max_file_size=UPLOAD_LIMIT,
-        state_session_capacity=SESSIONS,
-        mcp_server=False,  # Gradio's own; ours comes with the lifespan
-        app_kwargs={
-            "middleware": [Middleware(Guard)],
-            "lifespan": agents.invite(page, addressed(giving_back(keeping_little(sweeping(*CACHE_SECONDS))))),
-            "exception_handlers": HANDLERS,
-        },
-        footer_links=["api", "settings"],
-        run_history=False,
-        ssr_mode=False,
-        pwa=False,
-    )
+    with _on(place), without_proxies():
+        page.launch(
+            share=False,  # made below: the page is announced first, and waits for no network that is silent
+            quiet=True,
+            prevent_thread_lock=True,
+            theme=theme(),
+            css_paths=STYLES,
+            show_error=False,
+            max_file_size=UPLOAD_LIMIT,
+            state_session_capacity=SESSIONS,
+            mcp_server=False,  # Gradio's own; ours comes with the lifespan
+            app_kwargs={
+                "middleware": [Middleware(Guard)],
+                "lifespan": agents.invite(page, addressed(giving_back(keeping_little(sweeping(*CACHE_SECONDS))))),
+                "exception_handlers": HANDLERS,
+            },
+            footer_links=["api", "settings"],
+            run_history=False,
+            ssr_mode=False,
+            pwa=False,
+            _frontend=False,  # Gradio would give its own page three seconds to answer, which a busy machine needs, and end the start
+        )
+    atexit.register(_close, page)
     print(f"Open {page.local_url}", flush=True)
+    if share:
+        print(_public_link(page), flush=True)
+    page.server.wait()
+
+
+@contextmanager
+def _on(place):
+    """Within it, Gradio serves on this place, by our server in place of its own.
+
+    Its own looks for a port once everything is imported, tries a hundred others where one was asked for, gives up after five seconds, and on a Space
+    starts a thread that watches for new code.
+    """
+
+    def start_server(app, **_):
+        server = Server(app, place)
+        server.start()
+        return place.host, place.port, place.url, server
+
+    theirs, http_server.start_server = http_server.start_server, start_server
     try:
-        if share:
-            print(_public_link(page), flush=True)
-        page.block_thread()
+        yield
     finally:
-        page.close(verbose=False)
+        http_server.start_server = theirs
+
+
+def _close(page):
+    page.server.soon(partial(end_streams, page))
+    page.server.close()
 
 
 def theme() -> gr.themes.Base:

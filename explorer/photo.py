@@ -9,7 +9,7 @@ import io
 import math
 import re
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,11 +26,14 @@ __all__ = ["Photo", "PhotoError", "Square", "fit_square", "read_photo"]
 SHOWN_SIDE = 1024  # the long side kept: enough to look at, and four times what a network sees
 BAR_GREY = 128  # fills a letterbox: the middle of the range, so that a bar is evidence for as little as possible
 
-# With these, and the megapixels below, any accepted file was measured to take less than 300 MB and about a second.
+# With these, and the megapixels below, any accepted file was measured to take less than 300 MB and 1 s of the processor.
 MAX_BYTES = 20 * 10**6
 MAX_SIDE = 30_000  # pixels; no camera passes it, and some readers allocate many rows at once
+MAX_PNG_BYTES = 75 * 10**6  # of its samples, unpacked, as in 24 megapixels of RGB: the filter takes 12 ns for each at worst
+MAX_MARKERS = 100_000  # in a JPEG
 MAX_PASSES = 40  # over one JPEG: cameras make 1, the web about 10, and only a trap makes thousands
 MAX_SAMPLES = 120 * 10**6  # of a JPEG in several passes, between which libjpeg holds them all in 2 bytes each
+MAX_PASS_WORK = 14 * 10**6  # blocks of 8 × 8 over all passes, and the file's bytes: 45 to 50 ns for each at worst
 MAX_PROFILE_BYTES = 2 * 10**6  # printers' colour profiles reach this; larger ones are ignored
 
 
@@ -128,7 +131,7 @@ class _Format:
 _FORMATS = (
     _Format("JPEG", rb"\xff\xd8\xff", _Jpeg, 51, header_bytes=MAX_BYTES),  # some cameras keep a depth map up there
     _Format("PNG", rb"\x89PNG\r\n\x1a\n", PngImageFile, 40),
-    _Format("WebP", rb"RIFF....WEBP", WebPImageFile, 16),
+    _Format("WebP", rb"RIFF....WEBP", WebPImageFile, 13),
     _Format("GIF", rb"GIF8[79]a", GifImageFile, 40, header_bytes=10**6),  # a comment takes time quadratic in its length
     _Format("BMP", rb"BM.{12}[\x0c\x28\x34\x38\x40\x6c\x7c]\0\0\0", BmpImageFile, 40),
     _Format("TIFF", rb"II[*+]\0|MM\0[*+]", _Tiff, 16),
@@ -232,12 +235,14 @@ def _loaded(data: bytes, format: _Format) -> tuple[Image.Image, tuple[int, int]]
     image = format.reader(stream)  # the header only
     size = image.size
     _check_size(*size, format)
+    if format.reader is PngImageFile:
+        _check_png_samples(image)
     if format.reader is _Jpeg:
-        _check_jpeg_passes(image, data)
+        _check_jpeg(image, data)
         image.draft(None, _scaled(size, SHOWN_SIDE))  # libjpeg shrinks by 2, 4 or 8 while it decodes
     if format.reader is _Tiff:
         _check_tiff_storage(image, format)
-    stream.allowance = len(data) + 100_000 * stream.READ_COSTS  # the file once, in pieces of 200 bytes or more
+    stream.allowance = len(data) + 50_000 * stream.READ_COSTS  # the file once, in pieces of 400 bytes or more
     image.load()
     return image, size
 
@@ -252,13 +257,61 @@ def _check_size(width: int, height: int, format: _Format) -> None:
         )
 
 
-def _check_jpeg_passes(image: JpegImageFile, data: bytes) -> None:
-    """Refuse a JPEG that passes over the picture too often, or holds too much between its passes."""
-    passes = len(re.findall(rb"\xff\xda\0[\x08\x0a\x0c\x0e][\1-\4]", data))  # a marker, its length, its components
-    finest = max(rows * columns for _, rows, columns, _ in image.layer)
-    samples = image.width * image.height * sum(rows * columns for _, rows, columns, _ in image.layer) / finest
-    if passes > MAX_PASSES or (passes > 1 and samples > MAX_SAMPLES):
+def _check_png_samples(image: PngImageFile) -> None:
+    """Refuse a PNG of more samples than are unpacked in time, of which those of 16 bits count twice."""
+    (_, _, _, kind), *_ = image.tile  # "L", "RGB", "RGBA;16B" …
+    samples = image.width * image.height * len(kind.partition(";")[0])
+    if samples * (2 if "16" in kind else 1) > MAX_PNG_BYTES:
+        raise PhotoError(
+            f"This PNG photo has {image.width} × {image.height} pixels in more colours or shades than can be read here at this "
+            "size; save it smaller, or as JPEG, and try again."
+        )
+
+
+_PLAIN_JPEG = (0xC0, 0xC1, 0xC2)  # baseline, extended and progressive, in Huffman's code
+_ANY_JPEG = (*range(0xC0, 0xC4), *range(0xC5, 0xC8), *range(0xC9, 0xCC), *range(0xCD, 0xD0))
+_PROGRESSIVE, _SCAN, _END = 0xC2, 0xDA, 0xD9
+_ALONE = (0x01, 0xD8)  # markers without a length
+_MARKER = re.compile(rb"\xff+([^\xff\0\xd0-\xd7])")  # restarts are part of a scan
+
+
+def _check_jpeg(image: JpegImageFile, data: bytes) -> None:
+    """Refuse a JPEG of a kind that no camera makes, or that passes over the picture too often or holds too much between its passes.
+
+    libjpeg-turbo 3.1 writes beyond its memory when it shrinks a lossless one.
+    """
+    frame, scans = None, []  # where they begin
+    for marker, at in _jpeg_markers(data):
+        if marker in _ANY_JPEG:
+            if marker not in _PLAIN_JPEG:
+                raise PhotoError("This JPEG is of a kind that cannot be read here; save the photo as a plain JPEG and try again.")
+            frame, progressive = at, marker == _PROGRESSIVE
+        elif marker == _SCAN:
+            scans.append(data[at + 3 : at + 3 + 2 * data[at + 2] : 2])  # the names of its components
+    height, width, count = struct.unpack_from(">HHB", data, frame + 3)
+    if (width, height) != image.size:
+        raise ValueError("two readers of the header disagree")
+    parts = {name: (shape >> 4) * (shape & 15) for name, shape, _ in zip(*[iter(data[frame + 8 : frame + 8 + 3 * count])] * 3)}
+    if not progressive and len(scans[0]) == count:
+        return  # nothing is held, and what follows is not read
+    samples = {name: width * height * part / max(parts.values()) for name, part in parts.items()}
+    blocks = sum(samples[name] for names in scans for name in names) / 64
+    if len(scans) > MAX_PASSES or blocks + len(data) > MAX_PASS_WORK or sum(samples.values()) > MAX_SAMPLES:
         raise PhotoError(_TOO_MUCH_WORK)
+
+
+def _jpeg_markers(data):
+    """Each marker and where its content begins, as libjpeg finds them, up to the end of the picture. Pillow reads them otherwise."""
+    at = 2
+    for _ in range(MAX_MARKERS):
+        found = _MARKER.search(data, at)
+        if not found or found[1][0] == _END:
+            return
+        marker, at = found[1][0], found.end()
+        yield marker, at
+        if marker not in _ALONE:
+            at += int.from_bytes(data[at : at + 2], "big")
+    raise PhotoError(_TOO_MUCH_WORK)
 
 
 _TIFF_COMPRESSIONS = {
@@ -272,6 +325,8 @@ def _check_tiff_storage(image: TiffImageFile, format: _Format) -> None:
     if image.info["compression"] not in _TIFF_COMPRESSIONS:
         raise PhotoError("This TIFF is compressed in a way that cannot be read here; save the photo as JPEG or PNG.")
     _check_size(image.tag_v2.get(_TILE_WIDTH, 1), image.tag_v2.get(_TILE_LENGTH, 1), format)
+    if image.mode == "LAB":  # to become RGB costs as much as twice the pixels
+        _check_size(*image.size, replace(format, megapixels=format.megapixels // 2))
 
 
 def _holds_several(image: Image.Image, data: bytes) -> bool:

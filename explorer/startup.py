@@ -1,5 +1,6 @@
 """The start: what is served, who speaks and why, from which weights, on which device, in four lines; and the first answer, begun before anybody asks."""
 
+import sys
 from contextlib import suppress
 from threading import Thread
 
@@ -8,12 +9,29 @@ import torch
 import potplants
 from potplants import Choice, HubError, WeightsError
 
+from . import ending
 from .devices import Device
 from .examples import Examples
 from .links import View
+from .page import build, serve
+from .serving import ServingError
+from .sockets import Place
 from .study import Studies
 
 SHORT = 12  # digits of a SHA-256 that people compare
+
+
+def run(choice: Choice, device: Device, shown: Examples, place: Place, share: bool):
+    """Serve the page until the process is told to end."""
+    device.settle(choice.name)
+    studies = Studies(device)
+    look_ahead(studies, shown, choice.name)
+    print(log(choice, shown, device), flush=True)
+    try:
+        serve(build(choice, shown, studies), place, share)
+    except ServingError as error:
+        print(error, file=sys.stderr)
+        ending.now(1)
 
 
 def log(choice: Choice, examples: Examples, device: Device) -> str:

@@ -15,7 +15,7 @@ import potplants
 from gradcam import Explainer, Explanation, combine_rescaled, peaks
 from potplants.dataset import as_input
 
-from .devices import Device, joined
+from .devices import Device, at_once, joined
 from .memory import apart
 from .photo import fit_square, read_photo
 from .shared import Shared
@@ -138,7 +138,8 @@ def make_study(
     """Explain the square photo [S, S, 3] with the model's network, where that network is."""
     asking = partial(progress or _silent, task=f"{method}: asking the model once for every map")
     targets = list(questions(model).values())
-    explanation = Explainer(network, model.layers).explain(as_image(photo), targets, method, progress=asking)
+    explainer = Explainer(network, model.layers)
+    explanation = explainer.explain(as_image(photo), targets, method, progress=asking, at_once=at_once(network))
     return Study(model, method, photo, note, explanation, combine_rescaled(explanation.heatmaps[0]))
 
 

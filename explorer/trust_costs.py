@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from gradcam import occlusion
 from gradcam.heatmaps import states
 from gradcam.recording import logits_of
-from gradcam.replica import dice_as_found
 from gradcam.targets import as_targets, scores
 
+from .devices import at_once
 from .study import Progress
 from .trust_methods import Comparison
 from .trust_passes import Cost, weigh
@@ -45,7 +45,7 @@ def ways(comparison: Comparison, progress: Progress) -> tuple[Way, ...]:
         f"covers a square of {PATCH} pixels, moved by {STRIDE}",
         lambda model: occlusion(
             model, subject.image, subject.question, PATCH, STRIDE, HIDDEN,
-            progress=lambda part: progress(part / 2, task="Occlusion: covering one patch after the other"),
+            progress=lambda part: progress(part / 2, task="Occlusion: covering one patch after the other"), at_once=at_once(model),
         ),
         subject,
     )  # fmt: skip
@@ -95,7 +95,7 @@ def kernel_shap(library, model: nn.Module, subject: Subject, segments, tell: Cal
         with torch.no_grad():
             return scores(logits_of(model(images)), reference, targets)[0]
 
-    with dice_as_found():
+    with torch.random.fork_rng(devices=[]):  # the library draws from torch's own
         torch.manual_seed(0)
         values = library(score).attribute(
             subject.image[None].to(device),

@@ -19,26 +19,26 @@ class Cost:
 
 
 class Counted(nn.Module):
-    """A model that counts what goes through it. Its layers are found under "network."."""
+    """A model around a network. Its layers are found under "network."."""
 
     def __init__(self, network: nn.Module):
         super().__init__()
         self.network = network
-        self.tally = Tally()
 
     def forward(self, images):
-        outputs = self.network(images)
-        self.tally.forward += len(images)
-        if outputs.requires_grad:
-            outputs.register_hook(self.tally.sent_back)
-        return outputs
+        return self.network(images)
 
 
 class Tally:
-    """The counts: one object that a model and its replicas share."""
+    """Counts what goes through a model: a forward hook of it, which is no part of the model and is shared by its replicas."""
 
     def __init__(self):
         self.forward = self.backward = 0
+
+    def __call__(self, model, images, outputs):
+        self.forward += len(outputs)
+        if outputs.requires_grad:
+            outputs.register_hook(self.sent_back)
 
     def sent_back(self, gradient):
         self.backward += 1
@@ -54,8 +54,9 @@ def weigh(make: Callable[[nn.Module], Tensor], network: nn.Module) -> tuple[Tens
 
 
 def _once(make, network):
-    counted = Counted(network)
+    counted, tally = Counted(network), Tally()
+    counted.register_forward_hook(tally)
     started = time.perf_counter()
     heat = make(counted)
     taken = (time.perf_counter() - started) * 1000
-    return heat, Cost(counted.tally.forward, counted.tally.backward, taken)
+    return heat, Cost(tally.forward, tally.backward, taken)

@@ -12,6 +12,7 @@ import potplants
 from gradcam import Explainer
 from gradcam.memory import in_halves
 
+from .devices import at_once
 from .regions import part, read_mask
 from .study import MIXTURE, Studies, Study, as_image, questions
 
@@ -69,8 +70,10 @@ class Subject:
 
     def heat(self, method: str, network: nn.Module | None = None, layer: str | None = None, progress=None) -> Tensor:
         """The raw heatmap [S, S] by a method, of this network or of another of its shape. Raises ValueError where the method refuses."""
-        explainer = Explainer(network or self.network, layer or self.layer)
-        return explainer.explain(self.image[None], self.question, method, progress=progress).heatmaps[0, 0, 0]
+        network = network or self.network
+        explainer = Explainer(network, layer or self.layer)
+        found = explainer.explain(self.image[None], self.question, method, progress=progress, at_once=at_once(network))
+        return found.heatmaps[0, 0, 0]
 
     def part(self, name: str) -> Tensor | None:
         """Where an example's pot or plant is: bool [S, S]; None where nobody knows, or it is out of sight."""

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from .explainer import PASSES_AT_ONCE, as_batch
+from .images import as_batch
 from .heatmaps import upsample, weighted_sum
 from .layers import find_layers
 from .methods import grad_cam
 from .reading import Meter, Reading, Run
-from .replica import dice_as_found
+from .replica import Replicas
 from .targets import as_targets
 
 
@@ -28,18 +28,18 @@ class Anatomy:
     heatmap: Tensor  # [H, W]     enlarged to the image: what `Explainer.explain` gives
 
 
-def take_apart(model: nn.Module, layer, image: Tensor, target=None) -> Anatomy:
-    """The steps of Grad-CAM for one image [3, H, W], one target and one layer, as `Explainer` takes them.
+def take_apart(model: nn.Module, layer, image: Tensor, target=None, reshape=None) -> Anatomy:
+    """The steps of Grad-CAM for one image [3, H, W], one target and one layer, as `Explainer` takes them; `reshape` as well.
 
     Raises what `Explainer` and `Explainer.explain` raise, and ValueError for more than one target or layer. The model stays as found.
     """
     images, targets, layers = as_batch(image[None], model), as_targets(target), find_layers(model, layer)
     if len(targets) != 1 or len(layers) != 1:
         raise ValueError(f"expected one target and one layer, got {len(targets)} and {len(layers)}")
-    with dice_as_found(), torch.inference_mode(False):
-        run = Run(model, layers, images, targets, None, Meter(None, 1), PASSES_AT_ONCE["cpu"])
-        with torch.no_grad():
-            return _steps(Reading(run, 0))
+    replicas = Replicas(model)
+    with torch.inference_mode(False), torch.no_grad(), replicas.lend() as lent:
+        run = Run(replicas, lent, layers, images, targets, reshape, Meter(None, 1))
+        return _steps(Reading(run, 0))
 
 
 def _steps(reading):
@@ -54,5 +54,5 @@ def _steps(reading):
         weights=weights.flatten().cpu(),
         summed=summed[0, 0].cpu(),
         rectified=rectified[0, 0].cpu(),
-        heatmap=upsample(rectified, reading.images.shape[-2:])[0, 0].cpu(),
+        heatmap=upsample(rectified, reading.images.shape[2:])[0, 0].cpu(),
     )

@@ -1,9 +1,12 @@
 """The backward: d target / d activation for all targets at all recorded layers."""
 
 from contextlib import nullcontext
+from heapq import heappop, heappush
+from math import prod
 
 import torch
 from torch import Tensor
+from torch.autograd.graph import get_gradient_edge
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from .recording import Recording
@@ -11,18 +14,19 @@ from .recording import Recording
 LARGE = 1 << 20  # weights of a Linear above which the library's product with a few rows is worth replacing
 
 
-def gradients(recording: Recording, cotangents: Tensor) -> tuple[Tensor, ...]:
-    """Per layer [K, B, C, h, w], for cotangents [K, *outputs.shape]. A layer the outputs do not depend on gets zeros."""
-    try:
-        found = _batched(recording, cotangents)
-    except RuntimeError:  # a backward of the model's own that `vmap` cannot batch, or a GPU too small; a fault of another kind comes again
-        found = None
-    if found is None:  # after the handler: the error's traceback holds on to what did not fit
-        found = _one_by_one(recording, cotangents)
-    return tuple(
-        activation.new_zeros(len(cotangents), *activation.shape) if gradient is None else gradient
-        for gradient, activation in zip(found, recording.activations)
-    )
+def gradients(recording: Recording, cotangents: Tensor) -> tuple[Tensor | None, ...]:
+    """Per layer [K, B, C, h, w], for cotangents [K, *outputs.shape]; None for a layer from which no gradient path leads to the outputs.
+
+    Raises ValueError for checkpoints of torch's reentrant kind, behind which no gradient can be read.
+    """
+    if not recording.outputs.requires_grad:
+        return (None,) * len(recording.activations)
+    if len(cotangents) > 1:
+        try:
+            return _batched(recording, cotangents)
+        except RuntimeError:  # a backward of the model's own that `vmap` cannot batch, or a GPU too small; a fault of another kind comes again
+            pass
+    return _one_by_one(recording, cotangents)  # after the handler: the error's traceback holds on to what did not fit
 
 
 # Chosen by measurement, 4 targets × 3 layers on 2 cores, nothing else running, whole call: batched 40 ms and one by one 55 with
@@ -31,7 +35,7 @@ def gradients(recording: Recording, cotangents: Tensor) -> tuple[Tensor, ...]:
 
 def _batched(recording, cotangents):
     """All targets in one backward through `vmap`."""
-    with _ThinProducts() if _has_large_linear(recording.outputs) else nullcontext():
+    with _products(recording):
         return torch.autograd.grad(
             recording.outputs,
             recording.activations,
@@ -44,11 +48,82 @@ def _batched(recording, cotangents):
 
 def _one_by_one(recording, cotangents):
     """One backward a target."""
-    rows = [
-        torch.autograd.grad(recording.outputs, recording.activations, row, retain_graph=True, allow_unused=True)
-        for row in cotangents
-    ]
-    return [None if layer[0] is None else torch.stack(layer) for layer in zip(*rows)]
+    try:
+        with _products(recording):
+            rows = [
+                torch.autograd.grad(recording.outputs, recording.activations, row, retain_graph=True, allow_unused=True)
+                for row in cotangents
+            ]
+    except RuntimeError as error:
+        if "use_reentrant" in str(error):
+            raise ValueError(
+                "expected a model that keeps its activations, but it checkpoints them in torch's reentrant way, behind which no "
+                "gradient can be read: give its checkpoint use_reentrant=False, or switch checkpointing off"
+            ) from None
+        raise
+    return tuple(None if layer[0] is None else _stacked(layer) for layer in zip(*rows))
+
+
+def _stacked(tensors):
+    """A single one without a copy."""
+    return tensors[0][None] if len(tensors) == 1 else torch.stack(tensors)
+
+
+def bytes_held(recording: Recording) -> int:
+    """How many bytes of gradients a backward for one target holds at its peak; those recorded stay to the end.
+
+    Goes through the graph as the engine does: of the nodes whose gradients are complete, the one made last comes first.
+    """
+    if not recording.outputs.requires_grad:
+        return 0
+    root = recording.outputs.grad_fn
+    recorded = {get_gradient_edge(activation).node for activation in recording.activations}
+    waits = _needed(root, recorded)
+    ready, holding = [(-root._sequence_nr(), 0, root)], {root}
+    held = peak = _bytes_into(root)
+    while ready:
+        *_, node = heappop(ready)
+        for before, _ in node.next_functions:
+            if before not in waits:
+                continue
+            if before not in holding:
+                holding.add(before)
+                held += _bytes_into(before)
+            waits[before] -= 1
+            if not waits[before]:
+                heappush(ready, (-before._sequence_nr(), len(holding), before))
+        peak = max(peak, held)
+        if node not in recorded:
+            held -= _bytes_into(node)
+    return peak
+
+
+def _needed(root, recorded):
+    """The nodes between `root` and what is recorded, each with how often a gradient is handed to it."""
+    leads, path = {}, [(root, False)]
+    while path:
+        node, below_is_known = path.pop()
+        below = [before for before, _ in node.next_functions if before is not None]
+        if below_is_known:
+            leads[node] = node in recorded or any(leads[before] for before in below)
+        elif node not in leads:
+            leads[node] = False
+            path += [(node, True), *((before, False) for before in below if before not in leads)]
+    waits = {node: 0 for node in leads if leads[node]}
+    for node in waits:
+        for before, _ in node.next_functions:
+            if before in waits:
+                waits[before] += 1
+    return waits
+
+
+def _bytes_into(node):
+    """The size of the gradients that a node is handed."""
+    return sum(prod(one.shape) * one.dtype.itemsize for one in node._input_metadata)
+
+
+def _products(recording):
+    return _ThinProducts() if _has_large_linear(recording.outputs) else nullcontext()
 
 
 def _has_large_linear(outputs: Tensor) -> bool:

@@ -1,23 +1,64 @@
-"""The head CAM was made for: a global average of the maps, then one Linear — found, and proven by its own arithmetic."""
+"""The head CAM was made for: outputs that read a global average linearly — found, and proven by its own arithmetic."""
+
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
 
+from .replica import Replicas
 
-def pooled_linear(model: nn.Module, activation: Tensor, outputs: Tensor, layer: str) -> Tensor:
-    """The weight [N, C] of the Linear that reads the average of `activation` [B, C, h, w].
 
-    Raises ValueError unless Linear(average of the activation) gives the model's outputs [B, N], which is what makes CAM true.
+def pooled_weights(model: nn.Module, activation: Tensor, outputs: Tensor) -> Tensor | None:
+    """The weight [N, C] with which the outputs [B, N] read the average of `activation` [B, C, h, w], or None.
+
+    Candidates are the weights of the model's modules that have the shape of a Linear's or a 1×1 convolution's —
+    before the average or after it is the same —, and the average itself. One is right when weight · average + bias
+    gives the outputs, which is what makes CAM true. It takes no gradient.
     """
-    linears = [module for module in model.modules() if isinstance(module, nn.Linear)]
-    for linear in linears:
-        weight = linear.weight.detach().to(activation.dtype)
-        if weight.shape == (outputs.shape[-1], activation.shape[1]):
-            bias = 0 if linear.bias is None else linear.bias.detach().to(activation.dtype)
-            pooled = activation.mean((-2, -1)) @ weight.T + bias  # [B, N]
-            if torch.allclose(pooled, outputs.to(activation.dtype), rtol=1e-3, atol=1e-4 * float(outputs.abs().max())):
-                return weight
-    raise ValueError(
-        f"CAM needs a layer whose global average feeds one Linear that gives the outputs; {layer!r} is not one: "
-        "name the last layer before the average (its ReLU, where there is one), or use Grad-CAM"
+    precision = torch.finfo(outputs.dtype).eps
+    outputs = outputs.reshape(len(outputs), -1).to(activation.dtype)  # a convolution gives [B, N, 1, 1]
+    sound = outputs.isfinite().all(1)
+    if not sound.any():
+        return None
+    average, outputs = activation.flatten(2).mean(2)[sound], outputs[sound]  # [b, C] and [b, N]
+    for weight, bias in _candidates(model, average, outputs):
+        if _explains(outputs, average, weight, bias, precision):
+            return weight
+    return None
+
+
+def no_pooled_weights(layer: str) -> str:
+    """What to tell whoever asked for CAM at a layer that has no such weights."""
+    return (
+        "CAM needs a layer whose global average feeds one Linear or 1×1 convolution that gives the outputs; "
+        f"{layer!r} is not one: name the last layer before the average (its ReLU, where there is one), or use Grad-CAM"
     )
+
+
+def _candidates(model, average, outputs) -> Iterator[tuple[Tensor, Tensor]]:
+    """Weights [N, C] and biases [N] of the right shape, of a twin in eval mode: in training, looking changes some."""
+    labels, channels = outputs.shape[1], average.shape[1]
+    none = outputs.new_zeros(labels)
+    if labels == channels:
+        yield torch.eye(labels).to(outputs), none
+    with Replicas(model).lend() as lent:
+        for module in lent.root.modules():
+            held = _tensors(module)
+            weights = [one for one in held if one.shape[:2] == (labels, channels) and one.numel() == labels * channels]
+            biases = [one for one in held if weights and one.shape == (labels,)]
+            for weight in weights:
+                for bias in (*biases, none):
+                    yield weight.detach().reshape(labels, channels).to(outputs), bias.detach().to(outputs)
+
+
+def _tensors(module):
+    names = dict.fromkeys(("weight", "bias", *module._parameters, *getattr(module, "parametrizations", ())))
+    held = (getattr(module, name, None) for name in names)
+    return [tensor for tensor in held if isinstance(tensor, Tensor) and tensor.is_floating_point()]
+
+
+def _explains(outputs, average, weight, bias, precision):
+    """Whether weight · average + bias is the outputs, as far as a sum of terms rounded to `precision` can tell."""
+    rounding = 4 * precision * (average**2 @ weight.T**2 + bias**2).sqrt()  # [b, N]
+    slack = 1e-3 * outputs.abs() + 1e-4 * outputs.abs().max() + rounding
+    return bool(((average @ weight.T + bias - outputs).abs() <= slack).all())

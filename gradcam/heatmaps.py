@@ -6,15 +6,24 @@ from torch.nn import functional as F
 
 
 def weighted_sum(weights: Tensor, activation: Tensor) -> Tensor:
-    """Σ_C weights · activation (Grad-CAM, eq. 2 before its ReLU): [K, B, C, h|1, w|1] and [B, C, h, w] → [K, B, h, w]."""
-    if weights.shape[-2:] == (1, 1):  # one number per map: a matrix product, without a [K, B, C, h, w] in between
-        return torch.einsum("kbc,bchw->kbhw", weights[..., 0, 0], activation)
-    return (weights * activation).sum(2)
+    """Σ_C weights · activation (Grad-CAM, eq. 2 before its ReLU): [K, B, C, h|1, w|1] and [B, C, h, w] → [K, B, h, w].
+
+    Maps of one or three axes are summed alike. Where a sum overflowed it is NaN, in either direction: a ReLU would take
+    minus infinity for no evidence.
+    """
+    if weights.shape[3:].numel() == 1:  # one number per map: a matrix product, without a [K, B, C, h, w] in between
+        summed = torch.einsum("kbc,bc...->kb...", weights.flatten(2), activation)
+    else:
+        summed = (weights * activation).sum(2)
+    if summed.sum().isfinite():  # thirty times quicker than asking every element, and nearly always the answer
+        return summed
+    return summed.where(summed.isfinite(), torch.nan)
 
 
 def upsample(heatmaps: Tensor, size) -> Tensor:
-    """Bilinear, align_corners=False: [K, B, h, w] → [K, B, H, W]."""
-    return F.interpolate(heatmaps, size=tuple(size), mode="bilinear", align_corners=False)
+    """Bilinear, align_corners=False: [K, B, h, w] → [K, B, H, W]; (tri)linear for maps of one axis (three)."""
+    mode = {1: "linear", 2: "bilinear", 3: "trilinear"}[len(size)]
+    return F.interpolate(heatmaps, size=tuple(size), mode=mode, align_corners=False)
 
 
 def peaks(heatmaps: Tensor) -> Tensor:
@@ -27,13 +36,11 @@ def empty(heatmaps: Tensor) -> Tensor:
     return peaks(heatmaps) <= 0
 
 
-def min_max(heatmaps: Tensor) -> Tensor:
-    """Each map stretched to 0..1: [..., H, W]. A constant map has nothing to stretch and becomes 0 everywhere."""
-    low = heatmaps.amin((-2, -1), keepdim=True)
-    reach = heatmaps.amax((-2, -1), keepdim=True) - low
-    return torch.where(
-        reach > 0, (heatmaps - low) / reach.where(reach > 0, torch.ones_like(reach)), torch.zeros_like(heatmaps)
-    )
+def min_max(heatmaps: Tensor, axes: tuple[int, ...] = (-2, -1)) -> Tensor:
+    """Each map, along `axes`, stretched to 0..1. A constant map has nothing to stretch and becomes 0; NaN stays NaN."""
+    low = heatmaps.amin(axes, keepdim=True)
+    reach = heatmaps.amax(axes, keepdim=True) - low
+    return (heatmaps - low) / reach.where(reach != 0, 1)
 
 
 def combine_rescaled(heatmaps: Tensor) -> Tensor:

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from .images import as_batch
 from .recording import Layer
-from .replica import replicate
+from .replica import Replicas
 
 
 @dataclass(frozen=True)
@@ -21,17 +22,23 @@ def find_layers(model: nn.Module, layers=None) -> tuple[Layer, ...]:
 
     Raises ValueError for a layer that is not the model's, or named twice; TypeError for something that names no layer.
     """
-    names = {module: name for name, module in model.named_modules()}
     if layers is None:
-        layers = [name for module, name in names.items() if isinstance(module, nn.Conv2d)]
-        if not layers:
-            raise ValueError("expected a model with Conv2d layers, found none: name the layers to read")
+        layers = _convolutions(model)
     if isinstance(layers, (str, nn.Module)) or _is_call(layers):
         layers = [layers]
+    names = dict(model.named_modules(remove_duplicate=False))
     found = tuple(_find(layer, names) for layer in layers)
     if not found or len(set(found)) < len(found):
         raise ValueError(f"expected each layer once and at least one, got {list(map(str, found))}")
     return found
+
+
+def _convolutions(model):
+    """Every Conv2d in the order of the model's definition, by name; in a model without, every Conv3d, or else every Conv1d."""
+    for kind in (nn.Conv2d, nn.Conv3d, nn.Conv1d):
+        if found := [name for name, module in model.named_modules() if isinstance(module, kind)]:
+            return found
+    raise ValueError("expected a model with Conv2d layers, found none: name the layers to read")
 
 
 def suggest_layers(model: nn.Module, images: Tensor) -> tuple[Suggestion, ...]:
@@ -40,14 +47,18 @@ def suggest_layers(model: nn.Module, images: Tensor) -> tuple[Suggestion, ...]:
     One forward pass over `images` [B, 3, H, W] tells the order in which layers run, which their definition does not.
     Convolutions without an area ([B, C, 1, 1], as in squeeze-and-excitation) show no place and are left out.
     """
-    replica, ran = replicate(model), []
-    for name, module in replica.named_modules():
-        if isinstance(module, nn.Conv2d):
-            module.register_forward_hook(
-                lambda module, args, output, name=name: ran.append((name, tuple(output.shape)))
-            )
-    with torch.no_grad():
-        replica(images)
+    ran = []  # (name, what it put out)
+
+    def attach(root):
+        ran.clear()
+        return [
+            module.register_forward_hook(lambda module, args, output, name=name: ran.append((name, tuple(output.shape))))
+            for name, module in root.named_modules()
+            if isinstance(module, nn.Conv2d)
+        ]
+
+    with torch.inference_mode(False), torch.no_grad(), Replicas(model).lend() as lent:
+        lent.forward(as_batch(images, model), attach)
     last = {shape[-2:]: (name, shape) for name, shape in ran if shape[-2:] != (1, 1)}
     if not last:
         raise ValueError(
@@ -81,14 +92,27 @@ def _find(layer, names):
 
 
 def _name(layer, names):
+    """The name of a layer, as it is asked for if it has several. names: each of the model's, with the module."""
     if isinstance(layer, nn.Module):
-        if layer not in names:
+        name = next((name for name, module in names.items() if module is layer), None)
+        if name is None:
             raise ValueError(f"expected a layer of this model, got a {type(layer).__name__} that is not part of it")
-        return names[layer]
-    if not isinstance(layer, str):
+    elif not isinstance(layer, str):
         raise TypeError(f"expected a layer's name or module, or (layer, call), got {type(layer).__name__}")
-    if layer not in names.values():
-        raise ValueError(
-            f"expected a layer of this model, got {layer!r}; it has {', '.join(name for name in names.values() if name)}"
-        )
-    return layer
+    else:
+        name = next((name for name in names if layer in (name, _uncompiled(name))), None)
+        if name is None:
+            raise ValueError(f"expected a layer of this model, got {layer!r}; it has {_listed(names)}")
+    if isinstance(names[name], torch.jit.ScriptModule):
+        raise TypeError(f"expected a layer in Python, got {name!r}, which is TorchScript and cannot be read: choose a layer around it")
+    return name
+
+
+def _uncompiled(name):
+    """The name that a layer had before torch.compile put a module around it."""
+    return ".".join(part for part in name.split(".") if part != "_orig_mod")
+
+
+def _listed(names, most=40):
+    there = [name for name in names if name]
+    return ", ".join(there[:most]) + (f" and {len(there) - most} more" if len(there) > most else "")

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import TypeVar
 
 import torch
-from torch import Tensor
 
 MEMINFO = Path("/proc/meminfo")
 FULL = ("out of memory", "ALLOC_FAILED")  # how Metal and the libraries around CUDA put it
@@ -13,16 +12,11 @@ FULL = ("out of memory", "ALLOC_FAILED")  # how Metal and the libraries around C
 Result = TypeVar("Result")
 
 
-def require(images: Tensor, targets: int, layers: int, device) -> None:
-    """Raises MemoryError when the heatmaps [B, K, L, H, W] asked for cannot fit on `device`."""
-    height, width = images.shape[-2:]
-    needed = len(images) * targets * layers * height * width * max(4, images.element_size())
+def require(needed: int, device, what: str, remedy: str) -> None:
+    """Raises MemoryError, which says what needs so many bytes and what to do, when `device` has less than that free."""
     free = available(device)
     if free is not None and needed > free:
-        raise MemoryError(
-            f"{len(images)} images × {targets} targets × {layers} layers at {height} × {width} need {needed / 2**30:.1f} GiB of heatmaps, "
-            f"{free / 2**30:.1f} GiB are free: ask for fewer images, targets or layers at a time"
-        )
+        raise MemoryError(f"{what} need {needed / 2**30:.1f} GiB, {free / 2**30:.1f} GiB are free: {remedy}")
 
 
 def available(device) -> int | None:
@@ -30,7 +24,7 @@ def available(device) -> int | None:
     if torch.device(device).type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
     try:
-        line = next(line for line in MEMINFO.read_text().splitlines() if line.startswith("MemAvailable:"))
+        line = next(line for line in MEMINFO.read_text(encoding="utf-8").splitlines() if line.startswith("MemAvailable:"))
     except (OSError, StopIteration):
         return None
     return int(line.split()[1]) * 1024

@@ -5,11 +5,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from .explainer import AT_ONCE_ELSEWHERE, PASSES_AT_ONCE, as_batch
+from .images import as_batch
 from .memory import in_halves
-from .reading import Meter
+from .reading import AT_ONCE_ELSEWHERE, PASSES_AT_ONCE, Meter, VariantPasses
 from .recording import logits_of
-from .replica import dice_as_found, replicate
+from .replica import Replicas
 from .targets import as_targets, scores
 
 GREY = 0.5  # the paper covers with grey; for images in 0..1
@@ -41,22 +41,25 @@ def occlusion(
     corners = positions(*images.shape[-2:], patch, stride)
     meter = Meter(progress, 1)
     meter.expect(1 + len(corners))
-    with dice_as_found(), torch.no_grad():
-        reference = logits_of(replicate(model)(images))  # [1, N]
-        meter.count(1)
-        whole = scores(reference, reference, targets)[0]  # [1]
+    replicas = Replicas(model)
 
-        def fall(some):
-            covered = images.repeat(len(some), 1, 1, 1)
-            for photo, (top, left) in zip(covered, some):
-                photo[:, top : top + patch, left : left + patch] = fill
-            found = whole - scores(logits_of(replicate(model)(covered)), reference, targets)[0]
-            meter.count(len(some))
-            return found
+    def outputs(photos):
+        with torch.inference_mode(False), torch.no_grad(), replicas.lend() as lent:
+            return logits_of(lent.forward(photos))
 
-        batches = _in_batches(corners, at_once or PASSES_AT_ONCE.get(images.device.type, AT_ONCE_ELSEWHERE))
-        falls = [part for some in batches for part in in_halves(fall, some)]
-        heat = _mean_over_covers(torch.cat(falls).float().cpu(), corners, patch, images.shape[-2:])
+    before = outputs(images)  # [1, N]
+    meter.count(1)
+    whole = scores(before, before, targets)[0]  # [1]
+    passes = VariantPasses(outputs, (images,), 0, before[0], mixes=None if at_once is None else False)
+
+    def fall(some):
+        found = whole - scores(passes.outputs_of((_covered(images, some, patch, fill),)), before, targets)[0]
+        meter.count(len(some))
+        return found
+
+    batches = _in_batches(corners, at_once or PASSES_AT_ONCE.get(images.device.type, AT_ONCE_ELSEWHERE))
+    falls = [part for some in batches for part in in_halves(fall, some)]
+    heat = _mean_over_covers(torch.cat(falls).float().cpu(), corners, patch, images.shape[-2:])
     return heat if signed else heat.relu()
 
 
@@ -79,6 +82,14 @@ def _one(image, model):
         got = list(image.shape) if isinstance(image, Tensor) else type(image).__name__
         raise ValueError(f"expected one image [3, H, W], got {got}")
     return as_batch(image[None], model)
+
+
+def _covered(images, corners, patch, fill):
+    """The photo [1, 3, H, W] once for each corner, with a square of `fill` there."""
+    covered = images.repeat(len(corners), 1, 1, 1)
+    for photo, (top, left) in zip(covered, corners):
+        photo[:, top : top + patch, left : left + patch] = fill
+    return covered
 
 
 def _in_batches(corners, size):

@@ -9,18 +9,24 @@ COLORMAPS = {  # name → OpenCV's table
     "viridis": cv2.COLORMAP_VIRIDIS,  # perceptually uniform
     "cividis": cv2.COLORMAP_CIVIDIS,  # perceptually uniform, made for colour-blind readers
 }
+DIVERGING = "blue-red"  # for evidence of both signs: its ends are equally light, and told apart by colour-blind readers
 SCALES = ("each map", "shared")
+
+_AGAINST, _NEUTRAL, _FOR = (30, 96, 200), (221, 221, 221), (196, 28, 44)  # RGB; L* is 42, 88, 42
+_SIDE = 127  # shades on either side of the neutral one
 
 
 def overlay(base, heatmaps, colormap: str = "jet", opacity: float = 0.5, scale: str = "each map") -> np.ndarray:
     """Lay every heatmap over one base picture: uint8 [..., H, W, 3].
 
     base:     RGB [H, W, 3], uint8.
-    heatmaps: evidence ≥ 0, [..., H, W], tensor or array.
+    heatmaps: evidence, [..., H, W], tensor or array. Where any of them speaks against its target, below zero
+              (`signed=True`), all are drawn in "blue-red", whichever colormap was asked for; it can also be asked for.
     scale:    "each map" — a map's own peak is the hottest colour; "shared" — the strongest peak of all maps is.
-              Zero is always the coldest colour, so a weak map looks weak on the shared scale.
+              Zero is always the coldest colour, so a weak map looks weak on the shared scale. In "blue-red" zero is the
+              neutral middle; the strongest of either side, red for and blue against, is the peak: both have one scale.
 
-    A map without positive evidence leaves its base plain, which no colour of the map can be mistaken for.
+    A map without evidence leaves its base plain, which no colour of the map can be mistaken for.
     Raises ValueError for an unknown colormap or scale, a mismatch of shapes, or evidence that is not finite.
     """
     base, heatmaps = np.asarray(base), _numbers(heatmaps)
@@ -30,20 +36,38 @@ def overlay(base, heatmaps, colormap: str = "jet", opacity: float = 0.5, scale: 
         )
     if not 0 <= opacity <= 1:
         raise ValueError(f"expected an opacity from 0 to 1, got {opacity}")
-    table = colour_table(colormap).astype(np.float32)  # [256, 3]
-    peaks = heatmaps.max((-2, -1), keepdims=True) if heatmaps.size else np.zeros((1, 1))
-    hottest = _hottest(peaks, scale)
-    shade = (heatmaps * (255 / hottest)).astype(np.uint8)  # [..., H, W]
-    mixed = (table * opacity).astype(np.float32)[shade] + base * np.float32(1 - opacity)
+    table = colour_table(colormap)  # before a diverging one takes its place: a wrong name is wrong for any map
+    diverging = colormap == DIVERGING or heatmaps.min(initial=0) < 0
+    if diverging:  # the neutral colour first: NumPy counts negative shades from the table's end
+        table = np.roll(colour_table(DIVERGING), -_SIDE, axis=0)
+    peaks = _peaks(np.abs(heatmaps) if diverging else heatmaps)
+    heatmaps, hottest = _in_range(heatmaps, _hottest(peaks, scale))
+    steps, whole = (_SIDE, np.int8) if diverging else (255, np.uint8)
+    shade = (heatmaps * (steps / hottest)).astype(whole)  # [..., H, W], rounded towards zero
+    mixed = (table.astype(np.float32) * opacity).astype(np.float32)[shade] + base * np.float32(1 - opacity)
     return np.where((peaks > 0)[..., None], mixed.round().astype(np.uint8), base)
 
 
 def colour_table(colormap: str) -> np.ndarray:
-    """The colormap's 256 RGB colours from no evidence to the peak: uint8 [256, 3]."""
+    """The colormap's colours, RGB: uint8 [256, 3], from none to the peak; "blue-red" [255, 3], from against to for."""
+    if colormap == DIVERGING:
+        return _diverging()
     if colormap not in COLORMAPS:
-        raise ValueError(f"expected a colormap out of {', '.join(COLORMAPS)}; got {colormap!r}")
+        raise ValueError(f"expected a colormap out of {', '.join(COLORMAPS)}, {DIVERGING}; got {colormap!r}")
     ramp = np.arange(256, dtype=np.uint8)[:, None]
     return cv2.applyColorMap(ramp, COLORMAPS[colormap])[:, 0, ::-1].copy()
+
+
+def _diverging():
+    """An odd number of colours, so that one of them is the middle."""
+    shades = np.arange(-_SIDE, _SIDE + 1)
+    ends = zip(_AGAINST, _NEUTRAL, _FOR)
+    return np.stack([np.interp(shades, (-_SIDE, 0, _SIDE), channel) for channel in ends], 1).round().astype(np.uint8)
+
+
+def _peaks(heatmaps):
+    """The strongest evidence of each map: [..., 1, 1]."""
+    return heatmaps.max((-2, -1), keepdims=True) if heatmaps.size else np.zeros((1, 1))
 
 
 def _hottest(peaks, scale):
@@ -53,12 +77,26 @@ def _hottest(peaks, scale):
     return np.where(hottest > 0, hottest, 1)
 
 
+def _in_range(heatmaps, hottest):
+    """Both in single precision, which computes the shades; where a peak leaves its range, both times a power of two."""
+    exponent = np.frexp(hottest)[1]
+    exponent = np.where(np.abs(exponent) > 100, exponent, 0)
+    if exponent.any():
+        heatmaps, hottest = np.ldexp(heatmaps, -exponent), np.ldexp(hottest, -exponent)
+    return heatmaps.astype(np.float32, copy=False), hottest.astype(np.float32, copy=False)
+
+
 def _numbers(heatmaps):
     if isinstance(heatmaps, torch.Tensor):
-        heatmaps = heatmaps.detach().float().cpu().numpy()
-    heatmaps = np.asarray(heatmaps, dtype=np.float32)
+        heatmaps = heatmaps.detach().cpu()
+        heatmaps = (heatmaps.float() if heatmaps.dtype == torch.bfloat16 else heatmaps).numpy()
+    heatmaps = np.asarray(heatmaps)
+    if heatmaps.dtype.kind not in "biuf":
+        raise ValueError(f"expected heatmaps of real numbers, got {heatmaps.dtype}")
     if heatmaps.ndim < 2:
         raise ValueError(f"expected heatmaps [..., H, W], got {list(heatmaps.shape)}")
+    if heatmaps.dtype != np.float32:
+        heatmaps = heatmaps.astype(np.float64)
     if not np.isfinite(heatmaps).all():
         raise ValueError(
             "expected finite heatmaps, got NaN or infinity: the model's activations or gradients overflowed"

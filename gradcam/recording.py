@@ -4,9 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from .replica import replicate
+from .replica import Lent
+
+
+NO_GRADIENTS = ("modified inplace", "in-place operation", "does not require grad")  # in what torch says where a forward works without only
 
 
 @dataclass(frozen=True)
@@ -26,26 +29,47 @@ class Recording:
     activations: tuple[Tensor, ...]  # per layer [B, C, h, w]; `outputs` can be differentiated with respect to each
 
 
-def record(model: nn.Module, layers: tuple[Layer, ...], images: Tensor) -> Recording:
-    """Run `model` once on `images` and keep what each of the `layers` put out. Call it with gradients enabled.
+def record(lent: Lent, layers: tuple[Layer, ...], images: Tensor) -> Recording:
+    """Run the model once on `images` and keep what each of the `layers` put out. Call it with gradients enabled.
 
     The graph starts at the shallowest recorded layer: below it nothing needs a gradient, so nothing is kept.
     Raises ValueError when a layer did not run, or ran more often than its name can tell apart.
     """
-    replica = replicate(model)
-    calls = {name: [] for name in dict.fromkeys(layer.name for layer in layers)}
-    for name, kept in calls.items():
-        replica.get_submodule(name).register_forward_hook(_keep(name, kept))
-    outputs = logits_of(replica(images))
+    outputs, calls = _run(lent, layers, images, _at_calls)
+    if not all(calls.values()):  # perhaps a forward was run past the module's own call, which no hook hears of
+        outputs, calls = _run(lent, layers, images, _at_forwards)
     return Recording(outputs, tuple(_chosen(layer, calls[layer.name]) for layer in layers))
 
 
-def outputs_with(model: nn.Module, layer: Layer, images: Tensor, activation: Tensor) -> Tensor:
+def _run(lent, layers, images, listen):
+    calls = {layer.name: [] for layer in layers}
+
+    def attach(root):
+        for kept in calls.values():
+            kept.clear()
+        modules = [(root.get_submodule(name), _keep(name, kept)) for name, kept in calls.items()]
+        return [handle for module, hook in modules for handle in (*_from_here_on(module), *listen(module, hook))]
+
+    try:
+        return logits_of(lent.forward(images, attach)), calls
+    except RuntimeError as error:
+        if not any(words in str(error) for words in NO_GRADIENTS):
+            raise
+        words = str(error).partition(". ")[0]
+    raise ValueError(
+        f"expected a forward pass that can be recorded for its gradients, but torch says: {words}. Choose a layer behind that place, or "
+        "change the operation"
+    )
+
+
+def outputs_with(lent: Lent, layer: Layer, images: Tensor, activation: Tensor) -> Tensor:
     """The model's outputs for `images` when `layer` puts out `activation` in place of its own; no gradient."""
-    replica = replicate(model)
-    replica.get_submodule(layer.name).register_forward_hook(_replace(layer, activation))
+
+    def attach(root):
+        return _at_calls(root.get_submodule(layer.name), _replace(layer, activation))
+
     with torch.no_grad():
-        return logits_of(replica(images))
+        return logits_of(lent.forward(images, attach))
 
 
 def logits_of(outputs) -> Tensor:
@@ -62,18 +86,68 @@ def logits_of(outputs) -> Tensor:
         return outputs[0]
     kind = f"{type(outputs).__name__} with {list(outputs)}" if isinstance(outputs, Mapping) else type(outputs).__name__
     raise TypeError(
-        f"expected a model that returns logits as a tensor, `.logits`, an entry 'logits' or 'out', or first in a tuple; got {kind}: wrap the model so that it does"
+        "expected a model that returns logits as a tensor, `.logits`, an entry 'logits' or 'out', or first in a tuple; "
+        f"got {kind}: wrap the model so that it does"
     )
+
+
+def _at_calls(module, hook):
+    return [module.register_forward_hook(hook)]
+
+
+def _from_here_on(module):
+    """What the layer puts out requires a gradient before hooks of the user's own see it: one may keep it for the forward to use."""
+
+    def hook(module, args, output):
+        tensor, put_back = _opened(output, type(module).__name__)
+        if not tensor.requires_grad and tensor.is_floating_point() and not tensor.is_inference():
+            return put_back(tensor.detach().requires_grad_().clone())
+
+    return [module.register_forward_hook(hook, prepend=True)] if module._forward_hooks else []
+
+
+def _at_forwards(module, hook):
+    """Hear of every run of a module's forward, however it is called."""
+    run = module.forward
+
+    def forward(*args, **kwargs):
+        return hook(module, args, run(*args, **kwargs))
+
+    own = vars(module)
+    before = own.get("forward")
+    own["forward"] = forward
+    return [_Handle(own, before)]
+
+
+class _Handle:
+    """Puts a module's forward back, as torch's handles do with hooks."""
+
+    def __init__(self, own, before):
+        self._own, self._before = own, before
+
+    def remove(self):
+        if self._before is None:
+            del self._own["forward"]
+        else:
+            self._own["forward"] = self._before
 
 
 def _keep(name, kept):
     def hook(module, args, output):
         tensor, put_back = _opened(output, name)
+        if torch._C._functorch.is_functorch_wrapped_tensor(tensor):
+            raise ValueError(f"expected layer {name!r} to run by itself, but it runs inside torch.vmap or the like: choose a layer outside of that")
+        if tensor.is_inference() or not tensor.is_floating_point():
+            raise ValueError(
+                f"expected layer {name!r} to put out floating-point numbers that have a gradient, got "
+                f"{tensor.dtype}{' in inference mode' if tensor.is_inference() else ''}: choose another layer"
+            )
         # Only what follows a recorded layer requires a gradient, so the first layers reached are made leaves here.
         activation = tensor if tensor.requires_grad else tensor.detach().requires_grad_()
         kept.append(activation)
         # The network goes on with a copy: an in-place ReLU next door would otherwise overwrite what was recorded.
-        return put_back(activation.clone())
+        with torch.enable_grad():  # a layer may be the last inside a no_grad of the model's own
+            return put_back(activation.clone())
 
     return hook
 
@@ -94,8 +168,8 @@ def _opened(output, name):
     """The tensor in a layer's output, and how to wrap another one alike: transformers' blocks put out tuples."""
     if isinstance(output, Tensor):
         return output, lambda tensor: tensor
-    if type(output) is tuple and output and isinstance(output[0], Tensor):
-        return output[0], lambda tensor: (tensor, *output[1:])
+    if type(output) in (tuple, list) and output and isinstance(output[0], Tensor):
+        return output[0], lambda tensor: type(output)((tensor, *output[1:]))
     raise TypeError(
         f"expected layer {name!r} to put out a tensor, got {type(output).__name__}: choose a layer inside it"
     )
@@ -104,7 +178,7 @@ def _opened(output, name):
 def _chosen(layer, kept):
     if not kept:
         raise ValueError(
-            f"expected every layer to run in the forward pass, but {layer.name!r} did not: leave it out or choose another layer"
+            f"expected every layer to run in the forward pass, but {layer.name!r} did not run: leave it out or choose another layer"
         )
     if layer.call is None and len(kept) > 1:
         raise ValueError(

@@ -1,16 +1,15 @@
 """Does the map depend on what the model learnt? Adebayo et al. 2018, arXiv:1810.03292: randomise it layer by layer and look again."""
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from .heatmaps import states
+from .randomise import layers_of, private_copy, randomise, refuse_what_cannot_be_drawn
+from .randomness import Dice, OwnDice
 
 
 @dataclass(frozen=True)
@@ -27,38 +26,25 @@ def cascading_randomisation(
     """Randomise the model's layers from the top down, one more each step, and compare each step's map with the trained one's.
 
     explain: a function model → heatmap [H, W]. A method whose map stays alike explains the photo, not the model.
-    Works on a deep copy: the model's weights are never touched. Each layer is drawn anew by its own `reset_parameters`, from the seed.
-    A step whose map is empty, constant or not finite has no similarity: its numbers are NaN and its state says why.
+    Works on a copy: the model's weights are never touched. A layer is a module with weights of its own, parametrized
+    ones (weight norm, spectral norm) included; `randomise` says how they are drawn anew, from the seed, and that they
+    changed. A step whose map is empty, constant or not finite has no similarity: its numbers are NaN and its state
+    says why.
+
+    Raises ValueError for a model without layers, or with one whose weights cannot be drawn anew: lazy ones that were
+    never run, those on the meta device, quantised or scripted ones, and parametrized ones that a draw leaves the same.
     """
+    refuse_what_cannot_be_drawn(model)
     trained = _finite(explain(model))
-    layers = [name for name, module in model.named_modules() if _can_reset(module)]
+    broken = private_copy(model)
+    layers = layers_of(broken)
     if not layers:
-        raise ValueError("expected a model with layers that can be reset, found none")
-    broken = copy.deepcopy(model)
-    dice = torch.Generator(next(broken.parameters()).device).manual_seed(seed)
-    steps = [_compare("", trained, trained)]
-    for name in reversed(layers):
-        with _OwnDice(dice):
-            broken.get_submodule(name).reset_parameters()
+        raise ValueError("expected a model with layers that can be randomised, found none")
+    dice, steps = OwnDice(Dice(seed)), [_compare("", trained, trained)]
+    for name, layer in reversed(layers.items()):
+        randomise(name, layer, dice)
         steps.append(_compare(name, trained, explain(broken).detach().cpu().double()))
     return tuple(steps)
-
-
-class _OwnDice(TorchDispatchMode):
-    """While active, this thread's random numbers come from `dice`, and torch's own state is left alone.
-
-    That state belongs to the whole process: other threads would draw from it, or put it back, between two layers.
-    """
-
-    def __init__(self, dice: torch.Generator):
-        super().__init__()
-        self._dice = dice
-
-    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
-        kwargs = dict(kwargs or {})
-        if any(argument.name == "generator" for argument in operation._schema.arguments):
-            kwargs["generator"] = self._dice
-        return operation(*args, **kwargs)
 
 
 def rank_correlation(one, other) -> float:
@@ -110,7 +96,3 @@ def _ranks(values):
     ranks = np.empty(len(values))
     ranks[order] = np.repeat(first + (counts - 1) / 2, counts)
     return ranks
-
-
-def _can_reset(module):
-    return hasattr(module, "reset_parameters") and any(True for _ in module.parameters(recurse=False))

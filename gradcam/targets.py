@@ -1,6 +1,7 @@
-"""What is explained: a class, the predicted one, the runners-up, a mixture, a contrast, or any number made of the outputs."""
+"""What is explained: a class, the predicted one, each image's own, the runners-up, a mixture, a contrast, or any number made of the outputs."""
 
 from collections.abc import Callable
+from operator import index
 
 import torch
 from torch import Tensor
@@ -8,22 +9,39 @@ from torch import Tensor
 Target = int | str | tuple | Callable[[Tensor], Tensor]
 
 WHAT = (
-    '"predicted", "mixture", a class number, ("top", k), ("against", a), ("contrast", a, b) or a callable outputs → [B]'
+    '"predicted", "mixture", a class number, ("labels", one for each image), ("top", k), ("against", a), ("contrast", a, b) '
+    "or a callable outputs → [B]"
 )
+_WORDS = ("predicted", "mixture")
 
 
-def as_targets(targets) -> tuple[Target, ...]:
-    """Spell `targets` as a tuple of K targets: None is `("predicted",)`, one target is a tuple of one, top k are k ranks."""
+def as_targets(targets, images: int = 1) -> tuple[Target, ...]:
+    """Spell `targets` for so many images as a tuple of K targets: None is `("predicted",)`, one is a tuple of one, top k are k ranks.
+
+    Classes may be any integers, numpy's and torch's as well; labels become a tuple of them.
+    Raises ValueError for no target, a k below 1, or another number of labels than images; TypeError for what is no target.
+    """
     if targets is None:
         return ("predicted",)
-    if isinstance(targets, Tensor):
+    if isinstance(targets, Tensor) or type(targets).__module__ == "numpy":
         targets = targets.tolist()
     if _is_single(targets):
         targets = (targets,)
-    spelled = tuple(one for target in targets for one in _ranks(target))
+    try:
+        targets = tuple(targets)
+    except TypeError:
+        raise _no_target(targets) from None
+    spelled = tuple(one for target in targets for one in _spelled(target, images))
     if not spelled:
         raise ValueError("expected at least one target, got none: pass None for each image's predicted class")
     return spelled
+
+
+def of_images(targets: tuple[Target, ...], rows: range) -> tuple[Target, ...]:
+    """The targets as they are meant for some of the images."""
+    return tuple(
+        (target[0], target[1][rows.start : rows.stop]) if _has_rows(target) else target for target in targets
+    )
 
 
 def cotangents(outputs: Tensor, targets: tuple[Target, ...]) -> Tensor:
@@ -38,47 +56,92 @@ def cotangents(outputs: Tensor, targets: tuple[Target, ...]) -> Tensor:
     return torch.stack([_cotangent(outputs, target) for target in targets])
 
 
-def scores(outputs: Tensor, reference: Tensor, targets: tuple[Target, ...]) -> Tensor:
-    """The targets' values for n other `outputs` [n, N], as they are meant for one image's own outputs `reference` [1, N]: [K, n].
+def with_fixed_callables(outputs: Tensor, targets: tuple[Target, ...]) -> tuple[Target, ...]:
+    """The same targets, but callables, which may look at all images at once, as what they ask of each image's `outputs`."""
+    return tuple(("cotangent", _derivative(outputs.detach(), one)) if callable(one) else one for one in targets)
 
-    What depends on the image — its predicted class, its ranks, its mixture's probabilities — stays that of the reference.
+
+def scores(outputs: Tensor, reference: Tensor, targets: tuple[Target, ...], image: int = 0) -> Tensor:
+    """The targets' values for n other `outputs` [n, N] in place of one image's: [K, n].
+
+    reference: the outputs [B, N] of all images. What depends on the image — its predicted class, its ranks, its label, its mixture's
+    probabilities — stays that of the reference; a callable sees the reference with the image's row replaced.
     """
-    return torch.stack([_score(outputs, reference, target) for target in targets])
+    return torch.stack([_score(outputs, reference, target, image) for target in targets])
 
 
 def _is_single(targets) -> bool:
-    return (
-        isinstance(targets, (int, str))
-        or callable(targets)
-        or (
-            isinstance(targets, tuple)
-            and bool(targets)
-            and isinstance(targets[0], str)
-            and targets[0] not in ("predicted", "mixture")
-        )
-    )
+    if isinstance(targets, tuple) and targets and isinstance(targets[0], str):
+        return targets[0] not in _WORDS
+    return isinstance(targets, str) or callable(targets) or _is_integer(targets)
 
 
-def _ranks(target):
-    if not (isinstance(target, tuple) and len(target) == 2 and target[0] == "top"):
+def _is_integer(value) -> bool:
+    if isinstance(value, bool) or getattr(value, "dtype", None) in (torch.bool, bool):
+        return False
+    try:
+        index(value)
+    except TypeError:
+        return False
+    return True
+
+
+def _spelled(target, images):
+    """One target as a list of those it stands for, in Python's own numbers."""
+    if callable(target) or isinstance(target, str):
         return [target]
-    if isinstance(target[1], bool) or not isinstance(target[1], int) or target[1] < 1:
-        raise ValueError(f'expected ("top", k) with k of at least 1, got {target!r}')
-    return [("rank", place) for place in range(target[1])]
+    if _is_integer(target):
+        return [index(target)]
+    match target:
+        case ("top", k):
+            if not _is_integer(k) or index(k) < 1:
+                raise ValueError(f'expected ("top", k) with k of at least 1, got {target!r}')
+            return [("rank", place) for place in range(index(k))]
+        case ("labels", labels):
+            return [("labels", _label_of_each(labels, images))]
+        case ("rank" | "against" | "contrast" as kind, *labels) if labels and all(map(_is_integer, labels)):
+            return [(kind, *map(index, labels))]
+    raise _no_target(target)
 
 
-def _score(outputs, reference, target):
-    if callable(target):
-        return target(outputs)
-    return (_cotangent(reference, target) * outputs).sum(1)
+def _label_of_each(labels, images):
+    labels = labels.tolist() if hasattr(labels, "tolist") else labels
+    if not isinstance(labels, (list, tuple)) or not all(map(_is_integer, labels)):
+        raise TypeError('expected ("labels", one class number for each image) as a tensor, an array or a list of integers')
+    if len(labels) != images:
+        raise ValueError(f"expected one label for each of {images} images, got {len(labels)}")
+    return tuple(map(index, labels))
+
+
+def _no_target(target):
+    return TypeError(f"expected a target out of {WHAT}; got {target!r}")
+
+
+def _has_rows(target):
+    return isinstance(target, tuple) and target[0] in ("labels", "cotangent")
+
+
+def _score(outputs, reference, target, image):
+    if not callable(target):
+        asked = _cotangent(reference, target)[image]
+        return (asked * outputs).flatten(1).sum(1)
+    values = []
+    for row in outputs:
+        seen = reference.clone()
+        seen[image] = row
+        values.append(_value(seen, target)[image])
+    return torch.stack(values)
 
 
 def _cotangent(outputs, target):
     if callable(target):
         return _derivative(outputs, target)
-    if outputs.ndim != 2:
+    if isinstance(target, tuple) and target[0] == "cotangent":
+        return target[1]
+    if outputs.ndim != 2 or not outputs.is_floating_point():
         raise ValueError(
-            f"expected logits [B, N] for the target {target!r}, got outputs of shape {list(outputs.shape)}: pass a callable outputs → [B]"
+            f"expected floating-point logits [B, N] for the target {target!r}, got outputs {outputs.dtype} {list(outputs.shape)}: "
+            "pass a callable outputs → [B]"
         )
     match target:
         case "predicted":
@@ -86,38 +149,56 @@ def _cotangent(outputs, target):
         case "mixture":
             return outputs.softmax(1)
         case ("rank", place):
-            return _one_hot(outputs, outputs.argsort(1, descending=True, stable=True)[:, _class(outputs, place)])
+            _check_class(outputs, place)
+            return _one_hot(outputs, outputs.sort(dim=1, descending=True, stable=True).indices[:, place])
+        case ("labels", labels):
+            for label in labels:
+                _check_class(outputs, label)
+            return _one_hot(outputs, torch.tensor(labels, device=outputs.device))
         case ("against", label):
-            return -_one_hot(outputs, _labels(outputs, label))
+            return -_class(outputs, label)
         case ("contrast", label, other):
-            return _one_hot(outputs, _labels(outputs, label)) - _one_hot(outputs, _labels(outputs, other))
-        case _:
-            return _one_hot(outputs, _labels(outputs, target))
+            return _class(outputs, label) - _class(outputs, other)
+        case int():
+            return _class(outputs, target)
+    raise _no_target(target)
 
 
 def _derivative(outputs, target):
+    if not (outputs.is_floating_point() or outputs.is_complex()):
+        raise ValueError(f"expected outputs that can be differentiated, got {outputs.dtype}: explain what they are made of")
     with torch.enable_grad():
         leaf = outputs.clone().requires_grad_()
-        value = target(leaf)
-        if not isinstance(value, Tensor) or value.shape != outputs.shape[:1]:
-            got = list(value.shape) if isinstance(value, Tensor) else type(value).__name__
+        value = _value(leaf, target)
+        if not value.requires_grad or value.is_complex():
             raise ValueError(
-                f"expected the target to give one number per image, shape [{len(outputs)}], got {got}: reduce over everything but the batch"
+                "expected the target to be a real number that depends on the outputs and can be differentiated, got "
+                f"{value.dtype}{'' if value.requires_grad else ' without a gradient'}: leave out argmax, detach and the like"
             )
-        return torch.autograd.grad(value.sum(), leaf)[0]
+        found = torch.autograd.grad(value.sum(), leaf, allow_unused=True)[0]
+        return torch.zeros_like(outputs) if found is None else found
 
 
-def _class(outputs, label):
-    if isinstance(label, bool) or not isinstance(label, int):
-        raise TypeError(f"expected a target out of {WHAT}; got {label!r}")
+def _value(outputs, target):
+    value = target(outputs)
+    if not isinstance(value, Tensor) or value.shape != outputs.shape[:1]:
+        got = list(value.shape) if isinstance(value, Tensor) else type(value).__name__
+        raise ValueError(
+            f"expected the target to give one number per image, shape [{len(outputs)}], got {got}: "
+            "reduce over everything but the batch"
+        )
+    return value
+
+
+def _check_class(outputs, label):
     classes = outputs.shape[1]
     if not 0 <= label < classes:
         raise ValueError(f"expected a class from 0 to {classes - 1}, got {label}: the model has {classes} outputs")
-    return label
 
 
-def _labels(outputs, label):
-    return torch.full((len(outputs),), _class(outputs, label), device=outputs.device)
+def _class(outputs, label):
+    _check_class(outputs, label)
+    return _one_hot(outputs, torch.full((len(outputs),), label, device=outputs.device))
 
 
 def _one_hot(outputs, labels):

@@ -118,7 +118,7 @@ def write_index(root, folder):
     ]
     half = root / folder / ".index.csv.half"
     half.parent.mkdir(parents=True, exist_ok=True)
-    with half.open("w", newline="") as file:
+    with half.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file, lineterminator="\n").writerows([FIELDS, *rows])
     os.replace(half, root / folder / "index.csv")
 

@@ -16,12 +16,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
-from dataclasses import dataclass
 from pathlib import Path
 
 from huggingface_hub import constants, errors, get_hf_file_metadata, hf_hub_download, hf_hub_url, try_to_load_from_cache
-from huggingface_hub.utils import tqdm
+from huggingface_hub.utils import set_client_factory, tqdm
+from huggingface_hub.utils._http import default_client_factory
 
+from potplants.catalogue import HubFile
+
+MOST_BYTES = 2 * 10**9  # of a file; the largest published here has 131 MB
 PROBE_SECONDS = 3.0  # a Hub that is up answers within one
 STALL_SECONDS = 4.0  # without a single byte, after which a download is waited for no longer
 SLOW_SECONDS = 120.0  # the longest wait for a download that does move: the published 131 MB at 1 MB/s
@@ -35,16 +38,27 @@ constants.DOWNLOAD_CHUNK_SIZE = 2**18
 # waits up to 3 s for that: all the patience there is for the question itself.
 constants.HF_HUB_DISABLE_TELEMETRY = True
 
+
+class NotAsAnnouncedError(OSError):
+    """What the Hub sends is not what it said it would send."""
+
+
+def _client():
+    """The library's own, which takes nothing compressed: a small body could become one of any size."""
+    client = default_client_factory()
+    client.headers["Accept-Encoding"] = "identity"
+    client.event_hooks = {**client.event_hooks, "response": [_refuse_compressed]}
+    return client
+
+
+def _refuse_compressed(response):
+    if response.is_success and response.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise NotAsAnnouncedError("compressed, which nobody asked for")
+
+
+set_client_factory(_client)
+
 Progress = Callable[[float], object]  # told how much has come, 0…1
-
-
-@dataclass(frozen=True)
-class HubFile:
-    """One file on the Hub: `path` inside `repo` at `revision`."""
-
-    repo: str
-    path: str
-    revision: str = "main"
 
 
 class HubError(OSError):
@@ -82,8 +96,10 @@ def fetch(file: HubFile, progress: Progress | None = None) -> Path:
     """
     path = cached(file)
     if path is None:
-        probe(file)
-        path = _download(file, progress)
+        size = probe(file)
+        if size is not None and size > MOST_BYTES:
+            raise HubError(file, f"it has more than {MOST_BYTES / 10**9:g} GB", "choose another model")
+        path = _download(file, progress, size)
     return path
 
 
@@ -119,8 +135,8 @@ _lock = threading.Lock()
 _probes: dict[tuple[str, HubFile], tuple[float, Future]] = {}
 
 
-def probe(file: HubFile, *, patience: float | None = None, remember: float = 0.0) -> None:
-    """Return if the Hub would hand the file over now, and raise HubError if not.
+def probe(file: HubFile, *, patience: float | None = None, remember: float = 0.0) -> int | None:
+    """The bytes that the Hub announces, if it tells, where it would hand the file over now; raise HubError where not.
 
     It is waited for `patience` seconds (PROBE_SECONDS). An answer, or a question, younger than `remember` seconds
     is used again.
@@ -128,7 +144,7 @@ def probe(file: HubFile, *, patience: float | None = None, remember: float = 0.0
     patience = PROBE_SECONDS if patience is None else patience
     asked, answer = _question(file, remember)
     try:
-        answer.result(timeout=max(0.0, asked + patience - time.monotonic()))
+        return answer.result(timeout=max(0.0, asked + patience - time.monotonic()))
     except Exception as error:
         raise _hub_error(file, error, patience) from error
 
@@ -143,11 +159,12 @@ def _question(file: HubFile, remember: float) -> tuple[float, Future]:
         return known
 
 
-def _head(hub: str, file: HubFile) -> None:
+def _head(hub: str, file: HubFile) -> int | None:
     url = hf_hub_url(file.repo, file.path, revision=file.revision, endpoint=hub)
     metadata = get_hf_file_metadata(url, timeout=PROBE_SECONDS, endpoint=hub)
     if metadata.commit_hash is None or metadata.etag is None:
         raise errors.FileMetadataError(f"{url} answers without the headers of a Hub.")
+    return metadata.size
 
 
 # ------------------------------------------------------------------------------------------------------ downloading
@@ -155,13 +172,13 @@ def _head(hub: str, file: HubFile) -> None:
 _downloads: dict[tuple[str, HubFile], _Download] = {}
 
 
-def _download(file: HubFile, progress: Progress | None) -> Path:
+def _download(file: HubFile, progress: Progress | None, size: int | None) -> Path:
     """Join the download of this file that is under way, or start one."""
     key = endpoint(), file
     with _lock:
         download = _downloads.get(key)
         if download is None or download.outcome.done():
-            download = _downloads[key] = _Download(*key)
+            download = _downloads[key] = _Download(*key, size or MOST_BYTES)
     if fault := download.follow(progress):
         raise HubError(file, fault, f"it goes on by itself; {_LATER}")
     try:
@@ -176,10 +193,10 @@ def _download(file: HubFile, progress: Progress | None) -> Path:
 class _Download:
     """One download in the background. It outlives the patience of those who wait: what comes late is cached."""
 
-    def __init__(self, hub: str, file: HubFile) -> None:
+    def __init__(self, hub: str, file: HubFile, most: int) -> None:
         self.fraction = 0.0
         self._moved = time.monotonic()
-        self.outcome: Future[Path] = _in_background(self._run, hub, file)
+        self.outcome: Future[Path] = _in_background(self._run, hub, file, most)
 
     def follow(self, progress: Progress | None) -> str:
         """Wait as long as bytes keep coming, but not for ever; "" at the end, before it why it is waited for no longer."""
@@ -194,9 +211,9 @@ class _Download:
                 return f"the Hub is slow: {self.fraction:.0%} has come after {SLOW_SECONDS:g} s"
         return ""
 
-    def _run(self, hub: str, file: HubFile) -> Path:
+    def _run(self, hub: str, file: HubFile, most: int) -> Path:
         def once() -> Path:
-            bar = _reporting_bar(self._report)
+            bar = _reporting_bar(self._report, most)
             options = {"endpoint": hub, "etag_timeout": PROBE_SECONDS, "tqdm_class": bar}
             return Path(hf_hub_download(file.repo, file.path, revision=file.revision, **options))
 
@@ -223,8 +240,11 @@ class _Download:
             self.fraction = max(self.fraction, min(done / size, 1.0))  # never backwards, also when begun again
 
 
-def _reporting_bar(report: Callable[[float, float, float | None], None]) -> type[tqdm]:
-    """The terminal's usual bar, which also tells `report` of each update: count, done so far, size."""
+def _reporting_bar(report: Callable[[float, float, float | None], None], most: int) -> type[tqdm]:
+    """The terminal's usual bar, which also tells `report` of each update: count, done so far, size.
+
+    It hears of bytes before they are written, and raises NotAsAnnouncedError where they are more than `most`.
+    """
 
     class Bar(tqdm):
         def __init__(self, *args, total: float | None = None, initial: float = 0, **kwargs) -> None:
@@ -233,6 +253,8 @@ def _reporting_bar(report: Callable[[float, float, float | None], None]) -> type
 
         def update(self, n: float | None = 1) -> bool | None:
             self._done += n or 0
+            if self._done > most:
+                raise NotAsAnnouncedError(f"more than {most} bytes")
             report(n or 0, self._done, self._size)
             return super().update(n)
 
@@ -266,6 +288,7 @@ _FAULTS: tuple[tuple[type[BaseException], str, str], ...] = (
     (ConnectionRefusedError, "the Hub cannot be reached (connection refused)", _NETWORK),
     (ConnectionResetError, "the Hub cannot be reached (connection reset)", _LATER),
     (ssl.SSLError, "the Hub cannot be reached (its certificate is not trusted)", _NETWORK),
+    (NotAsAnnouncedError, "the Hub sends something else than it announced", _LATER),
     (errors.FileMetadataError, "what answers there is not a Hub", _ADDRESS),
 )
 

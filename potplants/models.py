@@ -1,48 +1,23 @@
-"""The catalogue: which models exist, where their weights come from, and which of them can speak now."""
+"""Speaking: loading the catalogue's models, which of them can be had now, and why one and not another speaks."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Literal
 
 import torch
 from torch import nn
 
 from potplants import hub, weights
-from potplants.hub import HubError, HubFile, Progress
-from potplants.networks import CLASSES, CNN, CNNWithGAP
+from potplants.catalogue import FALLBACK, FAVOURITE, MODELS, HubFile, Model, find
+from potplants.hub import HubError, Progress
 from potplants.weights import WeightsError
-
-FALLBACK = "embedded"
-FAVOURITE = "pot_plant_classifier"  # the article's own
-
-_HUB_REPO = "a-data-odyssey/XAI-for-CV-models"
-_EMBEDDED_FOLDER = Path(__file__).parent / "weights"
 
 GLANCE_SECONDS = 1.5  # how long a list of models may wait for the Hub
 REMEMBER_SECONDS = 30.0  # how long it believes the Hub's last answer
-
-
-@dataclass(frozen=True)
-class Model:
-    """One model that can be asked for by its name."""
-
-    name: str
-    network: Callable[[], nn.Module]
-    classes: tuple[str, ...]  # what the outputs mean, in their order; of a network that answers with a number, its name
-    layers: tuple[str, ...]  # the convolutions, shallow to deep
-    size: int  # side of the square input
-    origin: str  # where the weights come from, for people
-    trained_on: str
-    weights: HubFile | Path
-    sha256: str | None = None  # as published; None where nothing was
-    answers: Literal["class", "number"] = "class"  # the largest of several logits, or one output that is a number
 
 
 @dataclass(frozen=True)
@@ -51,78 +26,6 @@ class Choice:
 
     name: str
     reason: str
-
-
-_CATALOGUE = (
-    Model(
-        name="pot_plant_classifier",
-        network=CNN,
-        classes=CLASSES,
-        layers=("conv_layers.0", "conv_layers.3", "conv_layers.6"),
-        size=256,
-        origin=f"the Hugging Face Hub ({_HUB_REPO})",
-        trained_on="real photos",
-        weights=HubFile(_HUB_REPO, "models/pot_plant_classifier/model.pth"),
-        sha256="88bf38e32007c6b7b1aaebe4df3c68d99a3c0d6f777e8170ffe0786e08433373",
-    ),
-    Model(
-        name="pot_plant_classifier_gap",
-        network=CNNWithGAP,
-        classes=CLASSES,
-        layers=("conv_layers.0", "conv_layers.2", "conv_layers.4"),
-        size=256,
-        origin=f"the Hugging Face Hub ({_HUB_REPO})",
-        trained_on="real photos",
-        weights=HubFile(_HUB_REPO, "models/pot_plant_classifier_gap/model.pth"),
-        sha256="3c0f391b3fe7d61da4c8abc3cfe55cdfaefd251c6117a799c61234416210dc8a",
-    ),
-    Model(
-        name="car_single_room",
-        network=partial(CNN, classes=1, size=224),
-        classes=("position",),  # where to steer: a horizontal position
-        layers=("conv_layers.0", "conv_layers.3", "conv_layers.6"),
-        size=224,
-        origin=f"the Hugging Face Hub ({_HUB_REPO})",
-        trained_on="a car's view of one room",
-        weights=HubFile(_HUB_REPO, "models/car_single_room/model.pth"),
-        sha256="fdb8e96d344fc92fce686a59ef2d210b73d89e3bc443fdca64043e0e995282df",
-        answers="number",
-    ),
-    Model(
-        name="embedded",
-        network=partial(CNN, hidden=32),  # 32 in place of 500: 4 MB, small enough to travel with the code
-        classes=CLASSES,
-        layers=("conv_layers.0", "conv_layers.3", "conv_layers.6"),
-        size=256,
-        origin="this repository (potplants/weights/embedded.safetensors)",
-        trained_on="rendered photos",
-        weights=_EMBEDDED_FOLDER / "embedded.safetensors",
-        sha256="f0ac0ff042f48bfaf8d33e234e2d190fdeef6b537ccb0fc79bd08ab6beb0a890",
-    ),
-    Model(
-        name="debiased",
-        network=partial(CNN, hidden=32),
-        classes=CLASSES,
-        layers=("conv_layers.0", "conv_layers.3", "conv_layers.6"),
-        size=256,
-        origin="this repository (potplants/weights/debiased.safetensors)",
-        trained_on="rendered photos, pots of any colour",
-        weights=_EMBEDDED_FOLDER / "debiased.safetensors",
-        sha256="1333ee71c2c3f11c1d8b8ba0938e3c7319615ade75ca1a579730e9987d9cc3d3",
-    ),
-    Model(
-        name="embedded_gap",
-        network=CNNWithGAP,
-        classes=CLASSES,
-        layers=("conv_layers.0", "conv_layers.2", "conv_layers.4"),
-        size=256,
-        origin="this repository (potplants/weights/embedded_gap.safetensors)",
-        trained_on="rendered photos",
-        weights=_EMBEDDED_FOLDER / "embedded_gap.safetensors",
-        sha256="be3d9f714a88a874ab1833562e958c3cbb0c6201f7a41a59c8da9e6205c36c08",
-    ),
-)
-MODELS: dict[str, Model] = {model.name: model for model in _CATALOGUE}
 
 
 def load(name: str, progress: Progress | None = None) -> nn.Module:
@@ -164,14 +67,6 @@ def fingerprint(name: str) -> str | None:
     """SHA-256 of the named model's weights file on this machine; None where it is not here. Raises ValueError for an unknown name."""
     path = _on_disk(find(name))
     return weights.sha256(path) if path else None
-
-
-def find(name: str) -> Model:
-    """The catalogue's entry. Raises ValueError, naming the models there are."""
-    try:
-        return MODELS[name]
-    except (KeyError, TypeError):
-        raise ValueError(f"There is no model {name!r}; choose one of {', '.join(MODELS)}.") from None
 
 
 # -------------------------------------------------------------------------------------------------------- loading

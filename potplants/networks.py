@@ -1,4 +1,4 @@
-"""The two networks whose weights can be had, and the names of what they answer.
+"""The two networks whose weights can be had.
 
 Layer numbers and attribute names are part of the file format: the published state dicts are read by them.
 Letters: B images, S the input side, N classes.
@@ -7,8 +7,6 @@ Letters: B images, S the input side, N classes.
 from __future__ import annotations
 
 from torch import Tensor, nn
-
-CLASSES = ("rudo", "baya", "greg", "yuki")  # the order of the logits
 
 _HALVINGS = 3  # CNN pools three times, so its input side must be a multiple of 2³
 

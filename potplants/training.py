@@ -21,10 +21,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .augmentation import Pots, flipped, lit, moved
-from .dataset import as_input, load_pixels, photos
-from .models import MODELS
-from .networks import CLASSES
-from .siblings import file_of
+from .catalogue import CLASSES, MODELS
+from .dataset import as_input, load_pixels
+from .layout import photos
+from .seeds import file_of
 from .weights import sha256
 
 RULE = "median test accuracy over all seeds, of equals the smallest seed; fixed before looking at heatmaps"
@@ -219,7 +219,7 @@ def main():
         "classes": CLASSES,
         "runs": runs,
     }
-    file.with_suffix(".json").write_text(json.dumps(report, indent=1) + "\n")
+    file.with_suffix(".json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     print(f"shipped: seed {shipped}, {file.stat().st_size:,} bytes")
 
 

@@ -1,11 +1,57 @@
-"""What many tests share: small networks whose truth can be worked out, and photos to look at."""
+"""What many tests share: small networks whose truth can be worked out, a running app, a browser; and the groups that tests are in."""
 
+import asyncio
+import os
 import shutil
+from functools import partial
 
 import pytest
-import torch
-from live import running_app
-from torch import nn
+
+WORKER = os.environ.get("PYTEST_XDIST_WORKER")  # the name of this process, where several share the tests
+if WORKER:  # where processes share the cores, threads that wait for each other cost more than they bring
+    for library in ("OMP", "OPENBLAS", "MKL"):
+        os.environ.setdefault(f"{library}_NUM_THREADS", "1")
+
+import torch  # noqa: E402
+from live import running_app  # noqa: E402
+from torch import nn  # noqa: E402
+
+STARTS = {"App", "running_app"}  # whoever calls one of these has an app of its own running, or shares one
+SPACE = {"SYSTEM": "spaces", "SPACE_ID": "user/space", "SPACE_HOST": "user-space.hf.space"}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Three groups: browser, server, unit. Each of the first two stays in one process, or several would start the same apps and browsers."""
+    for item in items:
+        group = _group(item)
+        item.add_marker(group)
+        if group != "unit" and WORKER:
+            item.add_marker(pytest.mark.xdist_group(group))
+
+
+def _group(item):
+    if "browser" in item.fixturenames:
+        return "browser"
+    fixtures = [fixture.func for found in item._fixtureinfo.name2fixturedefs.values() for fixture in found]
+    return "server" if any(STARTS & _names(function) for function in (item.function, *fixtures)) else "unit"
+
+
+def _names(function):
+    code = getattr(function, "__code__", None)  # a fixture may be a partial of a plug-in's
+    return {*code.co_names, *code.co_freevars} if code else set()
+
+
+@pytest.fixture(autouse=True)
+def no_loop_running(request):
+    """A browser that is open leaves its event loop running in this thread, and asyncio.run would refuse to begin another."""
+    theirs = asyncio._get_running_loop()
+    if theirs is None or "browser" in request.fixturenames:
+        yield
+    else:
+        asyncio._set_running_loop(None)
+        yield
+        asyncio._set_running_loop(theirs)
 
 
 @pytest.fixture
@@ -26,14 +72,20 @@ def network():
 
 
 @pytest.fixture(scope="session")
-def app_url(tmp_path_factory):
-    """The app as a stranger gets it: no Hub, the embedded model and photos. One server for all tests."""
-    with running_app(tmp_path_factory.mktemp("app")) as url:
+def app_home(tmp_path_factory):
+    """Where the shared app writes; `app.log` is what it prints."""
+    return tmp_path_factory.mktemp("app")
+
+
+@pytest.fixture(scope="session")
+def app_url(app_home):
+    """The app as a stranger gets it: no Hub, the embedded model and photos, the variables of a Space. One server for all tests."""
+    with running_app(app_home, **SPACE) as url:
         yield url
 
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
-PATIENCE = 20_000  # ms
+PATIENCE = 120_000  # ms; a bound for machines that do other work, no wish
 
 
 @pytest.fixture(scope="session")
@@ -48,6 +100,23 @@ def browser():
         browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         yield browser
         browser.close()
+
+
+WIDE = {"width": 1280, "height": 900}
+
+
+@pytest.fixture(scope="session")
+def visitor(browser):
+    """Somebody's browser, who has been here before: Gradio's scripts need not be fetched and compiled for every test."""
+    with browser.new_context(viewport=WIDE) as context:
+        context.set_default_timeout(PATIENCE)
+        yield context
+
+
+@pytest.fixture(scope="session")
+def window(visitor):
+    """The page that most tests go to the app with, one after the other; a new one would cost twice the processor's time."""
+    return Window(visitor)
 
 
 ASKED, AT_REST = "/gradio_api/queue/join", 300  # the request that asks for an answer; ms without one
@@ -68,32 +137,38 @@ def settle(page):
     )
 
 
-@pytest.fixture
-def complaints():
-    """What the browser's console and network complain of; `page` expects nothing at the end of a test."""
-    return []
+class Window:
+    """A page of the browser. What its console and network complain of is added to `complaints`: errors, and requests to elsewhere."""
+
+    def __init__(self, context):
+        self.page, self.complaints, self._own = context.new_page(), [], ()
+        self.page.on("console", lambda message: self.complaints.append(message.text) if message.type == "error" else None)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("request", lambda request: self.complaints.append(request.url) if not request.url.startswith(self._own) else None)
+
+    def open(self, url, path="/"):
+        """The app's page, "/?tab=steps", with its first answer on it."""
+        self._own = (url, "data:", "blob:")
+        self.page.set_viewport_size(WIDE)
+        self.page.goto(url + path)
+        settle(self.page)
+        return self.page
 
 
 @pytest.fixture
-def visit(browser, app_url, complaints):
-    """Opens a page of the app, "/?tab=steps", with its first answer on it. Console errors and requests to elsewhere end the test."""
-    contexts = []
+def complaints(window):
+    """What the browser's console and network complain of; `visit` expects nothing at the end of a test."""
+    window.complaints = []
+    return window.complaints
 
-    def open_page(path="/"):
-        contexts.append(browser.new_context(viewport={"width": 1280, "height": 900}))
-        page = contexts[-1].new_page()
-        page.set_default_timeout(PATIENCE)
-        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("request", lambda request: complaints.append(request.url) if not request.url.startswith((app_url, "data:", "blob:")) else None)
-        page.goto(app_url + path)
-        settle(page)
-        return page
 
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert complaints == []
+@pytest.fixture
+def visit(window, app_url, complaints):
+    """Opens a page of the app. Console errors and requests to elsewhere end the test."""
+    yield partial(window.open, app_url)
+    told = list(complaints)
+    window.page.goto("about:blank")  # what the test left undone is broken off, of which it may well complain
+    assert told == []
 
 
 @pytest.fixture

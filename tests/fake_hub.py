@@ -8,6 +8,7 @@ import socket
 import struct
 import threading
 import time
+import zlib
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -33,6 +34,8 @@ MODES = (
     "reset",  # resets it there, once
     "hang",  # accepts, never answers
     "hang body",  # answers HEAD, never GET
+    "packed",  # GET answers with a zip bomb in Content-Encoding, as long as HEAD announced, and does not end
+    "endless",  # GET sends on and on after what HEAD announced
     "html",  # every address answers with a web page, as a hotel's network does
     *REFUSALS,
 )
@@ -105,7 +108,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.hub.requests.append(Request(self.command, self.path, self.headers.get("Range")))
         mode = self.hub.mode
         if mode == "hang" or (mode == "hang body" and self.command == "GET"):
-            self.hub.released.wait(60)
+            self.hub.released.wait()
             self.close_connection = True
         elif mode == "html":
             self._send(200, {"Content-Type": "text/html"}, HTML)
@@ -115,12 +118,30 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._send_file()
 
+    def _send_more(self, content: bytes) -> None:
+        """More than HEAD has announced, and then nothing, so that only who stops at the bound is not held up."""
+        packed = self.hub.mode == "packed"
+        sent = zlib.compress(bytes(100 * len(content)), 9, wbits=31) if packed else content + bytes(2**20)
+        self.send_response(200)
+        self.send_header("Transfer-Encoding", "chunked")
+        if packed:
+            self.send_header("Content-Encoding", "gzip")
+        self.end_headers()
+        self._chunk(sent)
+        self.hub.released.wait(60)
+        self.close_connection = True
+
+    def _chunk(self, data: bytes) -> None:
+        self.wfile.write(b"%x\r\n%b\r\n" % (len(data), data))
+
     def _send_file(self) -> None:
         repo_and_file = self.path.lstrip("/").replace("/resolve/main/", "/")
         content = self.hub.files.get(repo_and_file)
         if content is None:
             self._send(404, {"X-Error-Code": "EntryNotFound"}, b"")
             return
+        if self.hub.mode in ("packed", "endless") and self.command == "GET":
+            return self._send_more(content)
         etag = f'"{hashlib.sha256(content).hexdigest()}"'
         headers = {"ETag": etag, "X-Repo-Commit": COMMIT, "Accept-Ranges": "bytes"}
         start = int((self.headers.get("Range") or "bytes=0-").removeprefix("bytes=").rstrip("-"))

@@ -1,46 +1,32 @@
 """The app as a process that a test may kill, asked over plain HTTP as curl would."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import httpx
-from live import ROOT, _wait_for, free_port
+from live import PATIENCE, start, wait_until_served
 
 from explorer import examples
 
 STORY = examples.embedded().story.file
 
 
-def _hears_interrupts():
-    """What a shell starts in the background ignores Ctrl-C, and so would its children."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 class App:
     """app.py as a process of its own that a test may kill. `log` is what it printed."""
 
-    def __init__(self, home: Path, *arguments: str, program: str = "", port: int | None = None, **environment: str):
+    def __init__(self, home: Path, *arguments: str, **how):
+        """`how`: see `live.start`."""
         home.mkdir(exist_ok=True)
-        self.home, self.port, self._log = home, port or free_port(), home / "app.log"
-        self.url = f"http://127.0.0.1:{self.port}"
-        variables = {
-            **os.environ,
-            "HF_ENDPOINT": f"http://127.0.0.1:{free_port()}",  # nobody listens there
-            "HF_HOME": str(home / "hub"),
-            "GRADIO_TEMP_DIR": str(home / "gradio"),
-            "GRADIO_SERVER_NAME": "127.0.0.1",
-            "GRADIO_SERVER_PORT": str(self.port),
-            **environment,
-        }
-        told = ["-c", program] if program else ["app.py"]
-        with open(self._log, "w") as output:
-            self.process = subprocess.Popen([sys.executable, *told, *arguments], cwd=ROOT, env=variables, stdout=output, stderr=subprocess.STDOUT, preexec_fn=_hears_interrupts)
-        _wait_for(self.url, self.process, self._log)
-        self.http = httpx.Client(base_url=self.url, timeout=120)
+        self.home = home
+        self.process, self._log = start(home, *arguments, **how)
+        try:
+            self.url = wait_until_served(self.process, self._log)
+        except BaseException:
+            self.kill()
+            raise
+        self.port = int(self.url.rpartition(":")[2])
+        self.http = httpx.Client(base_url=self.url, timeout=PATIENCE)
 
     @property
     def log(self):
@@ -68,12 +54,15 @@ class App:
     def end(self, how=signal.SIGTERM) -> int:
         """Its exit status."""
         self.process.send_signal(how)
-        return self.process.wait(30)
+        return self.process.wait(PATIENCE)
+
+    def kill(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait(PATIENCE)
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait(30)
+        self.kill()

@@ -5,7 +5,8 @@ import pytest
 import torch
 from PIL import Image
 
-from potplants.dataset import as_input, load_pixels, photos
+from potplants.dataset import as_input, load_pixels
+from potplants.layout import photos
 
 
 def put(folder, name, colour=(255, 0, 0), size=(8, 8)):

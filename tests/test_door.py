@@ -5,17 +5,15 @@ import http.client
 import json
 import os
 import socket
-import subprocess
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 import httpx
 import pytest
-from live import ROOT, _wait_for, free_port
+from live import ROOT, changed
+from mortal import App
 from PIL import Image
 from test_fetch import elsewhere  # noqa: F401 (a fixture)
 
@@ -277,30 +275,16 @@ def test_sixty_four_in_a_line(server, photo):
 # Nothing stays
 
 
-@contextmanager
-def short_of_patience(home):
-    """The app, forgetting files after four seconds, with room for one in each queue."""
-    home.joinpath("tmp").mkdir()
-    port = free_port()
-    variables = {**os.environ, "HF_ENDPOINT": f"http://127.0.0.1:{free_port()}", "HF_HOME": str(home / "hub"), "GRADIO_TEMP_DIR": str(home / "gradio")}
-    variables |= {"TMPDIR": str(home / "tmp"), "GRADIO_SERVER_NAME": "127.0.0.1", "GRADIO_SERVER_PORT": str(port)}
-    program = "from explorer import page; page.CACHE_SECONDS = (1, 4); page.QUEUE_LENGTH = 1; import app; app.main()"
-    with open(home / "app.log", "w") as log:
-        process = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, env=variables, stdout=log, stderr=subprocess.STDOUT)
-        try:
-            _wait_for(f"http://127.0.0.1:{port}", process, home / "app.log")
-            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
-                yield client
-        finally:
-            process.terminate()
-            process.wait(30)
+FORGETFUL = changed("from explorer import page; page.CACHE_SECONDS = (1, 4); page.QUEUE_LENGTH = 1")
 
 
 @pytest.fixture(scope="module")
 def impatient(tmp_path_factory):
+    """The app, forgetting files after four seconds, with room for one in each queue."""
     home = tmp_path_factory.mktemp("impatient")
-    with short_of_patience(home) as client:
-        yield client, home
+    home.joinpath("tmp").mkdir()
+    with App(home, program=FORGETFUL, TMPDIR=str(home / "tmp")) as app:
+        yield app.http, home
 
 
 def files_in(folder):

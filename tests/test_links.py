@@ -47,13 +47,16 @@ def test_the_page_as_it_opens_needs_no_words():
         {"method": ""},
         {"target": "further left"},  # the embedded classifier knows no such thing
         {"layer": "conv9"},
-        {"tab": "<script>"},
+        {"tab": "<a href=//evil.example>Sign in again</a>"},
+        {"base": "Your time is up, go to evil.example"},
     ],
 )
 def test_what_is_not_here_is_told_and_left_out(asked):
     view, missing = view_of({**asked, "scale": "shared", "utm_source": "elsewhere"}, EXAMPLES)
     assert view == View(scale="shared")
-    assert len(missing) == 1 and next(iter(asked)) in missing[0]
+    ((name, value),) = asked.items()
+    assert len(missing) == 1 and f"The {name} that the link asks for" in missing[0]
+    assert not value or value not in missing[0]
 
 
 def test_a_model_brings_its_own_targets():

@@ -123,20 +123,3 @@ def test_a_cancellation():
     assert messages.cancellation({**whole, "more": "x"}) == whole
     for name in whole:
         assert refused(messages.cancellation, {**whole, name: None}) == 422
-
-
-CALL = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
-
-
-@pytest.mark.parametrize("message", [CALL, {**CALL, "id": "a-b"}, {"jsonrpc": "2.0", "method": "notifications/initialized"}, {**CALL, "params": {"name": "x"}}, {**CALL, "params": None}])
-def test_an_agents_message(message):
-    assert messages.call(message) == message
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [{"id": "i" * 10**5}, {"id": [1]}, {"id": 1.5}, {"method": "m" * 10**5}, {"method": None}, {"method": ["a"]}, {"jsonrpc": "2"}, {"jsonrpc": "2" * 10**5}, {"params": [1]}, {"params": "x"}],
-)
-def test_what_an_answer_to_an_agent_would_repeat(wrong):
-    assert refused(messages.call, {**CALL, **wrong}) == 422
-    assert refused(messages.call, [CALL]) == 422

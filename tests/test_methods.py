@@ -1,5 +1,7 @@
 """Each method against its paper: identities in float64 over random small networks, and loops that share no code with it."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -8,8 +10,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from gradcam import METHODS, Cancelled, Explainer
-from gradcam.heatmaps import min_max
-from gradcam.methods import gradient_weighted
+from gradcam.heatmaps import min_max, weighted_sum
+from gradcam.methods import grad_cam_plus_plus, gradient_weighted
 
 EXACT = {"rtol": 1e-9, "atol": 1e-9}
 FEW = settings(max_examples=20, deadline=None, derandomize=True)
@@ -104,35 +106,47 @@ def test_ablation_weights_on_a_linear_head(seed, channels, classes, side):
     torch.testing.assert_close(heat, expected, **EXACT)
 
 
+def derivatives_of_exp(head, maps, target, channel):
+    """First, second and third derivative of Y = exp(score) by each activation of a map, by autograd: [3, h, w]."""
+    found = torch.zeros(3, *maps.shape[1:], dtype=maps.dtype)
+    for row in range(maps.shape[1]):
+        for column in range(maps.shape[2]):
+            x = maps[channel, row, column].clone().requires_grad_()
+            moved = maps.clone()
+            moved[channel, row, column] = x
+            y = head(moved[None])[0, target].exp()
+            for order in range(3):
+                (y,) = torch.autograd.grad(y, x, create_graph=True)
+                found[order, row, column] = y.detach()
+    return found
+
+
 @FEW
-@given(**NETS)
-def test_grad_cam_plus_plus_is_its_derivatives(seed, channels, classes, side):
-    """The paper's α from the second and third derivatives of Y = exp(S), taken by autograd one pixel at a time (eq. 19)."""
+@given(**NETS, hidden=st.booleans())
+def test_grad_cam_plus_plus_is_its_derivatives(seed, channels, classes, side, hidden):
+    """The paper's α from the derivatives of Y = exp(S), by autograd pixel by pixel: Y″ / (2Y″ + ΣA · Y‴), eq. 10."""
     network, images = flat_net(seed, channels, classes, side), images_of(side, batch=1) / 5
+    if hidden:  # piecewise linear behind the layer, with more than one piece
+        wide = network[3].in_features
+        network = nn.Sequential(*network[:3], nn.Linear(wide, 3), nn.ReLU(), nn.Linear(3, classes)).double()
     with torch.no_grad():
-        maps = network[:2](images)[0]  # [C, h, w]
-    expected = torch.zeros(maps.shape[1:], dtype=torch.float64)
-    for channel in range(channels):
-        first, second, third = (torch.zeros(maps.shape[1:], dtype=torch.float64) for _ in range(3))
-        for row in range(maps.shape[1]):
-            for column in range(maps.shape[2]):
-
-                def score(value, channel=channel, row=row, column=column):
-                    moved = maps.clone()
-                    moved[channel, row, column] = value
-                    return network[2:](moved[None])[0, 1].exp()
-
-                x = maps[channel, row, column].clone().requires_grad_()
-                derivatives, y = [], score(x)
-                for _ in range(3):
-                    (y,) = torch.autograd.grad(y, x, create_graph=True)
-                    derivatives.append(y.detach())
-                first[row, column], second[row, column], third[row, column] = derivatives
-        denominator = 2 * second + (maps[channel] * third).sum()
+        maps, score = network[:2](images)[0], network(images)[0, 1]  # [C, h, w]
+    expected = torch.zeros_like(maps[0])
+    for channel, activation in enumerate(maps):
+        first, second, third = derivatives_of_exp(network[2:], maps, 1, channel)
+        denominator = 2 * second + activation.sum() * third
         alpha = torch.where(denominator != 0, second / denominator, 0)
-        weight = (alpha * first.relu()).sum() / network(images)[0, 1].exp().detach()  # the method leaves exp(S) out
-        expected += weight * maps[channel]
+        expected += (alpha * first.relu()).sum() / score.exp() * activation  # the method leaves exp(S) out
     torch.testing.assert_close(signed(network, "1", images, [1], "Grad-CAM++")[0, 0], expected, rtol=1e-7, atol=1e-9)
+
+
+def test_grad_cam_plus_plus_by_hand():
+    """A = (1, 3), so ΣA = 4, and g = (1, −2): the first pixel's α is 1/(2 + 4), the second's gradient is negative."""
+    activation = torch.tensor([[[[1.0, 3.0]]]])
+    assert grad_cam_plus_plus(activation, torch.tensor([[[[[1.0, -2.0]]]]])).item() == pytest.approx(1 / 6)
+    weak = grad_cam_plus_plus(activation, torch.full((1, 1, 1, 1, 2), 1e-30))  # g³ is zero in single precision
+    assert weak.item() == pytest.approx(1e-30 / 2 + 1e-30 / 2)
+    assert grad_cam_plus_plus(activation, torch.full((1, 1, 1, 1, 2), -0.5)).item() == 0  # the denominator is zero
 
 
 @FEW
@@ -226,6 +240,45 @@ def test_cam_elsewhere_is_a_clear_error(network, images):
         Explainer(network, "6").explain(images, 0, "CAM")
     with pytest.raises(ValueError, match="'0' is not one"):  # before the ReLU, the average is another
         Explainer(pooled_net(0, 4, 3), "0").explain(images.double(), 0, "CAM")
+
+
+@pytest.mark.parametrize("shape", [(12,), (3, 2, 2)])
+def test_maps_of_one_or_three_axes_are_weighed_as_if_they_had_two(shape):
+    """Axes do not matter to sums and means: [B, C, 12] and [B, C, 3, 2, 2] get what [B, C, 3, 4] gets."""
+    torch.manual_seed(0)
+    activation, gradient = torch.randn(2, 5, 3, 4), torch.randn(3, 2, 5, 3, 4)
+    folded, bent = activation.view(2, 5, *shape), gradient.view(3, 2, 5, *shape)
+    head = nn.Linear(5, 4)
+    outputs = head(activation.mean((2, 3))).detach()
+
+    def sums(image, make, count):
+        return make(torch.arange(count)).flatten(1).sum(1).expand(3, count)
+
+    def reading(maps, slopes):
+        return SimpleNamespace(
+            activation=maps, gradient=slopes, cotangents=torch.eye(4)[:3, None].expand(3, 2, 4), outputs=outputs,
+            model=head, layer="here", images=torch.ones(2, 3, *maps.shape[2:]),
+            scores=lambda image: torch.full((3, 1), 2.0),
+            scores_with_activations=sums, scores_of_images=sums,
+        )  # fmt: skip
+
+    for name, method in METHODS.items():
+        expected = weighted_sum(method.weights(reading(activation, gradient)), activation)
+        weights = method.weights(reading(folded, bent))
+        assert weights.ndim == 3 + len(shape)
+        torch.testing.assert_close(weighted_sum(weights, folded).flatten(2), expected.flatten(2), msg=name)
+
+
+class Undefined(nn.Linear):
+    def forward(self, x):
+        return (super().forward(x) - 100).log()
+
+
+@pytest.mark.parametrize("method", ["Ablation-CAM", "Score-CAM"])
+def test_scores_that_are_not_finite_make_no_map_that_looks_like_one(method, network, images):
+    model = nn.Sequential(*network[:-1], Undefined(8, 4))
+    states = Explainer(model, ["3", "6"]).explain(images, [0, 3], method).states()
+    assert states == [[["not finite"] * 2] * 2] * 2
 
 
 def test_signed_maps_show_both_sides(network, images):

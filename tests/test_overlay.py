@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from gradcam import COLORMAPS, colour_table, overlay
+from gradcam import COLORMAPS, Explainer, colour_table, overlay
 
 GREY = np.full((2, 2, 3), 128, np.uint8)
 
@@ -54,9 +54,113 @@ def test_a_weak_map_looks_weak_on_the_shared_scale():
         ({"base": np.zeros((3, 3, 3), np.uint8)}, "base"),
         ({"base": np.zeros((2, 2, 3))}, "uint8"),
         ({"heatmaps": np.array([[np.nan, 0], [0, 0]])}, "finite"),
-        ({"heatmaps": np.zeros(3)}, "heatmaps"),
+        ({"heatmaps": np.zeros(3)}, r"expected heatmaps \[\.\.\., H, W\], got \[3\]"),
     ],
 )
 def test_wrong_arguments(options, words):
     with pytest.raises(ValueError, match=words):
         overlay(**{"base": GREY, "heatmaps": np.ones((2, 2)), **options})
+
+
+AGAINST, NEUTRAL, FOR = [30, 96, 200], [221, 221, 221], [196, 28, 44]
+
+
+def test_against_and_for_by_hand():
+    """The strongest of either side is 4, so −4 is the whole blue, 1 a quarter of the way to the red, and 0 neither."""
+    picture = overlay(GREY, np.array([[-4.0, 1.0], [0.0, 2.0]]), opacity=1)
+    assert picture[0, 0].tolist() == AGAINST and picture[1, 0].tolist() == NEUTRAL
+    quarter, half = (
+        np.array(NEUTRAL) + (np.array(FOR) - NEUTRAL) * step / 127 for step in (31, 63)
+    )  # of 127 steps, whole ones
+    assert np.abs(picture[0, 1] - quarter).max() <= 0.5 and np.abs(picture[1, 1] - half).max() <= 0.5
+
+
+def test_both_sides_have_one_scale():
+    values = np.linspace(-1, 1, 201).reshape(3, 67)
+    shades = overlay(np.zeros((3, 67, 3), np.uint8), values, opacity=1).reshape(201, 3)
+    table = colour_table("blue-red")
+    index = [table.tolist().index(shade.tolist()) for shade in shades]
+    assert index == sorted(index) and index == [254 - one for one in reversed(index)]  # no wrap-around, and symmetric
+    assert index[0] == 0 and index[100] == 127 and index[200] == 254
+    assert table[0].tolist() == AGAINST and table[127].tolist() == NEUTRAL and table[254].tolist() == FOR
+
+
+@pytest.mark.parametrize(
+    "maps",
+    [
+        np.array([[0, 2], [-2, 1]]),
+        np.array([[0, 2], [-2, 1]], np.int8),
+        np.array([[0, 2**62], [-(2**62), 2**61]]),
+        np.array([[0, 1], [-1, 0.5]], np.float16),
+        np.array([[0, 3e38], [-3e38, 1.5e38]], np.float32),
+        np.array([[0, 1e300], [-1e300, 0.5e300]]),
+        np.array([[0, 1e-300], [-1e-300, 0.5e-300]]),
+        np.array([[0, 2.0], [-2.0, 1.0]], np.float32) * np.float32(1e-45),
+        torch.tensor([[0, 1], [-1, 0.5]], dtype=torch.bfloat16, requires_grad=True),
+        torch.tensor([[0, 1e200], [-1e200, 0.5e200]], dtype=torch.float64),
+    ],
+)
+@pytest.mark.parametrize("scale", ["each map", "shared"])
+def test_signed_maps_of_any_kind_and_size(maps, scale):
+    picture = overlay(GREY, maps, opacity=1, scale=scale)
+    assert picture[0, 0].tolist() == NEUTRAL and picture[0, 1].tolist() == FOR and picture[1, 0].tolist() == AGAINST
+    assert picture[1, 1].tolist() == colour_table("blue-red")[127 + 63].tolist()
+
+
+def test_whole_numbers_at_the_end_of_their_range():
+    """−128 has no opposite among numbers of eight bits, and is the strongest all the same."""
+    picture = overlay(GREY, np.array([[0, 127], [-128, 64]], np.int8), opacity=1)
+    assert picture[1, 0].tolist() == AGAINST and picture[0, 0].tolist() == NEUTRAL
+    assert picture[0, 1].tolist() == colour_table("blue-red")[127 + 126].tolist()  # 127 · 127/128, rounded down
+
+
+def test_lists_are_heatmaps_too():
+    assert overlay(GREY, [[0, 1], [0, 0]]).tolist() == overlay(GREY, np.array([[0.0, 1.0], [0.0, 0.0]])).tolist()
+
+
+def test_a_little_against_and_nothing_but_against():
+    little = overlay(GREY, np.array([[-1e-9, 1.0], [0.0, 0.0]]), opacity=1)
+    assert little[0, 0].tolist() == NEUTRAL and little[0, 1].tolist() == FOR
+    only = overlay(GREY, np.array([[-2.0, -1.0], [-2.0, 0.0]]), "viridis", opacity=1)
+    assert only[0, 0].tolist() == AGAINST and only[1, 1].tolist() == NEUTRAL
+    assert only[0, 1].tolist() == colour_table("blue-red")[127 - 63].tolist()
+
+
+@pytest.mark.parametrize("colormap", [*COLORMAPS, "blue-red"])
+def test_one_map_against_its_target_turns_all_to_diverging_colours(colormap):
+    maps = np.stack([[[0.0, 1.0], [0.0, 0.0]], [[-4.0, 0.0], [0.0, 0.0]], [[0.0, 0.0], [0.0, 0.0]]])
+    alone, against, empty = overlay(GREY, maps, colormap, opacity=1)
+    assert alone[0, 1].tolist() == FOR and alone[0, 0].tolist() == NEUTRAL and against[0, 0].tolist() == AGAINST
+    assert empty.tolist() == GREY.tolist()
+    shared, against, empty = overlay(GREY, maps, colormap, opacity=1, scale="shared")
+    assert shared[0, 1].tolist() == colour_table("blue-red")[127 + 31].tolist() and against[0, 0].tolist() == AGAINST
+    assert empty.tolist() == GREY.tolist()
+
+
+def test_diverging_colours_can_be_asked_for():
+    picture = overlay(GREY, np.array([[0.0, 1.0], [0.5, 0.0]]), "blue-red", opacity=1)
+    assert picture[0, 0].tolist() == NEUTRAL and picture[0, 1].tolist() == FOR
+    assert overlay(GREY, -np.zeros((2, 2)), "blue-red").tolist() == GREY.tolist()
+
+
+def test_peaks_beyond_single_precision_keep_their_colours():
+    for factor in (1e-300, 1e-44, 1e38, 1e300):
+        maps = np.array([[0.0, 0.5], [0.25, 1.0]])
+        assert overlay(GREY, maps * factor, "viridis").tolist() == overlay(GREY, maps, "viridis").tolist(), factor
+
+
+@pytest.mark.parametrize(
+    "maps", [np.ones((2, 2), complex), np.full((2, 2), "hot"), torch.ones(2, 2, dtype=torch.complex64)]
+)
+def test_what_is_no_number_is_said(maps):
+    with pytest.raises(ValueError, match="real numbers"):
+        overlay(GREY, maps)
+
+
+def test_signed_evidence_of_a_network(network, images):
+    explanation = Explainer(network, "3").explain(images, [0, ("against", 0)], signed=True)
+    base = np.zeros((16, 16, 3), np.uint8)
+    one, other = (overlay(base, heat, opacity=1).astype(int) for heat in explanation.heatmaps[0, :, 0])
+    table = colour_table("blue-red").astype(int).tolist()
+    for shade, opposite in zip(one.reshape(-1, 3).tolist(), other.reshape(-1, 3).tolist()):
+        assert table.index(shade) == 254 - table.index(opposite)

@@ -4,6 +4,7 @@ import io
 import json
 import zipfile
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 from conftest import ASKED, settle
@@ -36,18 +37,15 @@ def test_the_address_follows(page):
     ("path", "times"),
     [("/", 1), ("/?__theme=dark", 1), ("/?model=debiased", 2), ("/?tab=trust&model=debiased&target=greg", 3), ("/?tab=what-if&example=test/3_001", 2)],
 )
-def test_a_link_asks_once_and_leaves_nothing_pending(browser, app_url, path, times):
+def test_a_link_asks_once_and_leaves_nothing_pending(window, visit, path, times):
     """First what the link says, if anything, then what the tab in front shows; Trust's table is asked for on its own."""
-    page = browser.new_context().new_page()
     asked = []
-    page.on("request", lambda request: asked.append(request.url) if ASKED in request.url else None)
-    page.goto(app_url + path)
-    settle(page)
+    window.page.on("request", lambda request: asked.append(request.url) if ASKED in request.url else None)
+    page = visit(path)
     count = len(asked)
     page.wait_for_timeout(1000)
     assert count == len(asked) == times
     assert page.locator("#tabs .html-container.pending:visible").count() == 0
-    page.context.close()
 
 
 def test_a_click_asks_only_for_the_tab_in_front(page):
@@ -61,7 +59,7 @@ def test_a_click_asks_only_for_the_tab_in_front(page):
 
 def test_a_broken_link_is_told_and_opens_the_rest(visit):
     page = visit("/?example=test/9_999&layer=conv1")
-    page.wait_for_selector("text=asks for the example")
+    page.wait_for_selector("text=The example that the link asks for is not here")
     assert "Baya" in say(page, "really Rudo") and shown(page, "layer") == "conv1"
 
 
@@ -71,3 +69,26 @@ def test_one_click_saves_everything(page):
     assert download.value.suggested_filename == "embedded-Grad-CAM.zip"
     packed = zipfile.ZipFile(io.BytesIO(Path(download.value.path()).read_bytes()))
     assert json.loads(packed.read("report.json"))["predicted"] == "baya"
+
+
+MARKUP = [
+    "<a href=//evil.example/in>Sign in again</a>",
+    "<img src=//evil.example/seen.png>",
+    "<form action=//evil.example/in><input name=word><button>Go on</button></form>",
+    "<style>body{background:url(//evil.example/b.png)}</style>",
+    "<iframe src=//evil.example></iframe><svg onload=fetch('//evil.example')>",
+    "[words](//evil.example) ![](//evil.example/seen.png)",
+    "&lt;img src=//evil.example/twice.png&gt;",
+]
+ELEMENTS = "a, img, form, input, style, link, iframe, svg, script, object, embed, base, meta"
+
+
+def test_a_link_brings_no_markup(visit):
+    """Nothing that a link says becomes part of the page, and nothing is asked of elsewhere: `visit` ends the test then."""
+    names = ["example", "model", "method", "target", "layer", "base", "colormap", "scale", "tab"]
+    page = visit("/?" + urlencode([*zip(names, MARKUP * 2), ("other", MARKUP[0])]))
+    page.wait_for_selector("text=The tab that the link asks for")
+    said = page.inner_text("body")
+    assert said.count("that the link asks for is not here") == len(names) and "evil" not in said
+    brought = f"[...document.querySelectorAll('{ELEMENTS}')].map((e) => e.outerHTML).filter((html) => html.includes('evil'))"
+    assert page.evaluate(brought) == []

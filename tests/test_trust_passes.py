@@ -25,8 +25,10 @@ def test_each_method_costs_what_its_paper_says(method, forward, backward, column
 
 def test_occlusion_costs_one_pass_a_square():
     subject = case()
-    _, cost = weigh(lambda model: occlusion(model, subject.image, 1, patch=16, stride=8), subject.network)
+    _, cost = weigh(lambda model: occlusion(model, subject.image, 1, patch=16, stride=8, at_once=4), subject.network)
     assert (cost.forward, cost.backward) == (1 + 9, 0)
+    _, careful = weigh(lambda model: occlusion(model, subject.image, 1, patch=16, stride=8), subject.network)
+    assert careful.forward == 1 + 9 + 1, "nobody said that the network treats each image by itself: it is asked"
 
 
 def test_what_is_quick_is_timed_again_and_the_network_is_not_touched():

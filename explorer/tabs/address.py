@@ -13,7 +13,7 @@ ARRIVE = """() => {
     const asked = [...new URLSearchParams(location.search).keys()].some((key) => !key.startsWith("__"));
     return asked ? [location.search, ""] : ["", "%s"];
 }"""
-FOLLOW = (Path(__file__).parent.parent / "address.js").read_text()
+FOLLOW = (Path(__file__).parent.parent / "address.js").read_text(encoding="utf-8")
 
 
 def follow(desk: Desk, examples: Examples):

@@ -1,7 +1,9 @@
 """What agents get: the endpoints as tools of the Model Context Protocol, their pictures as pictures, their numbers as JSON."""
 
+import asyncio
 import base64
 import json
+import logging
 import mimetypes
 import re
 from contextlib import asynccontextmanager
@@ -10,13 +12,22 @@ from pathlib import Path
 
 import gradio as gr
 from gradio.mcp import GradioMCPServer
-from gradio.processing_utils import add_root_url
+from gradio.utils import get_upload_folder
 from gradio_client.utils import is_file_obj_with_meta
 
+from .loopback import UNSAID, ask
+from .protocol import MOST_BYTES, Protocol
+from .refusals import EXPECTED
+from .upload import Upload, decoded, keep
+
 HOW_TO_GIVE_A_PICTURE = (
-    "Give a picture as an http(s) URL, as a data: URL (data:image/jpeg;base64,…), "
-    "or as what the tool upload_file_to_gradio returns, where there is one."
+    "Give a picture as an http(s) URL, as a data: URL (data:image/jpeg;base64,…) where the whole message stays "
+    f"under {MOST_BYTES // 10**6} MB, or as what the tool upload_file_to_gradio returns, where there is one."
 )
+NO_PICTURE = "A picture is given as an address that begins with http, or as a data: URL; nothing else is opened here."
+UNUSED = ("ListResources", "ListResourceTemplates", "ReadResource", "ListPrompts", "GetPrompt")
+
+log = logging.getLogger(__name__)
 
 
 def invite(page: gr.Blocks, lifespan):
@@ -37,13 +48,24 @@ def invite(page: gr.Blocks, lifespan):
 
 
 class Tools(GradioMCPServer):
-    """Gradio's server of tools, handing over each output as what it is.
+    """Gradio's server of tools, asking the app in another way and handing over each output as what it is.
 
-    Gradio's own makes one text in Python's notation of all outputs of a tool that has several, and of any gallery.
+    Gradio's own calls the server over HTTP, waits 5 s for it, and keeps threads for each call; a picture sent as text it writes
+    to a folder that it looks up too early; its errors repeat what was sent; and it makes one text in Python's notation of all
+    outputs of a tool that has several, and of any gallery.
     """
 
-    def postprocess_output_data(self, data, root_url):
-        return [part for output in add_root_url(data, root_url, None) for part in self._parts(output)]
+    def create_mcp_server(self):
+        server = super().create_mcp_server()
+        for name in UNUSED:  # there are none, and to ask for one is answered with what was asked for
+            del server.request_handlers[getattr(self.types, f"{name}Request")]
+        server.request_handlers[self.types.CallToolRequest] = self._call
+        return server
+
+    def launch_mcp_on_sse(self, app, subpath, root_path):
+        super().launch_mcp_on_sse(app, subpath, root_path)
+        mounted = app.router.routes[-1]
+        mounted.app = Protocol(mounted.app, self.types)
 
     def get_fn_description(self, block_fn, tool_name):
         """What the docstring says first, how to give a picture, and what comes back, a line for each output."""
@@ -58,12 +80,63 @@ class Tools(GradioMCPServer):
             lines += ["Returns:", *("- " + " ".join(output.split()) for output in outputs)]
         return "\n".join(lines), parameters
 
-    def convert_strings_to_filedata(self, value, filedata_positions):
-        """Gradio writes a picture sent as text to a file, and forgets it; what uploads are deleted with deletes this too."""
-        taken = super().convert_strings_to_filedata(value, filedata_positions)
-        inline = [name for name, sent in value.items() if isinstance(sent, str) and sent.startswith("data:")]
-        self.blocks.upload_file_set.update(taken[name]["path"] for name in inline if is_file_obj_with_meta(taken[name]))
-        return taken
+    async def _call(self, asked):
+        """The answer to a call of a tool, or one sentence."""
+        try:
+            content, wrong = await self._answer(asked.params.name, asked.params.arguments or {}), False
+        except EXPECTED as error:
+            content, wrong = [self._text(str(error))], True
+        except Exception:  # the protocol's server would tell the agent of it in Python's words
+            log.exception("A tool could not be answered")
+            content, wrong = [self._text(UNSAID)], True
+        return self.types.ServerResult(self.types.CallToolResult(content=content, isError=wrong))
+
+    async def _answer(self, name, arguments):
+        selected = self.get_selected_tools_from_request()
+        if name not in self.tool_to_endpoint or (selected is not None and name not in selected):
+            raise ValueError("There is no such tool here; tools/list names those there are.")
+        endpoint = self.tool_to_endpoint[name]
+        function = self.get_block_fn_from_endpoint_name(endpoint)
+        parameters = self.api_info["named_endpoints"][endpoint]["parameters"]
+        names = [parameter["parameter_name"] for parameter in parameters]
+        if not arguments.keys() <= set(names):
+            raise ValueError(f"The tool {name} has no such argument; it takes {', '.join(names) or 'none'}.")
+        values = [await self._value(*pair, arguments) for pair in zip(function.inputs, parameters)]
+        outputs = await ask(self.blocks.app, self.mcp_server.request_context.request.scope, function._id, values, self._telling())
+        return [part for output in outputs for part in await asyncio.to_thread(self._parts, output)]
+
+    async def _value(self, component, parameter, arguments):
+        """One value as the endpoint takes it; but for pictures, the door judges them all."""
+        name = parameter["parameter_name"]
+        if name not in arguments and not parameter["parameter_has_default"]:
+            raise ValueError(f"The argument {name} is missing.")
+        value = arguments.get(name, parameter.get("parameter_default"))
+        return await asyncio.to_thread(self._picture, value) if isinstance(component, Upload) and value is not None else value
+
+    def _picture(self, sent):
+        """A picture's address, or its path in the upload folder, where what is sent as text is deleted with the uploads."""
+        if not isinstance(sent, str) or not sent.startswith(("data:", "http://", "https://")):
+            raise ValueError(NO_PICTURE)
+        if sent.startswith("data:"):
+            sent = keep(decoded(sent), "photo", get_upload_folder())
+            self.blocks.upload_file_set.add(sent)
+        return {"path": sent, "meta": {"_type": "gradio.FileData"}}
+
+    def _telling(self):
+        """What sends on how far the work is, if the agent wants to know."""
+        context = self.mcp_server.request_context
+        token = context.meta and context.meta.progressToken
+        if token is None:
+            return None
+        furthest = -1.0
+
+        async def tell(part, task):
+            nonlocal furthest
+            if part > furthest:  # the protocol knows no way back
+                furthest = part
+                await context.session.send_progress_notification(token, part, 1.0, task, str(context.request_id))
+
+        return tell
 
     def _parts(self, output):
         if is_file_obj_with_meta(output):

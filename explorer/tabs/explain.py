@@ -19,7 +19,7 @@ from .values import told
 
 TAKE = "() => document.querySelector('#saved')?.click()"  # the button that holds the file, once it is there
 COPY = "() => navigator.clipboard.writeText(location.href)"
-LIGHTBOX = (Path(__file__).parent.parent / "lightbox.js").read_text()
+LIGHTBOX = (Path(__file__).parent.parent / "lightbox.js").read_text(encoding="utf-8")
 
 ABOUT = """
 **Grad-CAM in three sentences.** A convolutional layer turns the photo into a stack of maps, each bright where the layer found its

@@ -76,21 +76,6 @@ def nothing(message) -> dict:
     return {"event_id": ""}
 
 
-def call(message) -> dict:
-    """A message of an agent, whose number the answer repeats. Raises Refused."""
-    _object(message)
-    _name("method", message.get("method"))
-    if not isinstance(message.get("params", {}), dict | type(None)):
-        raise Refused(422, _wrong("params", "an object"))
-    if isinstance(message.get("id"), str):
-        _name("id", message["id"])
-    elif message.get("id") is not None:
-        _number("id", message["id"])
-    if message.get("jsonrpc") != "2.0":
-        raise Refused(422, _wrong("jsonrpc", "2.0"))
-    return message
-
-
 def _object(message):
     if not isinstance(message, dict):
         raise Refused(422, UNREADABLE)

@@ -1,6 +1,6 @@
 """What may go wrong by a visitor's doing, and how a caller hears of it: one sentence, in which nothing of what was sent comes back."""
 
-import errno
+import logging
 import traceback
 from contextlib import contextmanager
 
@@ -12,9 +12,12 @@ from starlette.responses import JSONResponse
 
 from potplants import HubError, WeightsError
 
+from ..folder import FULL
 from .patience import TooLong
 
 EXPECTED = (ValueError, HubError, WeightsError, TooLong)  # PhotoError is a ValueError; each carries one sentence for the visitor
+
+log = logging.getLogger("uvicorn.error")  # where the server's own words go
 
 BUSY = "The server is busy just now; please try again in a minute."
 NO_ROOM = "The server has no room for files just now; try again in an hour."
@@ -22,7 +25,6 @@ BROKEN = "Something went wrong on the server; please try again."
 NOTHING = "There is nothing here."
 NO_ENDPOINT = "There is no such endpoint; /gradio_api/info names those there are."
 NO_FILE = "Send files as multipart/form-data, each in a field named files and with a file name."
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 AGAIN = {"retry_after": "60"}  # seconds, with what is refused for now only
 
 BY_STATUS = {  # in place of what Gradio says, which may repeat a path or a name that was sent
@@ -112,7 +114,8 @@ async def _as_no_room(request, error):
 
 
 async def _as_gone(request, error):
-    """Whoever hangs up in the middle of a message hears nothing; the log needs no trace of it."""
+    """Whoever hangs up in the middle of a message hears nothing; what came of an upload is swept away with its age."""
+    log.warning("A caller hung up in the middle of a message.")
     return JSONResponse({"detail": BY_STATUS[400]}, 400)
 
 

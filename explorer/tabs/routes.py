@@ -14,7 +14,7 @@ from .refusals import BY_STATUS, NOTHING, Refused
 LONGEST_QUERY = 4000  # bytes: a link to a view takes 200
 LONGEST_PART = 255  # bytes between two slashes, as long as a name on a disk can be
 MOST_HEADERS = 16_000  # bytes: they wait in the line with the question
-MAX_BODY = MAX_BYTES * 4 // 3 + 10**6  # bytes of an upload or of an agent's message: the largest photo as base64, and the rest
+MAX_BODY = MAX_BYTES * 4 // 3 + 10**6  # bytes of an upload: the largest photo, and the rest of the form
 
 API = "/gradio_api/"
 
@@ -36,7 +36,7 @@ OPEN = (
     Route("GET", rf"{API}queue/data", heard=True),
     Route("GET", rf"{API}call/(v2/)?[^/]+/(?P<question>[^/]+)", heard=True),
     Route("GET", rf"{API}mcp(/|/http/?|/schema)?"),
-    Route("POST", rf"{API}mcp(/|/http/?)?", messages.call, MAX_BODY),
+    Route("POST", rf"{API}mcp(/|/http/?)?", most=MAX_BODY),  # judged by `protocol`, in the protocol's own words
     Route("POST", rf"{API}upload", most=MAX_BODY),
     Route("POST", rf"{API}queue/join", messages.joined),
     Route("POST", rf"{API}(run|api)/(?P<handler>[^/]+)/?", messages.question),

@@ -11,6 +11,7 @@ from ..steps_markup import walkthrough
 from ..study import COLUMNS, PREDICTED, Studies, choices
 from .desk import ONE_AT_A_TIME, Desk
 from .patience import watched
+from .pictures import filed_exactly
 from .refusals import EXPECTED, as_sentence
 from .upload import upload
 
@@ -34,7 +35,8 @@ def endpoint(studies: Studies, examples: Examples, default_model: str):
         """
         with as_sentence():
             taken = _take(studies, image, model, target, layer, watched())
-            return taken.report(), steps.gallery(taken)
+        pictures = [(caption.partition(" · ")[0], pixels, caption) for pixels, caption in steps.gallery(taken)]
+        return taken.report(), filed_exactly(pictures, gallery.GRADIO_CACHE)
 
     with gr.Column(visible=False):
         image = upload(label="image: a photo of a pot plant")

@@ -19,7 +19,7 @@ from .patience import watched
 from .refusals import EXPECTED, as_sentence
 from .upload import upload
 
-LIGHTBOX = (Path(__file__).parent.parent / "lightbox.js").read_text()
+LIGHTBOX = (Path(__file__).parent.parent / "lightbox.js").read_text(encoding="utf-8")
 PICTURES = {"js_on_load": LIGHTBOX, "apply_default_css": False}
 
 INTRO = "A heatmap is a claim. Here it is tested: against maps that know nothing, on a model made to forget, and on networks that differ only by chance."

@@ -4,13 +4,15 @@ import base64
 import binascii
 import hashlib
 import os
-import tempfile
+import re
 from pathlib import Path
+from urllib.parse import unquote
 
 import gradio as gr
 from gradio.utils import is_in_or_equal
 
 from ..fetch import fetch
+from ..folder import write_whole
 from ..photo import MAX_BYTES, PhotoError
 
 NOT_A_FILE = "A photo is sent as an uploaded file, as gradio_client's handle_file does it; nothing else is opened here."
@@ -32,9 +34,9 @@ class Upload(gr.Image):
             raise PhotoError(NOT_A_FILE)
         path, url = sent.get("path"), sent.get("url")
         if isinstance(url, str) and url.startswith("data:"):
-            path = self._keep(_decoded(url))
+            path = self._keep(decoded(url))
         elif isinstance(path, str) and path.startswith(("http://", "https://")):
-            path = self._keep(await fetch(path))
+            path = self._filed_here(path) or self._keep(await fetch(path))
         if not path:
             return None
         return {"path": self._uploaded(path), "meta": {"_type": "gradio.FileData"}}
@@ -44,7 +46,10 @@ class Upload(gr.Image):
 
         To name each of them in `allowed_paths` instead cost half a second an answer: Gradio compares every picture with every entry.
         """
-        return super().postprocess(value and keep(Path(value).read_bytes(), Path(value).name, self.GRADIO_CACHE))
+        try:
+            return super().postprocess(value and keep(Path(value).read_bytes(), _plain(Path(value).name), self.GRADIO_CACHE))
+        except FileNotFoundError:
+            raise gr.Error("This photo is not there any more; choose another.", print_exception=False) from None
 
     def preprocess(self, payload):
         return None if payload is None else self._uploaded(payload.path)
@@ -57,6 +62,14 @@ class Upload(gr.Image):
         except (OSError, ValueError):  # a name too long, or with a zero in it
             pass
         raise PhotoError(NOT_A_FILE)
+
+    def _filed_here(self, address):
+        """The path of an upload, or of a picture of an answer, that is sent by its address here; None for any other address."""
+        path = unquote(address.partition("/gradio_api/file=")[2].partition("?")[0])
+        try:
+            return self._uploaded(path) if path else None
+        except PhotoError:
+            return None
 
     def _keep(self, data):
         path = keep(data, "photo", self.GRADIO_CACHE)
@@ -80,20 +93,21 @@ def upload(**options) -> Upload:
 def keep(data: bytes, name: str, folder: str) -> str:
     """Write a file into the upload folder, where it is deleted with the uploads. The same content has the same path, and is never there by half."""
     place = Path(folder) / hashlib.sha256(data).hexdigest() / name
-    place.parent.mkdir(parents=True, exist_ok=True)
-    handle, part = tempfile.mkstemp(dir=folder)
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        os.replace(part, place)
-    except OSError:  # no room: what is there of it takes up more
-        os.unlink(part)
-        raise
+        os.utime(place)  # there already: it begins to age anew, and whoever reads it reads on
+    except FileNotFoundError:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(place, data, aside=folder)
     return str(place)
 
 
-def _decoded(url):
-    """The bytes of a "data:" address. What they are is for `explorer.photo` to say."""
+def _plain(name):
+    """A file's name, if it can stand in any address and header as it is."""
+    return name if re.fullmatch(r"[\w.-]+", name, re.ASCII) else f"photo{Path(name).suffix}"
+
+
+def decoded(url: str) -> bytes:
+    """The bytes of a "data:" address; what they are is for `explorer.photo` to say. Raises PhotoError."""
     head, _, text = url.partition(",")
     if not head.endswith(";base64") or len(text) > MAX_BYTES * 4 / 3 + 4:
         raise PhotoError(f"A photo within a message is sent as base64 and has at most {MAX_BYTES // 10**6} MB.")

@@ -19,14 +19,14 @@ from ..what_if import EDITS, REGIONS, Question, ask, compare, in_every_colour
 from ..what_if_markup import name_of, pad, result
 from .desk import ONE_AT_A_TIME, QUIET, Desk
 from .patience import watched
-from .pictures import filed
+from .pictures import exactly, filed
 from .refusals import EXPECTED, as_sentence
 from .upload import upload
 from .values import told
 
 SCRIPTS = Path(__file__).parent.parent
-SHOWING = "".join((SCRIPTS / name).read_text() for name in ("curtain.js", "lightbox.js"))
-DRAWING = (SCRIPTS / "brush.js").read_text()
+SHOWING = "".join((SCRIPTS / name).read_text(encoding="utf-8") for name in ("curtain.js", "lightbox.js"))
+DRAWING = (SCRIPTS / "brush.js").read_text(encoding="utf-8")
 
 OWN = "another"  # a colour that is no pot's
 REGION_LABELS = {"pot": "Pot", "plant": "Plant", "soil": "Soil", "hottest": "Hottest part", "brush": "Draw it"}
@@ -158,7 +158,8 @@ def endpoint(studies: Studies, examples: Examples, default_model: str):
             found = ask(studies, before, question, examples.known(image), drawn, watched())
             cells = compare(found, "edges", "jet")
         pictures = [(when, cell.picture, f"{when.capitalize()}: {cell.caption}") for when, cell in zip(("before", "after"), cells)]
-        return found.after.photo, filed(pictures, gallery.GRADIO_CACHE), found.report()
+        changed = exactly("changed", found.after.photo, photo.GRADIO_CACHE)
+        return changed, filed(pictures, gallery.GRADIO_CACHE), found.report()
 
     asked, view = Question(), View()
     with gr.Column(visible=False):

@@ -7,7 +7,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from .models import Model, find, load
+from .catalogue import Model, find
+from .models import load
 from .weights import load_into
 
 
@@ -38,7 +39,7 @@ def file_of(model: Model, seed: int) -> Path:
 
 def _report(model):
     beside = isinstance(model.weights, Path) and model.weights.with_suffix(".json")
-    return json.loads(beside.read_text()) if beside and beside.is_file() else None
+    return json.loads(beside.read_text(encoding="utf-8")) if beside and beside.is_file() else None
 
 
 @lru_cache(maxsize=32)
