@@ -299,6 +299,16 @@ def test_all_messages_together_are_bounded(monkeypatch):
     assert asyncio.run(post(the_guard, app, b" " * 1001))[0] == 429
 
 
+def test_an_agents_message_is_counted_too_and_goes_on_as_it_is(monkeypatch):
+    monkeypatch.setattr(guard, "MOST_HELD", 1000)
+    the_guard, app = in_front_of(takes_all)
+    assert asyncio.run(post(the_guard, app, b'{"id": 1, ', b'"method": 2}', path="/gradio_api/mcp/"))[0] == 200
+    assert takes_all.got[0] == b'{"id": 1, "method": 2}' and the_guard._held == 0
+    assert asyncio.run(post(the_guard, app, b" " * 1001, path="/gradio_api/mcp/"))[0] == 429
+    monkeypatch.setattr(guard, "SECONDS", 0.01)
+    assert asyncio.run(post(the_guard, app, b"{", path="/gradio_api/mcp"))[0] == 408
+
+
 def test_messages_that_drip_keep_nobody_out(monkeypatch):
     monkeypatch.setattr(guard, "MOST_HELD", 1000)
     the_guard, app = in_front_of(takes_all)

@@ -65,6 +65,8 @@ class Guard:
             letter.most = route.most
             if route.takes:
                 scope["headers"] = await letter.rewrite(scope["headers"], partial(_taken, page, route, names))
+            elif route.whole:
+                await letter.read()
         if "session" in names:
             messages.session(names["session"])
         if not route.heard:
@@ -204,11 +206,13 @@ class _Letter:
         told = Headers(raw=headers)
         if "json" not in told.get("content-type", "").partition(";")[0].lower() or told.get("content-encoding", "identity") != "identity":
             raise Refused(415, NOT_JSON)
-        self._read = json.dumps(taken(messages.parsed(await self._whole()))).encode()
+        await self.read()
+        self._read = json.dumps(taken(messages.parsed(self._read))).encode()
         kept = [(name, value) for name, value in headers if name not in (b"content-length", b"content-type", b"transfer-encoding")]
         return [*kept, (b"content-length", str(len(self._read)).encode()), (b"content-type", b"application/json")]
 
-    async def _whole(self):
+    async def read(self):
+        """Have it here before anything is done with it."""
         body, more = bytearray(), True  # parts may be of a byte each
         try:
             async with asyncio.timeout(SECONDS) as self._patience:
@@ -222,7 +226,7 @@ class _Letter:
                         more = message.get("more_body", False)
         except TimeoutError:
             raise Refused(408, TOO_SLOW) from None
-        return bytes(body)
+        self._read = bytes(body)
 
     def give_up(self):
         """Wait for no more of it."""

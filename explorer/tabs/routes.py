@@ -26,6 +26,7 @@ class Route:
     takes: Callable | None = None  # of `messages`: makes of what was sent the message that Gradio gets
     most: int = messages.MOST_BYTES  # of what is sent there
     heard: bool = False  # the answer is a stream that tells a session what it asked
+    whole: bool = False  # what is sent there is read as a whole, whatever it says
 
 
 OPEN = (
@@ -36,7 +37,7 @@ OPEN = (
     Route("GET", rf"{API}queue/data", heard=True),
     Route("GET", rf"{API}call/(v2/)?[^/]+/(?P<question>[^/]+)", heard=True),
     Route("GET", rf"{API}mcp(/|/http/?|/schema)?"),
-    Route("POST", rf"{API}mcp(/|/http/?)?", most=MAX_BODY),  # judged by `protocol`, in the protocol's own words
+    Route("POST", rf"{API}mcp(/|/http/?)?", most=MAX_BODY, whole=True),  # judged by `protocol`, in the protocol's own words
     Route("POST", rf"{API}upload", most=MAX_BODY),
     Route("POST", rf"{API}queue/join", messages.joined),
     Route("POST", rf"{API}(run|api)/(?P<handler>[^/]+)/?", messages.question),
