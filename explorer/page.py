@@ -19,7 +19,7 @@ from .memory import giving_back, keep_freed_memory
 from .serving import Server
 from .sockets import Place
 from .study import Studies
-from .tabs import address, agents, audit, callers, explain, forms, steps, trust, what_if
+from .tabs import address, agents, audit, callers, explain, forms, noscript, steps, trust, what_if
 from .tabs.desk import desk as lay_out
 from .tabs.door import Door
 from .tabs.guard import Guard, addressed
@@ -81,6 +81,7 @@ def serve(page: gr.Blocks, place: Place, share=False):
     """Serve the page until the process ends, and print its address. Raises ServingError where it cannot be served."""
     keep_freed_memory()
     forms.bound()
+    noscript.tell()
     with _on(place), without_proxies():
         page.launch(
             share=False,  # made below: the page is announced first, and waits for no network that is silent

@@ -92,3 +92,46 @@ def test_a_link_brings_no_markup(visit):
     assert said.count("that the link asks for is not here") == len(names) and "evil" not in said
     brought = f"[...document.querySelectorAll('{ELEMENTS}')].map((e) => e.outerHTML).filter((html) => html.includes('evil'))"
     assert page.evaluate(brought) == []
+
+
+@pytest.mark.parametrize("clipboard", ["undefined", "{ writeText: () => Promise.reject(new DOMException('no')) }"])
+def test_a_link_that_cannot_be_copied_is_shown_to_be(visit, clipboard):
+    page = visit("/?layer=conv2")
+    page.evaluate(f"Object.defineProperty(navigator, 'clipboard', {{ value: {clipboard}, configurable: true }})")
+    page.click("button:has-text('Copy link to this view')")
+    field = page.locator("dialog input")
+    field.wait_for()
+    assert field.input_value() == page.url and "layer=conv2" in page.url
+    assert page.evaluate("[document.activeElement.selectionStart, document.activeElement.selectionEnd]") == [0, len(page.url)]
+    assert page.get_by_label("here is the link").count() == 1 and page.get_by_text("Error", exact=True).count() == 0
+    page.keyboard.press("Escape")
+    page.wait_for_selector("dialog", state="detached")
+    assert page.evaluate("document.activeElement.innerText") == "Copy link to this view"
+
+
+def test_a_link_that_can_be_copied_is(visit):
+    page = visit("/?layer=conv2")
+    page.evaluate("Object.defineProperty(navigator, 'clipboard', { value: { writeText: async (words) => { window.copied = words; } } })")
+    page.click("button:has-text('Copy link to this view')")
+    page.wait_for_function("window.copied === location.href")
+    assert page.locator("dialog").count() == 0
+
+
+def test_without_scripts_there_is_a_word_and_a_way(browser, app_url):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(app_url)
+    assert "needs JavaScript" in page.inner_text("main")
+    assert page.get_by_role("link").count() == 2
+    for link in page.get_by_role("link").all():
+        assert context.request.get(f"{app_url}/{link.get_attribute('href')}").ok
+    context.close()
+
+
+def test_what_a_page_complains_of_while_it_is_left_is_not_listened_to(window, app_url, complaints):
+    page = window.open(app_url)
+    page.evaluate("addEventListener('beforeunload', () => console.error('broken off'))")
+    page.goto(f"{app_url}/?layer=conv2")
+    page.evaluate("console.error('this one is')")
+    settle(page)
+    assert complaints == ["this one is"]

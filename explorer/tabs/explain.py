@@ -18,8 +18,8 @@ from .upload import keep
 from .values import told
 
 TAKE = "() => document.querySelector('#saved')?.click()"  # the button that holds the file, once it is there
-COPY = "() => navigator.clipboard.writeText(location.href)"
-LIGHTBOX = (Path(__file__).parent.parent / "lightbox.js").read_text(encoding="utf-8")
+SCRIPTS = Path(__file__).parent.parent
+COPY, LIGHTBOX = ((SCRIPTS / name).read_text(encoding="utf-8") for name in ("copy.js", "lightbox.js"))
 
 ABOUT = """
 **Grad-CAM in three sentences.** A convolutional layer turns the photo into a stack of maps, each bright where the layer found its

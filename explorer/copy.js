@@ -1,0 +1,22 @@
+// Copies the link to this view; where the browser does not allow that (a page without https, a frame), shows it to be copied by hand.
+async () => {
+  try {
+    await navigator.clipboard.writeText(location.href);
+  } catch {
+    const pressed = document.activeElement;
+    const dialog = Object.assign(document.createElement('dialog'), { className: 'lightbox' });
+    const name = Object.assign(document.createElement('label'), { textContent: 'This browser does not let the page copy; here is the link: ' });
+    const link = Object.assign(document.createElement('input'), { readOnly: true, value: location.href });
+    const close = Object.assign(document.createElement('button'), { type: 'button', textContent: 'Close' });
+    const bar = document.createElement('div');
+    name.append(link);
+    bar.append(close);
+    dialog.append(name, bar);
+    close.addEventListener('click', () => dialog.close());
+    dialog.addEventListener('close', () => { dialog.remove(); pressed?.focus(); });
+    document.body.append(dialog);
+    dialog.showModal();
+    link.focus();
+    link.select();
+  }
+}
