@@ -137,14 +137,36 @@ def settle(page):
     )
 
 
+LEAVING = "this page is being left"
+
+
 class Window:
-    """A page of the browser. What its console and network complain of is added to `complaints`: errors, and requests to elsewhere."""
+    """A page of the browser. What its console and network complain of is added to `complaints`: errors, and requests to elsewhere.
+
+    Whoever follows a link while an answer comes breaks it off, of which Gradio's scripts complain; nobody reads that any more.
+    """
 
     def __init__(self, context):
-        self.page, self.complaints, self._own = context.new_page(), [], ()
-        self.page.on("console", lambda message: self.complaints.append(message.text) if message.type == "error" else None)
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page, self.complaints, self._own, self._leaving = context.new_page(), [], (), False
+        self.page.add_init_script(f"addEventListener('beforeunload', () => console.log('{LEAVING}'))")  # before Gradio's own, which breaks off
+        self.page.on("console", self._said)
+        self.page.on("pageerror", lambda error: self._complain(str(error)))
         self.page.on("request", lambda request: self.complaints.append(request.url) if not request.url.startswith(self._own) else None)
+        self.page.on("framenavigated", self._arrived)
+
+    def _said(self, message):
+        if message.text == LEAVING:
+            self._leaving = True
+        elif message.type == "error":
+            self._complain(message.text)
+
+    def _complain(self, words):
+        if not self._leaving:
+            self.complaints.append(words)
+
+    def _arrived(self, frame):
+        if frame == self.page.main_frame:
+            self._leaving = False
 
     def open(self, url, path="/"):
         """The app's page, "/?tab=steps", with its first answer on it."""
