@@ -2,6 +2,7 @@
 
     python benchmarks/load.py [--callers 16] [--seconds 60]     callers that ask without a pause, then a crowd past the queue's limit
     python benchmarks/load.py --seconds 300                     a soak: memory from its first minute to its last
+    python benchmarks/load.py --callers 10 --seconds 35 --pictures   /what_if, all about the same few photos: every picture, byte for byte
 
 A first server answers every question once, one after another. A second one, which has seen none of them, then answers all callers; each of its
 answers is held against the first server's, numbers and heatmaps bit for bit. Half of the questions are about the story's photos, as visitors' are,
@@ -101,6 +102,40 @@ async def caller(http, questions, right, until, told, dice):
         told.ends["right" if answer == right[question] else "busy" if BUSY in str(answer) else f"wrong: {str(answer)[:80]}"] += 1
 
 
+async def asked_what_if(http, photo):
+    """The bytes of the three pictures of /what_if, or the error's sentence."""
+    sent = await http.post("/gradio_api/upload", files={"files": ("photo.png", photo)})
+    image = {"path": sent.raise_for_status().json()[0], "meta": {"_type": "gradio.FileData"}}
+    chosen = ["embedded", "Grad-CAM", "hottest", 20, "predicted", "conv3", "repaint", "#ff0000"]
+    event = await http.post("/gradio_api/call/what_if", json={"data": [image, *chosen, None]})
+    heard = await http.get(f"/gradio_api/call/what_if/{event.raise_for_status().json()['event_id']}")
+    kind, _, rest = heard.text.rpartition("event: ")[2].partition("\n")
+    data = json.loads(rest.partition("data: ")[2].splitlines()[0])
+    if kind != "complete":
+        return str(data)
+    files = [data[0], *(cell["image"] for cell in data[1])]
+    return tuple([(await http.get(file["url"])).raise_for_status().content for file in files])
+
+
+async def pictures(options):
+    """Callers who all ask for the same pictures at once: is each of them whole, and the same as when it was asked for alone?"""
+    few = list(photos(4))
+    async with server() as (http, _, _):
+        right = {photo: await asked_what_if(http, photo) for photo in few}
+    ends, until = Counter(), time.monotonic() + options.seconds
+
+    async def looking(http):
+        while time.monotonic() < until:
+            for photo in few:
+                answer = await asked_what_if(http, photo)
+                ends["as when asked alone" if answer == right[photo] else "other"] += 1
+
+    async with server() as (http, _, _):
+        await asyncio.gather(*(looking(http) for _ in range(options.callers)))
+    each = {len(answer) for answer in right.values()}
+    print(f"{options.callers} callers of /what_if, {options.seconds} s, {each} pictures an answer: {dict(ends)}")
+
+
 async def crowd(http, questions, right):
     """Everybody at once, more than may wait."""
     ends = Counter()
@@ -176,5 +211,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--callers", type=int, default=16)
     parser.add_argument("--seconds", type=int, default=60)
+    parser.add_argument("--pictures", action="store_true")
     parser.add_argument("--photos", type=int, default=CROWD)
-    asyncio.run(main(parser.parse_args()))
+    options = parser.parse_args()
+    asyncio.run((pictures if options.pictures else main)(options))
