@@ -56,8 +56,8 @@ def test_a_flat_region_becomes_the_colour_itself(square):
 def test_every_grey_comes_back_as_it_was_asked_for(square):
     """From the screen to linear light and back, over both pieces of sRGB's curve: not one of its 256 steps is lost."""
     flat = np.full((64, 64, 3), 90, np.uint8)
-    greys = [edits.repaint(flat, square, f"#{grey:02x}{grey:02x}{grey:02x}")[32, 32].tolist() for grey in range(256)]
-    assert greys == [[grey] * 3 for grey in range(256)]
+    for grey in range(256):
+        assert edits.repaint(flat, square, f"#{grey:02x}{grey:02x}{grey:02x}")[32, 32].tolist() == [grey] * 3
 
 
 def test_half_of_the_regions_pixels_are_darker_than_the_colour(square):
@@ -68,7 +68,7 @@ def test_half_of_the_regions_pixels_are_darker_than_the_colour(square):
 
 
 def test_a_pixel_is_as_bright_as_rec_709_says(square):
-    """White becomes white. Full red, green and blue have 0.2126, 0.7152 and 0.0722 of its light: by sRGB's curve 127, 220 and 76."""
+    """White stays white; full red, green, blue have 0.2126, 0.7152, 0.0722 of its light: on screen 127, 220, 76."""
     photo = np.full((64, 64, 3), 255, np.uint8)
     for row, full in ((24, (255, 0, 0)), (30, (0, 255, 0)), (36, (0, 0, 255))):
         photo[row : row + 4, 22:42] = full
@@ -77,11 +77,14 @@ def test_a_pixel_is_as_bright_as_rec_709_says(square):
 
 
 def test_nothing_is_brighter_than_white_at_the_soft_edge_either(square):
-    """Yellow has 4.3 times the light of the grey region. Its blue, 0, is drawn to 255 and no further by so much of the mask as
-    reaches over the edge: of a bell with a standard deviation of 0.8 pixels, centred on a pixel, a quarter lies beyond its half."""
+    """Yellow has 4.3 times the light of the grey region. Its blue, 0, goes towards 255 and no further.
+
+    At the first pixel outside a quarter of the way: so much of a bell of 0.8 pixels lies beyond its middle pixel.
+    """
     photo = np.full((64, 64, 3), (255, 255, 0), np.uint8)
     photo[20:44, 20:44] = 128
-    assert edits.repaint(photo, square, "#ffffff")[32, [17, 19, 44, 47], 2].tolist() == pytest.approx([0, 64, 64, 0], abs=2)
+    blue = edits.repaint(photo, square, "#ffffff")[32, [17, 19, 44, 47], 2]
+    assert blue.tolist() == pytest.approx([0, 64, 64, 0], abs=2)
 
 
 def test_repainting_keeps_light_and_shade(photo, square):
@@ -116,7 +119,7 @@ def test_blurring_keeps_the_mean_and_takes_the_shapes():
 
 @pytest.mark.parametrize("turned", [False, True], ids=["columns", "rows"])
 def test_blurring_is_a_bell_of_twelve_pixels_in_both_directions(turned):
-    """Of a step from 0 to 200, a pixel 12 pixels beyond it has what lies within one standard deviation to the one side: 84.1 %."""
+    """One standard deviation beyond a step from 0 to 200 there are 84.1 % of it, as far before it 15.9 %."""
     step = np.zeros((160, 160, 3), np.uint8)
     step[:, 80:] = 200  # between columns 79 and 80, at 79.5
     blurred = edits.blur(step.transpose(1, 0, 2) if turned else step, np.ones((160, 160), bool)).astype(float)
