@@ -84,6 +84,20 @@ def test_a_difference_that_is_hardly_a_number_decides_nothing():
     assert (first_axis(maps) @ maps).sign().tolist() == [-1] * 400 + [1] * 600
 
 
+def test_a_small_sum_decides_and_a_rounding_of_it_does_not():
+    """A thousand places of one energy: 499 against 501 is a majority, 500 against 500 that are 4e-6 less is none."""
+    majority = torch.cat([torch.full((1, 499), -1.0), torch.full((1, 501), 1.0)], 1)
+    assert (first_axis(majority) @ majority).sign().tolist() == [-1] * 499 + [1] * 501
+    even = torch.cat([torch.full((1, 500), 2.0**-18 - 1), torch.full((1, 500), 1.0)], 1)
+    assert (first_axis(even) @ even).sign().tolist() == [1] * 500 + [-1] * 500  # positive at the first place
+
+
+def test_the_first_place_that_counts_has_more_than_half_of_the_largest_weight():
+    """Energy and sum decide nothing: each value is there with either sign. The first is too weak."""
+    maps = torch.tensor([[0.4, -1.0, 1.0, -0.4]])
+    torch.testing.assert_close(first_axis(maps) @ maps, torch.tensor([-0.4, 1.0, -1.0, 0.4]))
+
+
 def test_where_the_energy_does_not_decide():
     even = torch.tensor([[-2.0, -2.0, -2.0]])  # as much everywhere: the sum is positive
     torch.testing.assert_close(first_axis(even) @ even, torch.full((3,), 2.0))
