@@ -1,5 +1,6 @@
 """Each method against its paper: identities in float64 over random small networks, and loops that share no code with it."""
 
+from dataclasses import FrozenInstanceError
 from types import SimpleNamespace
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
-from gradcam import METHODS, Cancelled, Explainer
+from gradcam import METHODS, Cancelled, Explainer, methods
 from gradcam.heatmaps import min_max, weighted_sum
 from gradcam.methods import grad_cam_plus_plus, gradient_weighted
 
@@ -317,6 +318,20 @@ def test_a_new_method_is_one_function(network, images):
         )
     finally:
         del METHODS["Test-CAM"]
+
+
+def test_a_method_is_also_the_function_of_its_name():
+    """Whoever enters a function still has it; and nobody changes what was entered."""
+    own = {
+        "Eigen-CAM": methods.eigen_cam,
+        "CAM": methods.cam,
+        "Ablation-CAM": methods.ablation_cam,
+        "Score-CAM": methods.score_cam,
+    }
+    assert {name: METHODS[name].weights for name in own} == own
+    assert methods.layercam(torch.ones(1, 1, 1, 2), torch.tensor([-1.0, 2.0])).tolist() == [0, 2]
+    with pytest.raises(FrozenInstanceError):
+        METHODS["CAM"].passes = "none"
 
 
 def test_every_method_names_its_paper():
