@@ -153,6 +153,15 @@ def test_a_visitor_hears_what_takes_the_time_and_nobody_has_to_listen(steering):
     Studies().fetch("steering")
 
 
+def test_what_was_done_to_a_photo_is_told_in_sentences(tmp_path):
+    """Half of it transparent, and twice as wide as high: two sentences, one after the other."""
+    Image.new("RGBA", (20, 10), (9, 9, 9, 128)).save(tmp_path / "glass.png")
+    pixels, note = Studies().seen(tmp_path / "glass.png", "embedded")
+    assert pixels.shape == (256, 256, 3)
+    first, second = note.split(". ")
+    assert first == "This photo's transparent parts are shown over white" and "bars" in second and second.endswith(".")
+
+
 def test_a_failure_is_not_kept(monkeypatch):
     studies, load = Studies(), potplants.load
 
