@@ -158,13 +158,16 @@ def test_the_strip_shows_every_example():
 
 @pytest.mark.parametrize("shape", [(60, 150), (150, 60), (61, 60)])
 def test_the_strip_shows_the_middle_of_a_photo(shape, tmp_path):
-    """Green is the square in the middle, red what lies beside it."""
+    """The square in the middle is blue and green within, red is what lies beside it."""
     photo = np.full((*shape, 3), (200, 20, 20), np.uint8)
     top, left = ((side - 60) // 2 for side in shape)
-    photo[top : top + 60, left : left + 60] = (20, 160, 20)
+    photo[top : top + 60, left : left + 60] = (20, 20, 200)
+    photo[top + 15 : top + 45, left + 15 : left + 45] = (20, 160, 20)
     Image.fromarray(photo).save(tmp_path / "photo.png")
     example = examples.Example("test/0_000", "test", tmp_path / "photo.png", "baya", "a <caption>")
     html = markup.strip(examples.Examples({example.key: example}, (example,), example, False, "from <here>"))
     (shown,) = pictures(html)
-    assert shown.shape == (128, 128, 3) and np.abs(shown.astype(int) - (20, 160, 20)).max() < 12
+    expected = np.full((128, 128, 3), (20, 20, 200))
+    expected[32:96, 32:96] = (20, 160, 20)
+    assert shown.shape == expected.shape and np.abs(shown - expected).max() < 24
     assert "a &lt;caption&gt;" in html and "Examples, from &lt;here&gt;" in html
