@@ -100,6 +100,12 @@ def test_a_table_of_numbers_is_no_row_of_classes(table):
         as_targets(table)
 
 
+def test_no_target_at_all_is_told_what_to_pass():
+    for none in ((), [], iter(()), torch.tensor([]), np.array([])):
+        with pytest.raises(ValueError, match="at least one target, got none: pass None"):
+            as_targets(none)
+
+
 def test_what_is_spelled_out_can_be_spelled_again():
     once = as_targets([("top", 2), ("labels", [1, 0]), ("against", 1), "mixture"], 2)
     assert once == as_targets(once, 2) == (("rank", 0), ("rank", 1), ("labels", (1, 0)), ("against", 1), "mixture")
