@@ -148,7 +148,7 @@ def test_grad_cam_plus_plus_by_hand():
     weak = grad_cam_plus_plus(activation, torch.full((1, 1, 1, 1, 2), 1e-30))  # g³ is zero in single precision
     assert weak.item() == pytest.approx(1e-30 / 2 + 1e-30 / 2)
     assert grad_cam_plus_plus(activation, torch.full((1, 1, 1, 1, 2), -0.5)).item() == 0  # the denominator is zero
-    assert grad_cam_plus_plus(-activation, torch.full((1, 1, 1, 1, 2), 0.5)).item() == 0  # here too, under a positive gradient
+    assert grad_cam_plus_plus(-activation, torch.full((1, 1, 1, 1, 2), 0.5)).item() == 0  # here too
 
 
 @FEW
