@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from gradcam import METHODS, Cancelled, Explainer, methods
 from gradcam.heatmaps import min_max, weighted_sum
-from gradcam.methods import grad_cam_plus_plus, gradient_weighted
+from gradcam.methods import grad_cam_plus_plus, gradient_weighted, xgrad_cam
 
 EXACT = {"rtol": 1e-9, "atol": 1e-9}
 FEW = settings(max_examples=20, deadline=None, derandomize=True)
@@ -149,6 +149,12 @@ def test_grad_cam_plus_plus_by_hand():
     assert weak.item() == pytest.approx(1e-30 / 2 + 1e-30 / 2)
     assert grad_cam_plus_plus(activation, torch.full((1, 1, 1, 1, 2), -0.5)).item() == 0  # the denominator is zero
     assert grad_cam_plus_plus(-activation, torch.full((1, 1, 1, 1, 2), 0.5)).item() == 0  # here too
+
+
+def test_xgrad_cam_by_hand():
+    """A = (1, 3) and g = (2, 4): 1/4 of 2 and 3/4 of 4. A map that sums to zero has no weight, whatever its gradient."""
+    activation, gradient = torch.tensor([[[[1.0, 3.0]], [[1.0, -1.0]]]]), torch.tensor([[[[[2.0, 4.0]], [[5.0, 3.0]]]]])
+    assert xgrad_cam(activation, gradient).flatten().tolist() == [3.5, 0]
 
 
 @FEW
