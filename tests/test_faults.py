@@ -486,6 +486,26 @@ def test_who_waits_may_leave_too_and_then_nobody_works():
     assert place.get(lambda tell: "anew", silent) == "anew"
 
 
+def test_who_waits_hears_how_far_it_is():
+    place, began, heard, told = Shared(), Event(), Event(), []
+
+    def make(tell):
+        tell(0.5, task="half")
+        began.set()
+        assert heard.wait(10)
+        return "made"
+
+    def listen(part, task):
+        told.append((part, task))
+        heard.set()
+
+    with ThreadPoolExecutor(2) as pool:
+        maker = pool.submit(place.get, make, silent)
+        assert began.wait(10)
+        assert pool.submit(place.get, make, listen).result(20) == maker.result(20) == "made"
+    assert set(told) == {(0.5, "half")}
+
+
 def test_who_waits_hears_nothing_of_a_making_that_failed(monkeypatch):
     """How far it was is not how far the next one is."""
     monkeypatch.setattr(shared, "GLANCE", 0.01)
