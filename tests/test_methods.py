@@ -152,7 +152,7 @@ def test_grad_cam_plus_plus_by_hand():
 
 
 def test_xgrad_cam_by_hand():
-    """A = (1, 3) and g = (2, 4): 1/4 of 2 and 3/4 of 4. A map that sums to zero has no weight, whatever its gradient."""
+    """A = (1, 3) and g = (2, 4): 1/4 of 2 and 3/4 of 4. A map that sums to zero has no weight."""
     activation, gradient = torch.tensor([[[[1.0, 3.0]], [[1.0, -1.0]]]]), torch.tensor([[[[[2.0, 4.0]], [[5.0, 3.0]]]]])
     assert xgrad_cam(activation, gradient).flatten().tolist() == [3.5, 0]
 
