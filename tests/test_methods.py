@@ -65,6 +65,14 @@ def test_cam_is_grad_cam_times_area_where_the_average_is_fed(seed, channels, cla
     torch.testing.assert_close(cam, expected, **EXACT)
 
 
+def test_cam_of_a_model_that_gives_one_number_for_an_image():
+    """Outputs [B], of which a callable asks for themselves: the map is Σ w·A as ever, for each of three images."""
+    network, images = nn.Sequential(*pooled_net(0, 4, 1), nn.Flatten(0)), images_of(5, batch=3)
+    found = signed(network, "1", images, lambda outputs: outputs, "CAM")[:, 0]
+    expected = torch.einsum("c,bchw->bhw", network[4].weight[0], network[:2](images)).detach()
+    torch.testing.assert_close(found, expected, **EXACT)
+
+
 @FEW
 @given(**NETS)
 def test_hirescam_sums_to_the_logit_of_a_linear_head(seed, channels, classes, side):
