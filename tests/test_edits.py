@@ -53,6 +53,40 @@ def test_a_flat_region_becomes_the_colour_itself(square):
         assert middle.tolist() == pytest.approx([int(colour[i : i + 2], 16) for i in (1, 3, 5)], abs=1)
 
 
+def test_every_grey_comes_back_as_it_was_asked_for(square):
+    """From the screen to linear light and back, over both pieces of sRGB's curve: not one of its 256 steps is lost."""
+    flat = np.full((64, 64, 3), 90, np.uint8)
+    for grey in range(256):
+        assert edits.repaint(flat, square, f"#{grey:02x}{grey:02x}{grey:02x}")[32, 32].tolist() == [grey] * 3
+
+
+def test_half_of_the_regions_pixels_are_darker_than_the_colour(square):
+    """The median counts pixels, not light: a few that are far brighter leave the colour where it was."""
+    photo = np.full((64, 64, 3), 90, np.uint8)
+    photo[20:44, 38:44] = 255  # a quarter of the region
+    assert edits.repaint(photo, square, "#40608a")[32, 28].tolist() == [0x40, 0x60, 0x8A]
+
+
+def test_a_pixel_is_as_bright_as_rec_709_says(square):
+    """White stays white; full red, green, blue have 0.2126, 0.7152, 0.0722 of its light: on screen 127, 220, 76."""
+    photo = np.full((64, 64, 3), 255, np.uint8)
+    for row, full in ((24, (255, 0, 0)), (30, (0, 255, 0)), (36, (0, 0, 255))):
+        photo[row : row + 4, 22:42] = full
+    painted = edits.repaint(photo, square, "#ffffff")
+    assert painted[[21, 26, 32, 38], 32].mean(-1).tolist() == [255, 127, 220, 76]
+
+
+def test_nothing_is_brighter_than_white_at_the_soft_edge_either(square):
+    """Yellow has 4.3 times the light of the grey region. Its blue, 0, goes towards 255 and no further.
+
+    At the first pixel outside a quarter of the way: so much of a bell of 0.8 pixels lies beyond its middle pixel.
+    """
+    photo = np.full((64, 64, 3), (255, 255, 0), np.uint8)
+    photo[20:44, 20:44] = 128
+    blue = edits.repaint(photo, square, "#ffffff")[32, [17, 19, 44, 47], 2]
+    assert blue.tolist() == pytest.approx([0, 64, 64, 0], abs=2)
+
+
 def test_repainting_keeps_light_and_shade(photo, square):
     """Every pixel has the new hue, and a brighter one is brighter still; a pixel with half the light has half of it after."""
     painted = edits.repaint(photo, square, "#402010")
@@ -81,6 +115,17 @@ def test_blurring_keeps_the_mean_and_takes_the_shapes():
     region[12:52, 12:52] = True
     inside = edits.blur(board, region)[20:44, 20:44].astype(float)
     assert inside.mean() == pytest.approx(100, abs=2) and inside.std() < 3 and board[20:44, 20:44].std() > 90
+
+
+@pytest.mark.parametrize("turned", [False, True], ids=["columns", "rows"])
+def test_blurring_is_a_bell_of_twelve_pixels_in_both_directions(turned):
+    """One standard deviation beyond a step from 0 to 200 there are 84.1 % of it, as far before it 15.9 %."""
+    step = np.zeros((160, 160, 3), np.uint8)
+    step[:, 80:] = 200  # between columns 79 and 80, at 79.5
+    blurred = edits.blur(step.transpose(1, 0, 2) if turned else step, np.ones((160, 160), bool)).astype(float)
+    across = blurred[:, 80] if turned else blurred[80]
+    assert across[91:93, 0].mean() == pytest.approx(200 * 0.8413, abs=1.5)  # 11.5 and 12.5 beyond it
+    assert across[67:69, 0].mean() == pytest.approx(200 * 0.1587, abs=1.5)
 
 
 def test_filling_takes_the_mean_of_all_that_is_not_the_region(square):

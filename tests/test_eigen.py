@@ -35,6 +35,14 @@ def test_maps_of_one_pixel(seed):
     torch.testing.assert_close(heat, network[:2](images).flatten(1).norm(dim=1).detach())
 
 
+@pytest.mark.parametrize("shape", [(512, 600), (600, 512), (512, 512)])
+def test_large_matrices_of_rank_one(shape):
+    """LAPACK's `eigh` gives up on some of them in single precision."""
+    for seed in range(4):
+        torch.manual_seed(seed)
+        assert_first(torch.randn(shape[0], 1).relu() @ torch.rand(1, shape[1]))
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("seed", range(40))
 def test_few_ranks_many_dead_channels_any_size_and_scale(seed, dtype):
@@ -59,6 +67,35 @@ def test_the_map_rises_with_the_energy():
     assert (
         first_axis(torch.tensor([[-3.0, -1.0], [0.0, 0.0]])) @ torch.tensor([[-3.0, -1.0], [0.0, 0.0]])
     ).tolist() == [3, 1]
+
+
+def test_the_energy_comes_before_the_sum():
+    """Energy 9 | 4.84, 4.84, 4.84: the map rises with it though it sums to less than nothing.
+
+    What counts is how far each place lies above the mean energy: Σ A·A² alone is negative, 27 − 3 · 10.6.
+    """
+    maps = torch.tensor([[-3.0, 2.2, 2.2, 2.2]])
+    torch.testing.assert_close(first_axis(maps) @ maps, torch.tensor([3.0, -2.2, -2.2, -2.2]))
+
+
+def test_a_difference_that_is_hardly_a_number_decides_nothing():
+    """400 places have energy 1, 600 have 4.8e-7 less: as much everywhere, and the sum is for the 600."""
+    maps = torch.cat([torch.full((1, 400), -1.0), torch.full((1, 600), 1 - 2.0**-22)], 1)
+    assert (first_axis(maps) @ maps).sign().tolist() == [-1] * 400 + [1] * 600
+
+
+def test_a_small_sum_decides_and_a_rounding_of_it_does_not():
+    """A thousand places of one energy: 499 against 501 is a majority, 500 against 500 that are 4e-6 less is none."""
+    majority = torch.cat([torch.full((1, 499), -1.0), torch.full((1, 501), 1.0)], 1)
+    assert (first_axis(majority) @ majority).sign().tolist() == [-1] * 499 + [1] * 501
+    even = torch.cat([torch.full((1, 500), 2.0**-18 - 1), torch.full((1, 500), 1.0)], 1)
+    assert (first_axis(even) @ even).sign().tolist() == [1] * 500 + [-1] * 500  # positive at the first place
+
+
+def test_the_first_place_that_counts_has_more_than_half_of_the_largest_weight():
+    """Energy and sum decide nothing: each value is there with either sign. The first is too weak."""
+    maps = torch.tensor([[0.4, -1.0, 1.0, -0.4]])
+    torch.testing.assert_close(first_axis(maps) @ maps, torch.tensor([-0.4, 1.0, -1.0, 0.4]))
 
 
 def test_where_the_energy_does_not_decide():

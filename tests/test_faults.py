@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from threading import Event
+from threading import Event, Semaphore
 from types import SimpleNamespace
 
 import gradio as gr
@@ -27,7 +27,7 @@ from live import PATIENCE, ROOT, changed
 from mortal import App
 
 import app
-from explorer import examples, folder
+from explorer import examples, folder, shared
 from explorer.markup import strip
 from explorer.shared import Shared
 from explorer.tabs import patience
@@ -484,6 +484,57 @@ def test_who_waits_may_leave_too_and_then_nobody_works():
         with pytest.raises(Cancelled):
             maker.result(10)
     assert place.get(lambda tell: "anew", silent) == "anew"
+
+
+def test_who_waits_hears_how_far_it_is():
+    place, began, heard, told = Shared(), Event(), Event(), []
+
+    def make(tell):
+        tell(0.5, task="half")
+        began.set()
+        assert heard.wait(10)
+        return "made"
+
+    def listen(part, task):
+        told.append((part, task))
+        heard.set()
+
+    with ThreadPoolExecutor(2) as pool:
+        maker = pool.submit(place.get, make, silent)
+        assert began.wait(10)
+        assert pool.submit(place.get, make, listen).result(20) == maker.result(20) == "made"
+    assert set(told) == {(0.5, "half")}
+
+
+def test_who_waits_hears_nothing_of_a_making_that_failed(monkeypatch):
+    """How far it was is not how far the next one is."""
+    monkeypatch.setattr(shared, "GLANCE", 0.01)
+    place, began, told, looks = Shared(), Event(), [], Semaphore(0)
+
+    def fail(tell):
+        tell(0.9, task="in vain")
+        raise ValueError("none of it")
+
+    def make(tell):
+        began.set()
+        for _ in range(4):  # the maker's own turn, and three looks of the one who waits
+            assert looks.acquire(timeout=10)
+        return "made"
+
+    with pytest.raises(ValueError, match="none of it"):
+        place.get(fail, silent)
+    lock = place._making
+
+    def counted(timeout):
+        looks.release()
+        return lock.acquire(timeout=timeout)
+
+    place._making = SimpleNamespace(acquire=counted, release=lock.release)
+    with ThreadPoolExecutor(2) as pool:
+        maker = pool.submit(place.get, make, silent)
+        assert began.wait(10)
+        waiter = pool.submit(place.get, make, lambda part, task: told.append((part, task)))
+        assert maker.result(20) == waiter.result(20) == "made" and told == []
 
 
 # The clock that ends work

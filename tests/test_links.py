@@ -1,5 +1,6 @@
 """A link says what is seen, and nothing else: every view survives the way into a URL and back."""
 
+from dataclasses import FrozenInstanceError, replace
 from urllib.parse import parse_qsl
 
 import pytest
@@ -39,6 +40,31 @@ def test_the_page_as_it_opens_needs_no_words():
     assert query(View(example="test/0_001", layer="conv2")) == "?example=test%2F0_001&layer=conv2"
 
 
+def test_a_link_that_was_sent_keeps_its_meaning():
+    """What it leaves out is as the page opened then: written out here, lest a changed default change it."""
+    opened = View(
+        example=None,
+        model=None,
+        method="Grad-CAM",
+        target="predicted",
+        layer="conv3",
+        base="edges",
+        colormap="jet",
+        scale="each map",
+        tab="explain",
+    )
+    assert view_of({}, EXAMPLES) == (opened, ())
+    for tab in ("explain", "steps", "what-if", "audit", "trust"):
+        assert view_of({"tab": tab}, EXAMPLES) == (replace(opened, tab=tab), ())
+
+
+def test_a_view_is_a_value():
+    """Equal ones are one, and none is changed under whoever holds it."""
+    assert {View(layer="conv2"), View(layer="conv2"), View()} == {View(), View(layer="conv2")}
+    with pytest.raises(FrozenInstanceError):
+        View().layer = "conv2"
+
+
 @pytest.mark.parametrize(
     "asked",
     [
@@ -55,7 +81,7 @@ def test_what_is_not_here_is_told_and_left_out(asked):
     view, missing = view_of({**asked, "scale": "shared", "utm_source": "elsewhere"}, EXAMPLES)
     assert view == View(scale="shared")
     ((name, value),) = asked.items()
-    assert len(missing) == 1 and f"The {name} that the link asks for" in missing[0]
+    assert missing == (f"The {name} that the link asks for is not here; the page opens with another.",)
     assert not value or value not in missing[0]
 
 

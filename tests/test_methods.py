@@ -1,5 +1,6 @@
 """Each method against its paper: identities in float64 over random small networks, and loops that share no code with it."""
 
+from dataclasses import FrozenInstanceError
 from types import SimpleNamespace
 
 import pytest
@@ -9,9 +10,9 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
-from gradcam import METHODS, Cancelled, Explainer
+from gradcam import METHODS, Cancelled, Explainer, methods
 from gradcam.heatmaps import min_max, weighted_sum
-from gradcam.methods import grad_cam_plus_plus, gradient_weighted
+from gradcam.methods import grad_cam_plus_plus, gradient_weighted, xgrad_cam
 
 EXACT = {"rtol": 1e-9, "atol": 1e-9}
 FEW = settings(max_examples=20, deadline=None, derandomize=True)
@@ -62,6 +63,14 @@ def test_cam_is_grad_cam_times_area_where_the_average_is_fed(seed, channels, cla
         maps = network[:2](images)
         expected = torch.stack([sum(w[c] * maps[:, c] for c in range(channels)) for w in network[4].weight], 1)
     torch.testing.assert_close(cam, expected, **EXACT)
+
+
+def test_cam_of_a_model_that_gives_one_number_for_an_image():
+    """Outputs [B], of which a callable asks for themselves: the map is Σ w·A as ever, for each of three images."""
+    network, images = nn.Sequential(*pooled_net(0, 4, 1), nn.Flatten(0)), images_of(5, batch=3)
+    found = signed(network, "1", images, lambda outputs: outputs, "CAM")[:, 0]
+    expected = torch.einsum("c,bchw->bhw", network[4].weight[0], network[:2](images)).detach()
+    torch.testing.assert_close(found, expected, **EXACT)
 
 
 @FEW
@@ -147,6 +156,13 @@ def test_grad_cam_plus_plus_by_hand():
     weak = grad_cam_plus_plus(activation, torch.full((1, 1, 1, 1, 2), 1e-30))  # g³ is zero in single precision
     assert weak.item() == pytest.approx(1e-30 / 2 + 1e-30 / 2)
     assert grad_cam_plus_plus(activation, torch.full((1, 1, 1, 1, 2), -0.5)).item() == 0  # the denominator is zero
+    assert grad_cam_plus_plus(-activation, torch.full((1, 1, 1, 1, 2), 0.5)).item() == 0  # here too
+
+
+def test_xgrad_cam_by_hand():
+    """A = (1, 3) and g = (2, 4): 1/4 of 2 and 3/4 of 4. A map that sums to zero has no weight."""
+    activation, gradient = torch.tensor([[[[1.0, 3.0]], [[1.0, -1.0]]]]), torch.tensor([[[[[2.0, 4.0]], [[5.0, 3.0]]]]])
+    assert xgrad_cam(activation, gradient).flatten().tolist() == [3.5, 0]
 
 
 @FEW
@@ -317,6 +333,20 @@ def test_a_new_method_is_one_function(network, images):
         )
     finally:
         del METHODS["Test-CAM"]
+
+
+def test_a_method_is_also_the_function_of_its_name():
+    """Whoever enters a function still has it; and nobody changes what was entered."""
+    own = {
+        "Eigen-CAM": methods.eigen_cam,
+        "CAM": methods.cam,
+        "Ablation-CAM": methods.ablation_cam,
+        "Score-CAM": methods.score_cam,
+    }
+    assert {name: METHODS[name].weights for name in own} == own
+    assert methods.layercam(torch.ones(1, 1, 1, 2), torch.tensor([-1.0, 2.0])).tolist() == [0, 2]
+    with pytest.raises(FrozenInstanceError):
+        METHODS["CAM"].passes = "none"
 
 
 def test_every_method_names_its_paper():

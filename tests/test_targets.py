@@ -93,6 +93,24 @@ def test_several_classes_in_one_array():
     assert as_targets(iter([3, "mixture"])) == (3, "mixture")
 
 
+@pytest.mark.parametrize("table", [torch.tensor([[2], [3]]), np.array([[2], [3]])], ids=["torch", "numpy"])
+def test_a_table_of_numbers_is_no_row_of_classes(table):
+    """Neither with one column, though each of its rows could be taken for a number."""
+    with pytest.raises(TypeError, match=r"expected a target out of .*; got \[2\]"):
+        as_targets(table)
+
+
+def test_no_target_at_all_is_told_what_to_pass():
+    for none in ((), [], iter(()), torch.tensor([]), np.array([])):
+        with pytest.raises(ValueError, match="at least one target, got none: pass None"):
+            as_targets(none)
+
+
+def test_what_is_spelled_out_can_be_spelled_again():
+    once = as_targets([("top", 2), ("labels", [1, 0]), ("against", 1), "mixture"], 2)
+    assert once == as_targets(once, 2) == (("rank", 0), ("rank", 1), ("labels", (1, 0)), ("against", 1), "mixture")
+
+
 @pytest.mark.parametrize("pair", [("predicted", "mixture"), ("mixture", 1), ("predicted", ("against", 1))])
 def test_a_tuple_that_begins_with_a_word_of_its_own_holds_several_targets(pair):
     assert as_targets(pair) == pair
@@ -237,9 +255,10 @@ def test_a_callable_gives_a_number_for_each_image(value, told):
 
 def test_cotangents_leave_the_outputs_alone():
     outputs = torch.rand(2, 3, requires_grad=True)
-    with torch.no_grad():
-        found = cotangents(outputs, ("mixture", lambda seen: seen.mul(2).sum(1)))
-    assert not found.requires_grad and outputs.grad is None
+    for recording in (False, True):
+        with torch.set_grad_enabled(recording):
+            found = cotangents(outputs, ("mixture", lambda seen: seen.mul(2).sum(1), "mixture"))
+        assert not found.requires_grad and outputs.grad is None
 
 
 def test_scores_of_other_outputs_by_hand():

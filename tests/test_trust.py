@@ -41,6 +41,14 @@ def test_an_answer_is_made_once_and_others_wait():
     assert made == ["a", "b", "c", "a"]
 
 
+def test_an_answer_that_is_asked_for_again_stays_longest():
+    """Kept are two: a and b; a is asked for once more, so b is the older when c comes."""
+    made, kept = [], Kept(2)
+    for key in "abacab":
+        kept.of(key, lambda tell, key=key: made.append(key), silent)
+    assert made == ["a", "b", "c", "b"]
+
+
 def test_what_is_not_there_is_not_waited_for():
     kept = Kept(2)
     assert kept.found("a") is None
