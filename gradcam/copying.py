@@ -4,13 +4,14 @@ import collections
 import copy
 import enum
 import functools
+import io
 import pathlib
 import re
 import sys
 import threading
 import types
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -43,7 +44,7 @@ class Copier:
 
     Modules, containers, objects and tensors are copied; so are functions that hold any of these, as default, in a closure or by the name of
     a global. Parameters become detached aliases of the same memory, but for those whose ids are in `private`. What Python cannot
-    copy, such as a lock, stays the same object. A copied module is in eval mode and calls no backward hooks; a compiled one is as it was
+    copy, such as a lock, stays the same object, and nothing can be taken from a generator. A copied module is in eval mode and calls no backward hooks; a compiled one is as it was
     before it was compiled.
 
     Raises ValueError for weights that are not there yet: lazy, or on the meta device.
@@ -287,7 +288,7 @@ class Copier:
         try:
             return copy.deepcopy(value, self._copies)
         except Exception:  # whatever the object of a stranger raises
-            return value
+            return _Unread(value) if isinstance(value, Iterator) and not isinstance(value, io.IOBase) else value
 
     # Functions
 
@@ -365,6 +366,25 @@ class _Uncompiled(nn.Module):
             return super().__getattr__(name)
         except AttributeError:
             return getattr(super().__getattr__("_orig_mod"), name)
+
+
+class _Unread:
+    """Stands where a generator stood, which gives each value once and cannot be copied: nothing is taken from the model's."""
+
+    def __init__(self, original):
+        self._kind = type(original).__name__
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        raise TypeError(
+            f"expected a model that can be copied, but its forward takes a value from a {self._kind}, which gives each but once: "
+            "keep the values in a list, or count them with itertools.count"
+        )
+
+    def send(self, value):
+        return next(self)
 
 
 def put(container, items):
