@@ -248,18 +248,18 @@ class Copier:
     def _fill_list(self, value, made):
         self.lists.append((value, made))
         put(made, [self._of(item) for item in value])
-        if hasattr(value, "__dict__"):
+        if _has_attributes(value):
             self._fill_object(value, made)
 
     def _tuple(self, value):
         made = _base(value, tuple, frozenset).__new__(type(value), map(self._of, value))
-        return self._later(self._fill_object, value, made) if hasattr(value, "__dict__") else made
+        return self._later(self._fill_object, value, made) if _has_attributes(value) else made
 
     def _object(self, value):
         return self._later(self._fill_object, value, object.__new__(type(value)))
 
     def _fill_object(self, value, made):
-        if hasattr(value, "__dict__"):
+        if _has_attributes(value):
             self.dicts.append((vars(value), vars(made)))
             vars(made).update({name: self._of(item) for name, item in vars(value).items()})
         self._fill_slots(value, made)
@@ -454,6 +454,11 @@ def _shared_by_class(kind):
                 yield name, value
 
 
+def _has_attributes(value):
+    """As its class has it: an object that stands for another answers for that one when it is asked itself."""
+    return type(value).__dictoffset__ != 0 or isinstance(value, threading.local)
+
+
 def _slots(kind):
     """The descriptors of a class's slots."""
     declared = (one for one in kind.__mro__ if "__slots__" in vars(one))
@@ -489,7 +494,7 @@ def _held(value):
         return [value.__func__, value.__self__]
     if isinstance(value, functools.partial):
         return [value.func, *value.args, *value.keywords.values()]
-    return [*vars(value).values()] if _is_plain(type(value)) and hasattr(value, "__dict__") else []
+    return [*vars(value).values()] if _is_plain(type(value)) and _has_attributes(value) else []
 
 
 def _modules_named(function):
