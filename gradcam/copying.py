@@ -44,8 +44,8 @@ class Copier:
 
     Modules, containers, objects and tensors are copied; so are functions that hold any of these, as default, in a closure or by the name of
     a global. Parameters become detached aliases of the same memory, but for those whose ids are in `private`. What Python cannot
-    copy, such as a lock, stays the same object, and nothing can be taken from a generator. A copied module is in eval mode and calls no backward hooks; a compiled one is as it was
-    before it was compiled.
+    copy, such as a lock, stays the same object, and nothing can be taken from a generator. A copied module is in eval
+    mode and calls no backward hooks; a compiled one is as it was before it was compiled.
 
     Raises ValueError for weights that are not there yet: lazy, or on the meta device.
     """
@@ -369,7 +369,7 @@ class _Uncompiled(nn.Module):
 
 
 class _Unread:
-    """Stands where a generator stood, which gives each value once and cannot be copied: nothing is taken from the model's."""
+    """Stands where a generator stood, which cannot be copied: what is taken from the model's would be gone."""
 
     def __init__(self, original):
         self._kind = type(original).__name__
@@ -379,8 +379,8 @@ class _Unread:
 
     def __next__(self):
         raise TypeError(
-            f"expected a model that can be copied, but its forward takes a value from a {self._kind}, which gives each but once: "
-            "keep the values in a list, or count them with itertools.count"
+            f"expected a model that can be copied, but its forward takes a value from a {self._kind}, which gives each but "
+            "once: keep the values in a list, or count them with itertools.count"
         )
 
     def send(self, value):

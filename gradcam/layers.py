@@ -92,8 +92,8 @@ def _reason(shape, is_last, layers_on_tokens):
     maps = f"{shape[1]} maps of {shape[2]} × {shape[3]}"
     if is_last and layers_on_tokens:
         return (
-            f"the last convolution to run ({maps}), but most of the model's knowledge is behind it, in {layers_on_tokens} Linear layers on "
-            "tokens: name a layer there and pass reshape"
+            f"the last convolution to run ({maps}), but most of the model's knowledge is behind it, in {layers_on_tokens} "
+            "Linear layers on tokens: name a layer there and pass reshape"
         )
     if is_last:
         return f"the last convolution to run ({maps}): the most of the model's knowledge that still has a place"

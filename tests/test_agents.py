@@ -105,7 +105,8 @@ def process(app_url):
     """The server's, in /proc: the one that told its log this address."""
     if not Path("/proc/self/fd").exists():
         pytest.skip("the server's process is looked at in /proc")
-    (found,) = (one for one in Path("/proc").glob("[0-9]*") if _is_app(one) and f"Open {app_url}/\n" in _log(one).read_text())
+    apps = filter(_is_app, Path("/proc").glob("[0-9]*"))
+    (found,) = (app for app in apps if f"Open {app_url}/\n" in _log(app).read_text())
     return found
 
 

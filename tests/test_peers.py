@@ -1,4 +1,4 @@
-"""What captum, pytorch-grad-cam and torch-cam ask of themselves and no other test here does: each with an answer of its own."""
+"""What captum, pytorch-grad-cam and torch-cam ask of themselves and no other test here does, with answers by hand."""
 
 import pytest
 import torch
@@ -48,7 +48,7 @@ def weights_by_hand(method, activation, gradient):
 @pytest.mark.parametrize("make", [pooled, read_everywhere])
 @pytest.mark.parametrize("method", OF_GRADIENTS)
 def test_films_with_a_class_for_each(method, make):
-    """Conv3d, a list of labels, a ReLU in place behind the layer: each film as if it were alone, by the paper's weights."""
+    """Conv3d, a list of labels, a ReLU in place behind the layer: each film as if alone, by the papers' weights."""
     model, labels = make(), [2, 0, 3]
     found = Explainer(model, "0").explain(clips(), ("labels", labels), method, signed=True).heatmaps[:, 0, 0]
     for clip, label, heat in zip(clips(), labels, found):
@@ -75,7 +75,8 @@ def test_films_in_another_order_in_memory(method):
     model = pooled()
     plain = Explainer(model, "1").explain(clips(), [0, 2], method, signed=True).heatmaps
     turned = clips().to(memory_format=torch.channels_last_3d)
-    torch.testing.assert_close(Explainer(model, "1").explain(turned, [0, 2], method, signed=True).heatmaps, plain, **EXACT)
+    found = Explainer(model, "1").explain(turned, [0, 2], method, signed=True).heatmaps
+    torch.testing.assert_close(found, plain, **EXACT)
 
 
 class TwoBranches(nn.Module):
@@ -103,7 +104,7 @@ def test_a_class_that_a_layer_has_no_say_in_has_an_empty_map(method, images):
 
 
 class OfOnePicture:
-    """A target as pytorch-grad-cam has them: a function of one picture's outputs, with a class and a mask of its own."""
+    """A target as pytorch-grad-cam has them: a function of one picture's outputs, with its own class and mask."""
 
     def __init__(self, label, mask):
         self.label, self.mask = label, mask
@@ -118,10 +119,14 @@ def test_a_function_for_each_picture(images):
     model = nn.Sequential(nn.Conv2d(3, 6, 3, padding=1), nn.ReLU(), nn.Conv2d(6, 4, 3, padding=1)).double()
     photos, masks = images.double(), torch.rand(2, 16, 16, dtype=torch.float64) > 0.5
     each = [OfOnePicture(label, mask) for label, mask in zip((1, 3), masks)]
-    found = Explainer(model, "0").explain(photos, lambda outputs: torch.stack([one(row) for one, row in zip(each, outputs)]), signed=True)
-    for photo, target, heat in zip(photos, each, found.heatmaps[:, 0, 0]):
+
+    def target(outputs):
+        return torch.stack([one(row) for one, row in zip(each, outputs)])
+
+    found = Explainer(model, "0").explain(photos, target, signed=True)
+    for photo, one, heat in zip(photos, each, found.heatmaps[:, 0, 0]):
         maps = model[0](photo[None]).detach().requires_grad_()
-        (gradient,) = torch.autograd.grad(target(model[1:](maps)[0]), maps)
+        (gradient,) = torch.autograd.grad(one(model[1:](maps)[0]), maps)
         torch.testing.assert_close(heat, (gradient.mean((2, 3), keepdim=True) * maps.detach()).sum(1)[0], **EXACT)
 
 
@@ -136,5 +141,5 @@ def test_a_target_that_writes_into_what_it_is_given(network, images):
 
 @pytest.mark.parametrize("make", [torch.Tensor.to_sparse, lambda images: images.to("meta")])
 def test_images_without_numbers_are_a_sentence(make, network, images):
-    with pytest.raises(ValueError, match="expected images whose numbers are there, got .*: make a dense tensor of them"):
+    with pytest.raises(ValueError, match="expected images whose numbers are there, got .*: make a dense tensor"):
         Explainer(network).explain(make(images), 0)
