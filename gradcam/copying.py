@@ -4,13 +4,14 @@ import collections
 import copy
 import enum
 import functools
+import io
 import pathlib
 import re
 import sys
 import threading
 import types
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -43,8 +44,8 @@ class Copier:
 
     Modules, containers, objects and tensors are copied; so are functions that hold any of these, as default, in a closure or by the name of
     a global. Parameters become detached aliases of the same memory, but for those whose ids are in `private`. What Python cannot
-    copy, such as a lock, stays the same object. A copied module is in eval mode and calls no backward hooks; a compiled one is as it was
-    before it was compiled.
+    copy, such as a lock, stays the same object, and nothing can be taken from a generator. A copied module is in eval
+    mode and calls no backward hooks; a compiled one is as it was before it was compiled.
 
     Raises ValueError for weights that are not there yet: lazy, or on the meta device.
     """
@@ -247,18 +248,18 @@ class Copier:
     def _fill_list(self, value, made):
         self.lists.append((value, made))
         put(made, [self._of(item) for item in value])
-        if hasattr(value, "__dict__"):
+        if _has_attributes(value):
             self._fill_object(value, made)
 
     def _tuple(self, value):
         made = _base(value, tuple, frozenset).__new__(type(value), map(self._of, value))
-        return self._later(self._fill_object, value, made) if hasattr(value, "__dict__") else made
+        return self._later(self._fill_object, value, made) if _has_attributes(value) else made
 
     def _object(self, value):
         return self._later(self._fill_object, value, object.__new__(type(value)))
 
     def _fill_object(self, value, made):
-        if hasattr(value, "__dict__"):
+        if _has_attributes(value):
             self.dicts.append((vars(value), vars(made)))
             vars(made).update({name: self._of(item) for name, item in vars(value).items()})
         self._fill_slots(value, made)
@@ -287,7 +288,7 @@ class Copier:
         try:
             return copy.deepcopy(value, self._copies)
         except Exception:  # whatever the object of a stranger raises
-            return value
+            return _Unread(value) if isinstance(value, Iterator) and not isinstance(value, io.IOBase) else value
 
     # Functions
 
@@ -367,6 +368,25 @@ class _Uncompiled(nn.Module):
             return getattr(super().__getattr__("_orig_mod"), name)
 
 
+class _Unread:
+    """Stands where a generator stood, which cannot be copied: what is taken from the model's would be gone."""
+
+    def __init__(self, original):
+        self._kind = type(original).__name__
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        raise TypeError(
+            f"expected a model that can be copied, but its forward takes a value from a {self._kind}, which gives each but "
+            "once: keep the values in a list, or count them with itertools.count"
+        )
+
+    def send(self, value):
+        return next(self)
+
+
 def put(container, items):
     """Make `items` all that a dictionary, list, set or deque holds, past what its class may do about it."""
     base = _base(container, collections.OrderedDict, dict, list, set, collections.deque)
@@ -434,6 +454,11 @@ def _shared_by_class(kind):
                 yield name, value
 
 
+def _has_attributes(value):
+    """As its class has it: an object that stands for another answers for that one when it is asked itself."""
+    return type(value).__dictoffset__ != 0 or isinstance(value, threading.local)
+
+
 def _slots(kind):
     """The descriptors of a class's slots."""
     declared = (one for one in kind.__mro__ if "__slots__" in vars(one))
@@ -469,7 +494,7 @@ def _held(value):
         return [value.__func__, value.__self__]
     if isinstance(value, functools.partial):
         return [value.func, *value.args, *value.keywords.values()]
-    return [*vars(value).values()] if _is_plain(type(value)) and hasattr(value, "__dict__") else []
+    return [*vars(value).values()] if _is_plain(type(value)) and _has_attributes(value) else []
 
 
 def _modules_named(function):

@@ -11,6 +11,10 @@ def as_batch(images, model: nn.Module) -> Tensor:
     """
     if not isinstance(images, Tensor):
         raise TypeError(f"expected images as a tensor [B, 3, H, W], got {type(images).__name__}")
+    if images.layout is not torch.strided or images.is_meta:
+        raise ValueError(
+            f"expected images whose numbers are there, got {images.layout} on {images.device}: make a dense tensor of them"
+        )
     if not _has_batch_axis(images, model) or not images.is_floating_point() or not images.numel():
         raise ValueError(
             f"expected floating-point images [B, 3, H, W], got {images.dtype} {list(images.shape)}: "

@@ -1,5 +1,6 @@
 """Which layers to read: found by name or module, and suggested with reasons."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -26,6 +27,8 @@ def find_layers(model: nn.Module, layers=None) -> tuple[Layer, ...]:
         layers = _convolutions(model)
     if isinstance(layers, (str, nn.Module)) or _is_call(layers):
         layers = [layers]
+    if not isinstance(layers, Iterable):
+        raise _no_layer(layers)
     names = dict(model.named_modules(remove_duplicate=False))
     found = tuple(_find(layer, names) for layer in layers)
     if not found or len(set(found)) < len(found):
@@ -47,14 +50,25 @@ def suggest_layers(model: nn.Module, images: Tensor) -> tuple[Suggestion, ...]:
     One forward pass over `images` [B, 3, H, W] tells the order in which layers run, which their definition does not.
     Convolutions without an area ([B, C, 1, 1], as in squeeze-and-excitation) show no place and are left out.
     """
-    ran = []  # (name, what it put out)
+    ran = []  # (name, shape of what it put out)
+    on_tokens = []  # how many convolutions had run before each Linear that puts out more than one row an image
+
+    def note(name, shape):
+        ran.append((name, shape))
+
+    def note_tokens(name, shape):
+        if len(shape) > 2:
+            on_tokens.append(len(ran))
 
     def attach(root):
         ran.clear()
+        on_tokens.clear()
+        notes = {nn.Conv2d: note, nn.Linear: note_tokens}
         return [
-            module.register_forward_hook(lambda module, args, output, name=name: ran.append((name, tuple(output.shape))))
+            module.register_forward_hook(lambda module, args, output, name=name, to=to: to(name, tuple(output.shape)))
             for name, module in root.named_modules()
-            if isinstance(module, nn.Conv2d)
+            for kind, to in notes.items()
+            if isinstance(module, kind)
         ]
 
     with torch.inference_mode(False), torch.no_grad(), Replicas(model).lend() as lent:
@@ -67,13 +81,20 @@ def suggest_layers(model: nn.Module, images: Tensor) -> tuple[Suggestion, ...]:
     in_order = sorted(
         last.values(), key=lambda entry: max(index for index, (name, _) in enumerate(ran) if name == entry[0])
     )
+    behind = sum(convolutions >= len(ran) for convolutions in on_tokens)
     return tuple(
-        Suggestion(name, shape, _reason(shape, is_last=(name, shape) == in_order[-1])) for name, shape in in_order
+        Suggestion(name, shape, _reason(shape, (name, shape) == in_order[-1], behind if behind > len(ran) else 0))
+        for name, shape in in_order
     )
 
 
-def _reason(shape, is_last):
+def _reason(shape, is_last, layers_on_tokens):
     maps = f"{shape[1]} maps of {shape[2]} × {shape[3]}"
+    if is_last and layers_on_tokens:
+        return (
+            f"the last convolution to run ({maps}), but most of the model's knowledge is behind it, in {layers_on_tokens} "
+            "Linear layers on tokens: name a layer there and pass reshape"
+        )
     if is_last:
         return f"the last convolution to run ({maps}): the most of the model's knowledge that still has a place"
     return f"the last convolution to run at this resolution ({maps})"
@@ -98,7 +119,7 @@ def _name(layer, names):
         if name is None:
             raise ValueError(f"expected a layer of this model, got a {type(layer).__name__} that is not part of it")
     elif not isinstance(layer, str):
-        raise TypeError(f"expected a layer's name or module, or (layer, call), got {type(layer).__name__}")
+        raise _no_layer(layer)
     else:
         name = next((name for name in names if layer in (name, _uncompiled(name))), None)
         if name is None:
@@ -106,6 +127,10 @@ def _name(layer, names):
     if isinstance(names[name], torch.jit.ScriptModule):
         raise TypeError(f"expected a layer in Python, got {name!r}, which is TorchScript and cannot be read: choose a layer around it")
     return name
+
+
+def _no_layer(value):
+    return TypeError(f"expected a layer's name or module, or (layer, call), got {type(value).__name__}")
 
 
 def _uncompiled(name):

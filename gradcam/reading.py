@@ -119,12 +119,16 @@ class Run:
                 f"expected layer {str(self.layers[index])!r} to put out maps [{len(self.images)}, C, {axes}], got {got}: "
                 "pass reshape, a function that makes such maps of it"
             )
-        if _channels_last(maps, self.images):
+        if self._says_nothing_of_its_axes(index) and _channels_last(maps, self.images):
             raise ValueError(
                 f"expected layer {str(self.layers[index])!r} to put out maps [B, C, h, w], got {list(maps.shape)}, which looks like "
-                "[B, h, w, C]: pass reshape=lambda maps: maps.permute(0, 3, 1, 2)"
+                "[B, h, w, C]: pass reshape=lambda maps: maps.permute(0, 3, 1, 2), or lambda maps: maps if it is not"
             )
         return maps
+
+    def _says_nothing_of_its_axes(self, index):
+        """Whoever passes reshape knows them, and a Conv2d has but one order."""
+        return self.reshape is None and type(self.model.get_submodule(self.layers[index].name)) is not nn.Conv2d
 
 
 def _channels_last(maps, images):

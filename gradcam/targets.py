@@ -169,7 +169,7 @@ def _derivative(outputs, target):
         raise ValueError(f"expected outputs that can be differentiated, got {outputs.dtype}: explain what they are made of")
     with torch.enable_grad():
         leaf = outputs.clone().requires_grad_()
-        value = _value(leaf, target)
+        value = _value(leaf.clone(), target)  # which may write into what it is given
         if not value.requires_grad or value.is_complex():
             raise ValueError(
                 "expected the target to be a real number that depends on the outputs and can be differentiated, got "

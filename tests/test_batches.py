@@ -315,6 +315,23 @@ def test_as_many_maps_as_a_map_has_rows_are_no_channels_last(channels, height, w
     assert found.heatmaps.shape == (2, 1, 1, height, width)
 
 
+def test_a_convolution_that_narrows_its_maps_is_none():
+    """As networks that read lines of text have: 8 maps of 32 × 64 for a picture of 32 × 128."""
+    torch.manual_seed(0)
+    narrows = nn.Conv2d(3, 8, (1, 2), (1, 2))
+    model = nn.Sequential(narrows, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 3)).double()
+    images = torch.rand(1, 3, 32, 128, dtype=torch.float64)
+    found = Explainer(model).explain(images, 1, signed=True)
+    maps = model[0](images).detach()
+    gradient = (maps > 0) * model[4].weight[1].detach().view(8, 1, 1) / (32 * 64)
+    small = (gradient.mean((2, 3), keepdim=True) * maps).sum(1, keepdim=True)
+    expected = F.interpolate(small, (32, 128), mode="bilinear")
+    torch.testing.assert_close(found.heatmaps[:, :, 0], expected, **EXACT)
+    with pytest.raises(ValueError, match=r"or lambda maps: maps if it is not"):
+        Explainer(model, "1").explain(images, 1)
+    assert Explainer(model, "1", reshape=lambda maps: maps).explain(images, 1).heatmaps.shape == (1, 1, 1, 32, 128)
+
+
 class Probe(nn.Module):
     """Two branches side by side, of which one is cut off by `cut`."""
 

@@ -62,6 +62,7 @@ def test_ablation_replaces_the_chosen_call_only(images):
         ([("conv", 3)], ValueError, "it ran 3 times: calls are counted from 0"),
         ([("conv", -1)], ValueError, "counted from 0"),
         ([3], TypeError, "name or module"),
+        (3, TypeError, "name or module, .* got int"),
         (nn.Conv2d(1, 1, 1), ValueError, "not part of it"),
     ],
 )

@@ -55,6 +55,29 @@ class Logits(nn.Module):
         return self.model(images).logits
 
 
+def _vit():
+    sizes = {"hidden_size": 16, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 32}
+    return transformers.ViTForImageClassification(transformers.ViTConfig(image_size=32, patch_size=8, **sizes))
+
+
+def _swin():
+    sizes = {"image_size": 32, "patch_size": 2, "window_size": 4, "embed_dim": 8, "depths": [1, 2], "num_heads": [2, 2]}
+    return transformers.SwinForImageClassification(transformers.SwinConfig(**sizes))
+
+
+@pytest.mark.parametrize(("make", "layers"), [(_vit, 18), (_swin, 19)])  # six a block, and one that merges
+def test_a_patch_embedding_is_not_called_the_models_knowledge(make, layers):
+    (suggestion,) = suggest_layers(make(), torch.rand(1, 3, 32, 32))
+    assert f"behind it, in {layers} Linear layers on tokens: name a layer there and pass reshape" in suggestion.reason
+
+
+@pytest.mark.parametrize("name", BUILDERS)
+def test_the_last_convolution_of_a_cnn_is(name):
+    """ConvNeXt's too, behind which two Linear layers run on each place."""
+    *_, last = suggest_layers(BUILDERS[name](), torch.rand(1, 3, 64, 64))
+    assert last.reason.endswith("the most of the model's knowledge that still has a place")
+
+
 def test_a_vision_transformer_through_reshape():
     torch.manual_seed(0)
     model = transformers.ViTForImageClassification(

@@ -192,6 +192,33 @@ class HeldInSlots(Held):
         return self.parts.module(x)
 
 
+class _StandIn:
+    """Answers for what it holds."""
+
+    __slots__ = ("held",)
+
+    def __init__(self, held):
+        self.held = held
+
+    def __getattr__(self, name):
+        return getattr(self.held, name)
+
+    def __call__(self, x):
+        return self.held(x) * 2
+
+
+@network(BOTH)
+class StandInInSlots(Small):
+    """An object with `__slots__` that hands on every attribute, as timers and loggers around a layer do."""
+
+    def __init__(self):
+        super().__init__()
+        self.timed = _StandIn(self.norm)
+
+    def stem(self, x):
+        return self.timed(self.conv1(x)).relu()
+
+
 @dataclass(frozen=True, slots=True)
 class _Frozen:
     norm: nn.Module

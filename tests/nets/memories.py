@@ -167,6 +167,25 @@ class CountsInANumber(Small):
         return super().stem(x) * self.steps
 
 
+class _WithAGenerator(Small):
+    def __init__(self):
+        super().__init__()
+        self.factors = (factor for factor in [1.0, 2.0] * 100)
+
+
+@network(BOTH, sentence=r"generator, which gives each but once")
+class TakesFromAGenerator(_WithAGenerator):
+    """A schedule as a generator: what is taken from it is gone, and it cannot be copied."""
+
+    def stem(self, x):
+        return super().stem(x) * next(self.factors)
+
+
+@network(BOTH)
+class KeepsAGenerator(_WithAGenerator):
+    """A generator left over from training, which the forward leaves alone."""
+
+
 @network(BOTH)
 class RingBuffer(Small):
     """The last features in a ring, written with `[:] =`, in a list of tensors and in a numpy array."""
