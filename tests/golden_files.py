@@ -23,7 +23,7 @@ DURATION = re.compile(r"\d[\d.,]*\s*(?:(?:ms|s|milliseconds|seconds)\b|× as lon
 PASSING = {"id", "for", "style", "src", "href", "data-testid", "tabindex"}  # ids of Gradio's own, blob addresses
 KEPT_STYLE = re.compile(r"--[\w-]+: ?[^;]+")
 NUMBERED = re.compile(r"component-\d+|range_id_\d+|svelte-\w+|^s[\w-]{12}$")
-VOLATILE = {"milliseconds", "ms", "seconds", "path", "url", "orig_name", "size"}
+VOLATILE = {"milliseconds", "ms", "seconds", "path", "url", "orig_name", "size", "status"}  # status: what this server has loaded so far
 
 
 def hold(name: str, lines: list[str]):
