@@ -20,13 +20,15 @@ def follow(desk: Desk, examples: Examples):
     """Keep the address bar true to the desk, now and after every change."""
 
     def link(file, front, *chosen):
+        if not front:  # a part that is still being put in place is "changed" too, on a busy machine: what the URL asks for is not known yet
+            return gr.skip()
         example = examples.known(file)
         names = ("model", "method", "target", "layer", "base", "colormap", "scale")
         return query(View(example=example and example.key, tab=front, **dict(zip(names, chosen))))
 
     parts = [desk.photo, desk.front, desk.model, desk.method, desk.target, desk.layer, desk.base, desk.colormap, desk.scale]
     written = wish(parts, desk.front).change(link, parts, desk.link, queue=False, trigger_mode="always_last", **QUIET)
-    written.then(None, desk.link, None, js=FOLLOW, **QUIET)
+    written.then(None, [desk.link, desk.front], None, js=FOLLOW, **QUIET)
 
 
 def arrive(page: gr.Blocks, desk: Desk, tabs: gr.Tabs, examples: Examples, default_model: str):
