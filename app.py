@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 
 import potplants
-from explorer import ending, environment, sockets
+from explorer.server import environment, sockets
+from explorer.server import shutdown as ending
 
 
 class Parser(argparse.ArgumentParser):
@@ -52,12 +53,13 @@ def main():
     try:
         environment.judge()
         place = sockets.reserve(asked.host, asked.port)
-        from explorer import examples, folder
+        from explorer.photos import examples
+        from explorer.server import run_directory as folder
 
         shown = examples.from_folder(asked.data) if asked.data else examples.embedded()
         with ending.postponed():
             folder.move_in()
-        from explorer.devices import Device
+        from explorer.explanation.device import Device
 
         device = Device(asked.device)
         choice = potplants.choose(asked.model)

@@ -16,13 +16,13 @@ from rounds import medians, table
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from explorer import examples  # noqa: E402
-from explorer.study import Studies  # noqa: E402
-from explorer.trust import Trust  # noqa: E402
-from explorer.trust_costs import PATCH, SEGMENTS, STRIDE, captums_kernel_shap, kernel_shap  # noqa: E402
-from explorer.trust_passes import Counted, Tally  # noqa: E402
-from explorer.trust_subject import subject  # noqa: E402
-from explorer.trust_superpixels import superpixels  # noqa: E402
+from explorer.explanation.service import Studies  # noqa: E402
+from explorer.photos import examples  # noqa: E402
+from explorer.photos.superpixels import superpixels  # noqa: E402
+from explorer.tabs.trust.checks import Trust  # noqa: E402
+from explorer.tabs.trust.costs import PATCH, SEGMENTS, STRIDE, captums_kernel_shap, kernel_shap  # noqa: E402
+from explorer.tabs.trust.map_under_test import subject  # noqa: E402
+from explorer.tabs.trust.pass_counter import Counted, Tally  # noqa: E402
 from gradcam import METHODS, occlusion  # noqa: E402
 
 FORWARD = "a bare forward"

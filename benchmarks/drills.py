@@ -25,7 +25,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 from fake_hub import FakeHub, ThreadingHTTPServer  # noqa: E402
 from mortal import App  # noqa: E402
 
-from explorer.folder import PREFIX  # noqa: E402
+from explorer.server.run_directory import PREFIX  # noqa: E402
 from potplants import MODELS  # noqa: E402
 
 ThreadingHTTPServer.handle_error = lambda *_: None  # callers that are killed hang up on the false Hub: that is the drill
@@ -38,7 +38,7 @@ ENDPOINTS = {
     "/step_by_step": ["embedded", "predicted", "conv3"],
     "/what_if": ["embedded", "Grad-CAM", "hottest", 10, "predicted", "conv3", "fill", "red", None],
 }
-WITHOUT_BOUND = "from explorer.tabs import guard; guard.ROOM = 0; import app; app.main()"  # so that what passes the bound on the disk is seen
+WITHOUT_BOUND = "from explorer.server import limits as guard; guard.ROOM = 0; import app; app.main()"  # so that what passes the bound on the disk is seen
 
 
 def tell(*words):

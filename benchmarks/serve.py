@@ -30,8 +30,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 from live import running_app  # noqa: E402
 
 import potplants  # noqa: E402
-from explorer.examples import EMBEDDED  # noqa: E402
-from explorer.memory import keep_freed_memory  # noqa: E402
+from explorer.photos.examples import EMBEDDED  # noqa: E402
+from explorer.server.allocator import keep_freed_memory  # noqa: E402
 from gradcam import Explainer, combine_rescaled, edge_map, overlay  # noqa: E402
 from potplants.dataset import as_input  # noqa: E402
 

@@ -21,7 +21,7 @@ from torch.nn import functional as F
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from gradcam import Explainer  # noqa: E402
-from gradcam.replica import Replicas  # noqa: E402
+from gradcam.model_copy import Replicas  # noqa: E402
 from potplants import CNN  # noqa: E402
 
 CLASSES = [0, 1, 2, 3]

@@ -1,1 +1,1 @@
-"""explorer — the app: gradcam meets potplants meets a visitor. Gradio is imported in page and tabs only."""
+"""The app: a page and endpoints that show where a classifier looked. Gradio is imported in page, controls, tabs and server only."""

@@ -7,16 +7,17 @@ from threading import Thread
 import torch
 
 import potplants
+from explorer.explanation.device import Device
+from explorer.explanation.service import Studies
+from explorer.photos.examples import Examples
+from explorer.server.http_server import ServingError
+from explorer.server.sockets import Place
 from potplants import Choice, HubError, WeightsError
 
-from . import ending
-from .devices import Device
-from .examples import Examples
-from .links import View
-from .page import build, serve
-from .serving import ServingError
-from .sockets import Place
-from .study import Studies
+from .deep_links import View
+from .page import build, theme
+from .server import shutdown as ending
+from .server.launch import serve
 
 SHORT = 12  # digits of a SHA-256 that people compare
 
@@ -28,7 +29,7 @@ def run(choice: Choice, device: Device, shown: Examples, place: Place, share: bo
     look_ahead(studies, shown, choice.name)
     print(log(choice, shown, device), flush=True)
     try:
-        serve(build(choice, shown, studies), place, share)
+        serve(build(choice, shown, studies), place, theme(), share)
     except ServingError as error:
         print(error, file=sys.stderr)
         ending.now(1)

@@ -1,16 +1,16 @@
 """gradcam — where did it look? Tensors in, tensors out: Grad-CAM for every class at every layer in one call."""
 
 from . import faithfulness
-from .anatomy import Anatomy, take_apart
+from .breakdown import Anatomy, take_apart
 from .edges import edge_map
 from .explainer import Explainer, Explanation
 from .guided import guided_backpropagation, guided_grad_cam
 from .heatmaps import combine_evidence, combine_rescaled, empty, peaks
+from .layer_view import Cancelled
 from .layers import Suggestion, suggest_layers
 from .methods import METHODS
 from .occlusion import occlusion
 from .overlay import COLORMAPS, SCALES, colour_table, overlay
-from .reading import Cancelled
 from .sanity import cascading_randomisation
 
 __all__ = [

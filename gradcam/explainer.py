@@ -9,14 +9,14 @@ from math import prod
 import torch
 from torch import Tensor, nn
 
+from .forward_pass import logits_of, record
 from .heatmaps import states, upsample, weighted_sum
 from .images import as_batch
+from .layer_view import Meter, Reading, Run
 from .layers import find_layers
 from .memory import available, in_halves, require
 from .methods import METHODS
-from .reading import Meter, Reading, Run
-from .recording import logits_of, record
-from .replica import Replicas
+from .model_copy import Replicas
 from .targets import Target, as_targets, of_images, with_fixed_callables
 
 GRADIENT_BYTES = 256 * 2**20  # gradients that a backward may hold at a time; more targets come in groups

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.autograd.graph import get_gradient_edge
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from .recording import Recording
+from .forward_pass import Recording
 
 LARGE = 1 << 20  # weights of a Linear above which the library's product with a few rows is worth replacing
 

@@ -5,10 +5,10 @@ from torch import Tensor, nn
 from torch.func import functionalize
 
 from .explainer import Explainer
+from .forward_pass import logits_of
 from .images import as_batch
-from .recording import logits_of
+from .model_copy import Lent, Replicas
 from .relus import Watch, guide
-from .replica import Lent, Replicas
 from .targets import as_targets, cotangents
 
 

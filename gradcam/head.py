@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from .replica import Replicas
+from .model_copy import Replicas
 
 
 def pooled_weights(model: nn.Module, activation: Tensor, outputs: Tensor) -> Tensor | None:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from .forward_pass import Layer
 from .images import as_batch
-from .recording import Layer
-from .replica import Replicas
+from .model_copy import Replicas
 
 
 @dataclass(frozen=True)

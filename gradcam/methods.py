@@ -16,7 +16,7 @@ from torch import Tensor
 from .eigen import first_axis
 from .head import no_pooled_weights, pooled_weights
 from .heatmaps import min_max, upsample
-from .reading import Reading
+from .layer_view import Reading
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from .forward_pass import logits_of
 from .images import as_batch
+from .layer_view import AT_ONCE_ELSEWHERE, PASSES_AT_ONCE, Meter, VariantPasses
 from .memory import in_halves
-from .reading import AT_ONCE_ELSEWHERE, PASSES_AT_ONCE, Meter, VariantPasses
-from .recording import logits_of
-from .replica import Replicas
+from .model_copy import Replicas
 from .targets import as_targets, scores
 
 GREY = 0.5  # the paper covers with grey; for images in 0..1

@@ -8,8 +8,8 @@ import numpy as np
 from torch import Tensor, nn
 
 from .heatmaps import states
-from .randomise import layers_of, private_copy, randomise, refuse_what_cannot_be_drawn
-from .randomness import Dice, OwnDice
+from .random_numbers import Dice, OwnDice
+from .reinitialisation import layers_of, private_copy, randomise, refuse_what_cannot_be_drawn
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ import shutil
 from functools import partial
 
 import pytest
+from browsing import PATIENCE, WIDE, Window
+from elsewhere import elsewhere  # noqa: F401 (a fixture)
 
 WORKER = os.environ.get("PYTEST_XDIST_WORKER")  # the name of this process, where several share the tests
 if WORKER:  # where processes share the cores, threads that wait for each other cost more than they bring
@@ -85,7 +87,6 @@ def app_url(app_home):
 
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
-PATIENCE = 120_000  # ms; a bound for machines that do other work, no wish
 
 
 @pytest.fixture(scope="session")
@@ -102,7 +103,6 @@ def browser():
         browser.close()
 
 
-WIDE = {"width": 1280, "height": 900}
 
 
 @pytest.fixture(scope="session")
@@ -119,62 +119,12 @@ def window(visitor):
     return Window(visitor)
 
 
-ASKED, AT_REST = "/gradio_api/queue/join", 300  # the request that asks for an answer; ms without one
 
 
-def settle(page):
-    """Wait until the page has what it asked for: an answer is there, nothing is asked, awaited or marked as pending any more."""
-    page.wait_for_selector("#tabs :is(table, figure):visible, #audit-result p:visible", state="attached")
-    page.evaluate(
-        """async (rest) => {
-            const asked = () => performance.getEntriesByType('resource').filter((e) => e.name.includes('/queue/')).length;
-            for (let seen = -1; seen !== asked() || document.querySelector('#tabs .pending'); ) {
-                seen = asked();
-                await new Promise((after) => setTimeout(after, rest));
-            }
-        }""",
-        AT_REST,
-    )
 
 
-LEAVING = "this page is being left"
 
 
-class Window:
-    """A page of the browser. What its console and network complain of is added to `complaints`: errors, and requests to elsewhere.
-
-    Whoever follows a link while an answer comes breaks it off, of which Gradio's scripts complain; nobody reads that any more.
-    """
-
-    def __init__(self, context):
-        self.page, self.complaints, self._own, self._leaving = context.new_page(), [], (), False
-        self.page.add_init_script(f"addEventListener('beforeunload', () => console.log('{LEAVING}'))")  # before Gradio's own, which breaks off
-        self.page.on("console", self._said)
-        self.page.on("pageerror", lambda error: self._complain(str(error)))
-        self.page.on("request", lambda request: self.complaints.append(request.url) if not request.url.startswith(self._own) else None)
-        self.page.on("framenavigated", self._arrived)
-
-    def _said(self, message):
-        if message.text == LEAVING:
-            self._leaving = True
-        elif message.type == "error":
-            self._complain(message.text)
-
-    def _complain(self, words):
-        if not self._leaving:
-            self.complaints.append(words)
-
-    def _arrived(self, frame):
-        if frame == self.page.main_frame:
-            self._leaving = False
-
-    def open(self, url, path="/"):
-        """The app's page, "/?tab=steps", with its first answer on it."""
-        self._own = (url, "data:", "blob:")
-        self.page.set_viewport_size(WIDE)
-        self.page.goto(url + path)
-        settle(self.page)
-        return self.page
 
 
 @pytest.fixture

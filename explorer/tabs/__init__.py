@@ -1,1 +1,1 @@
-"""The page's tabs: thin handlers and the components they fill."""
+"""The page's five tabs, each with tab.py (Gradio), api.py (its endpoint), view.py (its HTML), and its own work without Gradio."""

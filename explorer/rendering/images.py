@@ -1,0 +1,26 @@
+"""Pictures as the bytes and the addresses that a page shows."""
+
+import base64
+
+import cv2
+import numpy as np
+
+JPEG = [cv2.IMWRITE_JPEG_QUALITY, 92, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
+# 444: a heatmap's colours are its message. 20 cells as PNG are 1.8 to 4.4× the bytes and 2.3 to 3.8× the time.
+
+
+def jpeg(picture: np.ndarray) -> bytes:
+    """[H, W, 3] uint8 RGB as a JPEG file."""
+    return cv2.imencode(".jpg", picture[..., ::-1], JPEG)[1].tobytes()
+
+
+def data_uri(picture: np.ndarray) -> str:
+    """[H, W, 3] uint8 RGB as an address that holds the picture itself."""
+    return "data:image/jpeg;base64," + base64.b64encode(jpeg(picture)).decode()
+
+
+def thumbnail(photo: np.ndarray, side: int = 128) -> np.ndarray:
+    """The middle square of a photo [H, W, 3], [side, side, 3]."""
+    shorter = min(photo.shape[:2])
+    top, left = (photo.shape[0] - shorter) // 2, (photo.shape[1] - shorter) // 2
+    return cv2.resize(photo[top : top + shorter, left : left + shorter], (side, side), interpolation=cv2.INTER_AREA)

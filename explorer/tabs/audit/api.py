@@ -1,0 +1,52 @@
+"""/audit: one or two classifiers against whole splits, as a report and files, for callers."""
+
+
+import gradio as gr
+
+import potplants
+from explorer.controls import AUDIT_LINE
+from explorer.deep_links import View
+from explorer.explanation.service import Studies
+from explorer.photos.examples import Examples
+from explorer.server.cancellation import watched
+from explorer.server.errors import as_sentence
+
+from .report import Shelf, report
+from .store import BOTH, NOBODY, Audits, question, rival
+
+
+def define(studies: Studies, examples: Examples, default_model: str):
+    """Define /audit. Nothing of it is shown."""
+    audits, shelf = studies.shared(Audits, examples), Shelf()
+
+    def audit(model, compare, split, repaint):
+        """One or two classifiers against whole splits: how often right, where the heat lies, whether they follow the pot or the plant.
+
+        Args:
+            model: a classifier that /models lists
+            compare: a second one beside it, or none
+            split: val, test or both
+            repaint: whether every plant is also shown in every pot, which takes most of the time
+
+        Returns:
+            report: photos, models (weights' SHA-256, accuracy with its interval, confusion, heat shares, pointing game, repainted
+            pots, the photos shown), differences, unreadable, and notes on what was measured
+            table: a CSV file, a row for every photo and model
+            file: the report as a JSON file
+            page: one page of HTML that needs nothing beside it
+        """
+        with as_sentence():
+            found = audits.of(question(model, compare, split, repaint), watched())
+        return report(found), *shelf.files(found, View().colormap).paths
+
+    with gr.Column(visible=False):
+        model = gr.Dropdown(list(potplants.MODELS), value=default_model, label="model: a classifier that /models lists")
+        compare = gr.Dropdown([NOBODY, *potplants.MODELS], value=rival(default_model), label="compare: a second classifier, or none")
+        split = gr.Dropdown([BOTH, *examples.splits], value=BOTH, label="split: which photos")
+        repaint = gr.Checkbox(True, label="repaint: whether every plant is also shown in every pot")
+        told = gr.JSON(label="report: photos, models, differences, unreadable, notes")
+        files = [gr.File(label=label) for label in ("table: CSV, a row for every photo and model", "file: the report as JSON", "page: one page of HTML")]
+        trigger = gr.Button()
+    trigger.click(audit, [model, compare, split, repaint], [told, *files], api_name="audit", **AUDIT_LINE)
+
+

@@ -1,0 +1,87 @@
+"""A study as a figure for print: the photo, the grid, the logits. Black on white, whatever the page's theme."""
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from explorer.explanation.grid import Cell
+from explorer.explanation.service import MIXTURE, Study
+from explorer.rendering.wording import percent
+from gradcam import colour_table
+
+CELL, GAP, WORDS = 512, 24, 64  # pixels: a picture, the space between two, a line of words; 512 at 300 dpi are 43 mm
+HEAD = 620  # the column of class names and logits
+INK, FAINT, BAR = "black", "#555555", "#c8c8c8"
+
+
+def figure(study: Study, cells: list[list[Cell]], colormap: str) -> Image.Image:
+    """Photo and colour bar on the left, then for each target its name and logit, then its maps with their peaks beneath."""
+    rows, columns = len(cells), len(cells[0])
+    step = CELL + WORDS + GAP
+    left, top = CELL + 2 * GAP, 2 * WORDS + GAP
+    sheet = Image.new("RGB", (left + HEAD + columns * (CELL + GAP) + GAP, top + rows * step + GAP), "white")
+    pen = _Pen(sheet)
+    pen.picture(study.photo, GAP, top)
+    legend = top + CELL + GAP
+    for line, words in enumerate(_legend(study)):
+        pen.write(words, GAP, legend + line * WORDS, 34, FAINT if line else INK)
+    bar = legend + len(_legend(study)) * WORDS + GAP
+    pen.ramp(colour_table(colormap), GAP, bar)
+    pen.write("no evidence", GAP, bar + 40, 30, FAINT)
+    pen.write("peak", GAP + CELL - 70, bar + 40, 30, FAINT)
+    for column, cell in enumerate(cells[0]):
+        pen.write(cell.column, left + HEAD + column * (CELL + GAP), WORDS // 2, 44)
+    for row, drawn in enumerate(cells):
+        _row(pen, study, drawn, left, top + row * step)
+    return sheet
+
+
+def _row(pen, study, drawn, left, top):
+    target = drawn[0].target
+    pen.write(target.capitalize(), left, top, 52)
+    for line, words in enumerate(_numbers(study, target), 1):
+        pen.write(words, left, top + line * WORDS, 38, FAINT)
+    if target in study.model.classes and study.model.answers == "class":
+        share = study.probabilities[study.model.classes.index(target)]
+        pen.bar(share, left, top + 4 * WORDS, HEAD - 3 * GAP)
+    for column, cell in enumerate(drawn):
+        x = left + HEAD + column * (CELL + GAP)
+        pen.picture(cell.picture, x, top)
+        pen.write(cell.measured, x, top + CELL + 8, 34, FAINT)
+
+
+def _numbers(study, target):
+    if target == MIXTURE:
+        return ["all classes,", "by probability"]
+    if target not in study.model.classes:
+        return [f"{study.model.classes[0]} {study.logits[0]:+.3f}"]
+    index = study.model.classes.index(target)
+    return [f"logit {study.logits[index]:+.2f}", percent(study.probabilities[index])]
+
+
+def _legend(study):
+    answer = study.predicted.capitalize() if study.model.answers == "class" else f"{study.logits[0]:+.3f}"
+    return [
+        f"The model says {answer}",
+        f"model {study.model.name}",
+        study.method,
+        "Colour is evidence for",
+        "the target of the row.",
+    ]
+
+
+class _Pen:
+    def __init__(self, sheet):
+        self._sheet, self._draw = sheet, ImageDraw.Draw(sheet)
+
+    def write(self, words, x, y, size, ink=INK):
+        self._draw.text((x, y), words, fill=ink, font=ImageFont.load_default(size))
+
+    def picture(self, pixels: np.ndarray, x, y):
+        self._sheet.paste(Image.fromarray(pixels).resize((CELL, CELL), Image.Resampling.BICUBIC), (x, y))
+
+    def ramp(self, colours: np.ndarray, x, y):
+        self._sheet.paste(Image.fromarray(colours[None]).resize((CELL, 32), Image.Resampling.NEAREST), (x, y))
+
+    def bar(self, share, x, y, width):
+        self._draw.rectangle((x, y, x + width, y + 24), fill=BAR)
+        self._draw.rectangle((x, y, x + round(share * width), y + 24), fill=INK)

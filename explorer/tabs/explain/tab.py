@@ -1,0 +1,77 @@
+"""The tab Explain: what the model said, and the grid of where it looked."""
+
+
+import gradio as gr
+
+import potplants
+from explorer.controls import ONE_AT_A_TIME, QUIET, Desk
+from explorer.explanation.grid import draw
+from explorer.explanation.service import COLUMNS, Studies, choices
+from explorer.photos.examples import Examples
+from explorer.rendering.parts import refusal
+from explorer.rendering.static import script
+from explorer.server.cancellation import watched
+from explorer.server.errors import EXPECTED, as_sentence
+from explorer.server.upload import keep
+from explorer.server.values import told
+
+from .archive import archive
+from .view import matrix, verdict
+
+TAKE = "() => document.querySelector('#saved')?.click()"  # the button that holds the file, once it is there
+COPY, LIGHTBOX = script("copy.js"), script("lightbox.js")
+
+ABOUT = """
+**Grad-CAM in three sentences.** A convolutional layer turns the photo into a stack of maps, each bright where the layer found its
+own pattern. Grad-CAM asks how much the score of a class would rise if a whole map grew a little, weighs every map by the answer, and adds
+them up. What is left above zero is where this layer found evidence *for* that class.
+
+**What it cannot tell.** It says where, not what: a hot pot may mean its colour, its rim or its shine — change the pot and look again.
+It shows evidence for one class, and leaves out what speaks against it. The deepest layer is coarse, the first
+sees little but edges and colours; neither is “the” explanation. A weak map looks as bright as a strong one unless the scale is shared, so read the peak
+under each cell. And heat is evidence, not proof: networks trained alike but for their random seed behave alike and can still differ in their heat.
+
+**Sources.** Selvaraju et al., *Grad-CAM: Visual Explanations from Deep Networks via Gradient-based Localization*, 2017 (arXiv:1610.02391).
+Conor O'Sullivan, *Explaining computer vision models with Grad-CAM* (A Data Odyssey), whose classifier and story these are;
+Pot Plant Dataset, CC BY 4.0 (Kaggle: conorsully1/pot-plants).
+"""
+
+
+def build(desk: Desk, tabs: gr.Tabs, studies: Studies, examples: Examples):
+    """Lay the tab out in the current `tabs` and wire it."""
+
+    def show(file, model, method, target, layer, base, colormap, scale, progress=gr.Progress()):  # noqa: B008 (Gradio finds it there)
+        try:
+            study = studies.of(file, model, method, watched(progress))
+            cells = draw(study, base, colormap, scale)
+            chosen = study.target(target), layer
+        except EXPECTED as error:
+            return refusal(str(error)), ""
+        return verdict(study, examples.truth(file)), matrix(study, cells, colormap, scale, chosen)
+
+    def save(file, link, model, method, base, colormap, scale):
+        with as_sentence():
+            packed = archive(studies.of(file, model, method, watched()), base, colormap, scale, link)
+        return keep(packed, f"{model}-{method}.zip", saved.GRADIO_CACHE)
+
+    def take_apart(event: gr.EventData):
+        there = {name for model in potplants.MODELS.values() for name in choices(model)}
+        return told(event, "explained", there), told(event, "column", COLUMNS), gr.Tabs(selected="steps")
+
+    with gr.Tab("Explain", id="explain") as tab:
+        words = gr.HTML(elem_id="verdict", apply_default_css=False)
+        grid = gr.HTML(elem_id="grid", js_on_load=LIGHTBOX, apply_default_css=False)
+        with gr.Row(elem_id="keep"):
+            wanted = gr.Button("Save figure, maps and report", size="sm", min_width=120)
+            copied = gr.Button("Copy link to this view", size="sm", min_width=120)
+            saved = gr.DownloadButton(visible="hidden", elem_id="saved")
+        with gr.Accordion("What is this, and what can it not tell?", open=True, elem_id="about"):
+            gr.Markdown(ABOUT)
+
+    settings = [desk.model, desk.method, desk.base, desk.colormap, desk.scale]
+    wanted.click(save, [desk.photo, desk.link, *settings], saved, show_progress_on=grid, **QUIET, **ONE_AT_A_TIME).then(None, js=TAKE, **QUIET)
+    copied.click(None, js=COPY, **QUIET)
+    grid.select(take_apart, None, [desk.target, desk.layer, tabs], queue=False, **QUIET)
+
+    asked = [desk.photo, desk.model, desk.method, desk.target, desk.layer, desk.base, desk.colormap, desk.scale]
+    desk.keep(tab, show, asked, [words, grid])

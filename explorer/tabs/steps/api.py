@@ -1,0 +1,52 @@
+"""/step_by_step: one heatmap taken apart, in numbers and pictures, for callers."""
+
+import gradio as gr
+
+import potplants
+from explorer.controls import ONE_AT_A_TIME
+from explorer.explanation.service import COLUMNS, PREDICTED, Studies, every_target
+from explorer.photos.examples import Examples
+from explorer.server.cancellation import watched
+from explorer.server.errors import as_sentence
+from explorer.server.picture_files import filed_exactly
+from explorer.server.upload import upload
+
+from .breakdown import gallery as gallery_of
+from .breakdown import steps_of_file
+
+
+def define(studies: Studies, examples: Examples, default_model: str):
+    """Define /step_by_step. Nothing of it is shown."""
+
+    def step_by_step(image, model, target, layer):
+        """One Grad-CAM heatmap taken apart: the weight of every feature map, their sum, what the ReLU left.
+
+        Args:
+            image: a photo (JPEG, PNG, WebP, GIF, BMP or TIFF); one that is not square is seen with grey bars
+            model: a name that /models lists
+            target: what is explained: a class, their mixture, "predicted"; of a model that answers with a number, where it should go
+            layer: the convolution, from the shallowest, conv1, to the deepest
+
+        Returns:
+            steps: model, method, target, layer, score, logits by class, map_shape, weights (index and weight of each map, heaviest
+            first), sum_min, sum_max, positive_share, peak, empty, heat_by_top_maps, summary (each layer of the network), note
+            gallery: the 16 heaviest feature maps, then the weighted sum, after ReLU, over the photo
+        """
+        with as_sentence():
+            taken = steps_of_file(studies, image, model, target, layer, watched())
+        pictures = [(caption.partition(" · ")[0], pixels, caption) for pixels, caption in gallery_of(taken)]
+        return taken.report(), filed_exactly(pictures, gallery.GRADIO_CACHE)
+
+    with gr.Column(visible=False):
+        image = upload(label="image: a photo of a pot plant")
+        model = gr.Dropdown(list(potplants.MODELS), value=default_model, label="model: a name that /models lists")
+        target = gr.Dropdown(every_target(), value=PREDICTED, label="target: the class to explain, or what else a model can be asked")
+        layer = gr.Dropdown(list(COLUMNS), value=COLUMNS[-1], label="layer: the convolution, shallow to deep")
+        numbers = gr.JSON(label="steps: score, weights, sum_min, sum_max, peak, empty, summary")
+        gallery = gr.Gallery(format="png", object_fit="contain", label="the heaviest feature maps, then sum, ReLU, overlay")
+        trigger = gr.Button()
+
+    asked = [image, model, target, layer]
+    trigger.click(step_by_step, asked, [numbers, gallery], api_name="step_by_step", **ONE_AT_A_TIME)
+
+

@@ -1,0 +1,51 @@
+"""/trust: every check of the tab Trust, in numbers, for callers."""
+
+
+import gradio as gr
+
+import potplants
+from explorer.controls import ONE_AT_A_TIME
+from explorer.explanation.service import COLUMNS, PREDICTED, Studies, every_target
+from explorer.photos.examples import Examples
+from explorer.server.cancellation import watched
+from explorer.server.errors import as_sentence
+from explorer.server.upload import upload
+from gradcam import METHODS
+
+from .checks import Trust, report
+
+
+def define(studies: Studies, examples: Examples, default_model: str):
+    """Define /trust. Nothing of it is shown."""
+
+    def trust(image, model, method, target, layer):
+        """Whether a heatmap can be believed: every method measured on this photo, the sanity check, the costs, other training seeds.
+
+        Args:
+            image: a photo (JPEG, PNG, WebP, GIF, BMP or TIFF); one that is not square is seen with grey bars
+            model: a name that /models lists
+            method: the CAM method of the sanity check and of the seeds; all are measured
+            target: what is explained: a class, their mixture, "predicted"; of a model that answers with a number, where it should go
+            layer: the convolution, from the shallowest, conv1, to the deepest
+
+        Returns:
+            report: methods (name, forward_passes, backward_passes, ms, insertion, deletion, pot_share, plant_share, state, verdict, sentence),
+            sanity (steps, verdict, sentence), costs (ways, verdict), seeds (networks, rank_correlations, verdict), ends; null was not measured
+        """
+        with as_sentence():
+            mask, asked = examples.mask_of(image), studies.shared(Trust)
+            checks = asked.checks(image, model, method, target, layer, mask, watched())
+            return report(checks, asked.measured(image, model, target, layer, mask, watched()))
+
+    with gr.Column(visible=False):
+        image = upload(label="image: a photo of a pot plant")
+        model = gr.Dropdown(list(potplants.MODELS), value=default_model, label="model: a name that /models lists")
+        method = gr.Dropdown(list(METHODS), value="Grad-CAM", label="method: the CAM method that is checked")
+        target = gr.Dropdown(every_target(), value=PREDICTED, label="target: the class to explain, or what else a model can be asked")
+        layer = gr.Dropdown(list(COLUMNS), value=COLUMNS[-1], label="layer: the convolution, shallow to deep")
+        numbers = gr.JSON(label="report: methods, sanity, costs, seeds")
+        trigger = gr.Button()
+
+    trigger.click(trust, [image, model, method, target, layer], numbers, api_name="trust", **ONE_AT_A_TIME)
+
+

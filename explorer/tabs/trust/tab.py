@@ -1,0 +1,62 @@
+"""The tab Trust: methods against chance, a model that forgets, costs, training seeds."""
+
+import time
+
+import gradio as gr
+
+from explorer.controls import ONE_AT_A_TIME, QUIET, Desk
+from explorer.explanation.service import Studies
+from explorer.photos.examples import Examples
+from explorer.rendering.parts import refusal
+from explorer.rendering.static import script
+from explorer.server.cancellation import watched
+from explorer.server.errors import EXPECTED
+
+from . import view as trust_markup
+from .checks import Trust
+
+LIGHTBOX = script("lightbox.js")
+PICTURES = {"js_on_load": LIGHTBOX, "apply_default_css": False}
+
+INTRO = "A heatmap is a claim. Here it is tested: against maps that know nothing, on a model made to forget, and on networks that differ only by chance."
+
+
+
+
+def build(desk: Desk, tabs: gr.Tabs, studies: Studies, examples: Examples):
+    """Lay the tab out in the current Tabs and wire it: the quick checks first, then what takes seconds."""
+    checks = studies.shared(Trust)
+
+    def check(file, model, method, target, layer, base, colormap, progress=gr.Progress()):  # noqa: B008 (Gradio finds it there)
+        try:
+            found = checks.checks(file, model, method, target, layer, examples.mask_of(file), watched(progress))
+            sanity, seeds = trust_markup.sanity(found, base, colormap), trust_markup.seeds(found, base, colormap)
+        except EXPECTED as error:
+            return refusal(str(error)), "", "", "", gr.skip()
+        already = checks.measured_already(found.subject)
+        if already is None:
+            return trust_markup.waiting(), sanity, "", seeds, time.monotonic()
+        return trust_markup.methods(already, base, colormap, method), sanity, trust_markup.costs(already, base, colormap), seeds, gr.skip()
+
+    def measure(due, file, model, method, target, layer, base, colormap, progress=gr.Progress()):  # noqa: B008
+        if due is None:  # Gradio tells of a state's change also when a session begins
+            return gr.skip(), gr.skip()
+        try:
+            found = checks.measured(file, model, target, layer, examples.mask_of(file), watched(progress))
+            return trust_markup.methods(found, base, colormap, method), trust_markup.costs(found, base, colormap)
+        except EXPECTED as error:
+            return refusal(str(error)), ""
+
+    with gr.Tab("Trust", id="trust") as tab:
+        gr.Markdown(INTRO)
+        methods = gr.HTML(elem_id="trust-methods", **PICTURES)
+        sanity = gr.HTML(elem_id="trust-sanity", **PICTURES)
+        costs = gr.HTML(elem_id="trust-costs", **PICTURES)
+        seeds = gr.HTML(elem_id="trust-seeds", **PICTURES)
+        with gr.Accordion("How the verdicts are reached", open=False):
+            gr.Markdown(trust_markup.RULES)
+        due = gr.State()  # when the checks were shown without the table: then it is due
+
+    asked = [desk.photo, desk.model, desk.method, desk.target, desk.layer, desk.base, desk.colormap]
+    desk.keep(tab, check, asked, [methods, sanity, costs, seeds, due])
+    due.change(measure, [due, *asked], [methods, costs], trigger_mode="always_last", **QUIET, **ONE_AT_A_TIME)

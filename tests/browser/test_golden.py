@@ -1,0 +1,140 @@
+"""What the page shows and the endpoints answer, held against golden files: a change that means to change nothing changes none of them."""
+
+import re
+from pathlib import Path
+
+import pytest
+from browsing import settle
+from golden_files import hold, of_json, of_page, of_picture, same
+from gradio_client import Client, handle_file
+from PIL import Image
+
+from explorer.photos import examples
+
+EMBEDDED = examples.embedded()
+TABS = "#tabs [role=tabpanel] .html-container"
+PAGES = {
+    "explain": "/?tab=explain",
+    "explain-all-otherwise": "/?tab=explain&example=test%2F3_000&model=debiased&method=HiResCAM&target=yuki&layer=conv1&base=photo&colormap=viridis&scale=shared",
+    "explain-empty": "/?tab=explain&example=val%2F0_000&method=Score-CAM",
+    "steps": "/?tab=steps",
+    "steps-first-layer": "/?tab=steps&example=test%2F2_000&target=mixture&layer=conv1",
+    "what-if": "/?tab=what-if",
+    "what-if-debiased": "/?tab=what-if&example=val%2F1_000&model=debiased&target=rudo&layer=conv2",
+    "audit-before": "/?tab=audit",
+    "trust": "/?tab=trust",
+    "trust-debiased": "/?tab=trust&example=test%2F1_000&model=debiased&target=greg&layer=conv2",
+    "link-to-nothing": "/?tab=explain&example=nothing&model=nobody",
+}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_tab(name, visit):
+    page = visit(PAGES[name])
+    if name.startswith("trust"):
+        for part in ("methods table", "sanity figure", "costs figure", "seeds section"):
+            page.wait_for_selector(f"#trust-{part}")
+    settle(page)
+    hold(f"page/{name}", of_page(page, TABS))
+
+
+def test_the_frame_and_its_controls(visit):
+    hold("page/frame", of_page(visit("/"), "#frame > .column:first-child, #speaking"))
+
+
+@pytest.mark.parametrize("tab", ["explain", "steps", "what-if", "audit", "trust"])
+def test_the_controls_of_a_tab(tab, visit):
+    page = visit(f"/?tab={tab}")
+    settle(page)
+    labels = page.eval_on_selector_all(
+        "#tabs [role=tabpanel] :is(label, button, input, [role=radio])",
+        "parts => parts.filter((e) => e.getClientRects().length && !e.closest('.html-container')).map((e) => `${e.tagName} ${e.innerText || e.value || e.type}`)",
+    )
+    hold(f"page/controls-{tab}", [" ".join(label.split()) for label in labels])
+
+
+def test_a_page_without_a_photo(visit):
+    page, said = visit("/"), []
+    page.click("#photo button[aria-label='Remove Image']")
+    for tab in ("Explain", "Step by step", "What if?", "Trust"):
+        page.click(f"#tabs button[role=tab]:has-text('{tab}') >> nth=0")
+        page.wait_for_selector("#tabs [role=alert]:visible")
+        said += [f"## {tab}", *of_page(page, "#tabs [role=alert]")]
+    hold("page/without-a-photo", said)
+
+
+def test_an_audit_on_the_page(visit):
+    page = visit("/?tab=audit")
+    page.click("#compare input")
+    page.click("ul[role=listbox] li[aria-label='debiased']")
+    page.click("#split input")
+    page.click("ul[role=listbox] li[aria-label='val']")
+    settle(page)
+    if not page.locator("#audit-result table.accuracy").count():
+        page.click("#audit-start")
+    page.wait_for_selector("#audit-result table.accuracy")
+    settle(page)
+    hold("page/audit", of_page(page, TABS))
+
+
+QUESTIONS = {
+    "explain": ("/explain", ["test/0_000"], {}),
+    "explain-otherwise": ("/explain", ["val/2_000"], {"model": "debiased", "method": "Grad-CAM++", "base": "photo", "colormap": "viridis", "scale": "shared"}),
+    "models": ("/models", [], {}),
+    "step_by_step": ("/step_by_step", ["test/0_000"], {}),
+    "step_by_step-mixture": ("/step_by_step", ["test/3_000"], {"model": "embedded_gap", "target": "mixture", "layer": "conv2"}),
+    "what_if": ("/what_if", ["test/0_000"], {"region": "pot", "edit": "repaint", "colour": "red"}),
+    "what_if-hottest": ("/what_if", ["val/1_000"], {"model": "debiased", "region": "hottest", "percent": 7, "edit": "blur", "target": "greg", "layer": "conv2"}),
+    "audit": ("/audit", [], {"model": "embedded_gap", "split": "val", "repaint": False}),
+    "trust": ("/trust", ["test/0_000"], {}),
+    "trust-otherwise": ("/trust", ["test/2_000"], {"model": "debiased", "method": "LayerCAM", "target": "greg", "layer": "conv2"}),
+}
+
+
+@pytest.fixture(scope="module")
+def client(app_url):
+    return Client(app_url, verbose=False)
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_an_endpoint(name, client):
+    endpoint, photos, chosen = QUESTIONS[name]
+    images = {"image": handle_file(EMBEDDED.every[key].file) for key in photos}
+    outputs = client.predict(**images, **chosen, api_name=endpoint)
+    hold(f"endpoint/{name}", list(_lines(outputs if isinstance(outputs, tuple) else (outputs,))))
+
+
+def test_what_the_endpoints_are(client):
+    hold("endpoint/signatures", of_json(client.view_api(return_format="dict", print_info=False)))
+
+
+def _lines(outputs):
+    for number, output in enumerate(outputs):
+        yield f"## output {number}"
+        if isinstance(output, str) and Path(output).exists():
+            yield from _file(Path(output))
+        elif isinstance(output, list) and output and isinstance(output[0], dict) and "image" in output[0]:
+            for cell in output:
+                yield f"caption {cell['caption']}"
+                yield of_picture(Image.open(cell["image"]))
+        else:
+            yield from of_json(output)
+
+
+def _file(file):
+    """A picture's thumbnail; of another file how its name ends and, of a table, what its columns are."""
+    if file.suffix in (".png", ".jpg", ".webp"):
+        yield of_picture(Image.open(file))
+    else:
+        yield f"a file of {file.suffix}"
+        if file.suffix == ".csv":
+            yield file.read_text(encoding="utf-8").splitlines()[0]
+
+
+def test_a_golden_file_notices():
+    assert same("peak 0.123 here", "peak 0.124 here") and same("<td class='a'", "<td class='a'")
+    assert not same("peak 0.123 here", "peak 0.126 here") and not same("<td class='a'", "<td class='b'")
+    assert not same("29 of 30", "27 of 30") and not same("3 maps", "4 maps") and not same("a", None)
+    assert not same("peak 0.123", "peek 0.123") and not same("+1.5", "-1.5")
+    assert same("picture 256 256 10 20", "picture 256 256 12 17") and not same("picture 256 256 10 20", "picture 256 256 10 40")
+    assert re.match("picture 2 2 ", of_picture(Image.new("RGB", (2, 2))))

@@ -1,0 +1,80 @@
+"""/audit through a live server and gradio_client, held against /explain and against what training wrote down."""
+
+import csv
+import json
+
+import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+from near import HEAT, same_logits
+
+import potplants
+from explorer.photos import examples
+
+SHIPPED = json.loads(potplants.MODELS["embedded"].weights.with_suffix(".json").read_text())
+
+
+@pytest.fixture(scope="module")
+def client(app_url):
+    return Client(app_url, verbose=False)
+
+
+@pytest.fixture(scope="module")
+def answer(client):
+    return client.predict(compare="none", split="val", repaint=False, api_name="/audit")
+
+
+def test_everything_has_a_default(client):
+    endpoint = client.view_api(return_format="dict", print_info=False)["named_endpoints"]["/audit"]
+    assert [parameter["parameter_name"] for parameter in endpoint["parameters"]] == ["model", "compare", "split", "repaint"]
+    assert all(parameter["parameter_has_default"] and ":" in parameter["label"] for parameter in endpoint["parameters"])
+    assert endpoint["description"] and len(endpoint["returns"]) == 4
+
+
+def test_the_accuracy_is_what_training_measured(answer):
+    report = answer[0]
+    (model,) = report["models"]
+    run = next(run for run in SHIPPED["runs"] if run["seed"] == SHIPPED["shipped seed"])
+    assert model["splits"]["val"]["accuracy"] == pytest.approx(run["val"]["accuracy"], abs=1e-6)
+    assert model["sha256"] == SHIPPED["weights"]["sha256"]
+    low, high = model["splits"]["val"]["interval"]
+    assert low < model["splits"]["val"]["accuracy"] < high
+    assert model["repaint"] is None and report["differences"] is None and report["unreadable"] == []
+
+
+def test_the_files_hold_the_same(answer):
+    report, table, file, page = answer
+    with open(file) as told:
+        assert json.load(told) == report
+    with open(table, newline="") as rows:
+        assert len(list(csv.DictReader(rows))) == report["photos"]["splits"]["val"]
+    with open(page) as html:
+        assert report["models"][0]["sha256"] in html.read()
+
+
+@pytest.mark.parametrize("key", ["val/0_000", "val/3_007"])
+def test_the_logits_are_those_of_explain(client, answer, key):
+    _, explained = client.predict(image=handle_file(examples.embedded().every[key].file), model="embedded", api_name="/explain")
+    with open(answer[1], newline="") as rows:
+        row = next(row for row in csv.DictReader(rows) if row["photo"] == key)
+    assert row["said"] == explained["predicted"]
+    same_logits(*zip(*((float(row[f"logit_{entry['name']}"]), entry["logit"]) for entry in explained["classes"])))
+    peak = next(cell["peak"] for cell in explained["cells"] if (cell["target"], cell["layer"]) == (explained["predicted"], "conv_layers.6"))
+    assert float(row["peak"]) == pytest.approx(peak, rel=HEAT)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"model": "car_single_room"}, "answers with a number"),
+        ({"compare": "car_single_room"}, "answers with a number"),
+        ({"model": "pot_plant_classifier", "compare": "none"}, "Hub"),
+        ({"split": "train"}, "no split of that name; choose one of both, val"),
+        ({"model": "resnet"}, "no model of that name; choose one of .*embedded"),
+    ],
+)
+def test_what_cannot_be_audited_is_a_sentence(client, wrong, told):
+    with pytest.raises(AppError, match=told) as refusal:
+        client.predict(**{"split": "val", "repaint": False, **wrong}, api_name="/audit")
+    sentence = str(refusal.value)
+    assert "Traceback" not in sentence and "\n" not in sentence and len(sentence) < 300

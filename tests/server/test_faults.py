@@ -1,0 +1,564 @@
+"""What happens when something breaks: the program is killed, the disk is full, a file is damaged, a caller leaves, the clock jumps."""
+
+import asyncio
+import errno
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from threading import Event, Semaphore
+from types import SimpleNamespace
+
+import gradio as gr
+import pytest
+from fake_hub import _Handler, fake_hub  # noqa: F401 (a fixture)
+from gradio.exceptions import ComponentProcessingError
+from huggingface_hub import constants
+from live import PATIENCE, ROOT, changed
+from mortal import App
+
+import app
+from explorer.controls import strip
+from explorer.explanation import coalescing as shared
+from explorer.explanation.coalescing import Shared
+from explorer.photos import examples
+from explorer.server import cancellation as patience
+from explorer.server import run_directory as folder
+from explorer.server.cancellation import watched
+from explorer.server.cleanup import Ages, sweep
+from explorer.server.errors import HANDLERS, NO_ROOM, as_sentence, room_for_files
+from explorer.server.upload import keep
+from gradcam import Cancelled
+from potplants import hub, models
+from potplants.hub import HubFile
+
+# A caller who leaves. Each look whether anybody waits takes a third of a second here, and is told
+
+SLOW = """
+import time
+from explorer.server import cancellation as patience
+check = patience._Run.check
+def slowly(self):
+    print("still at it", flush=True)
+    time.sleep(0.3)
+    try:
+        check(self)
+    except Exception:
+        print("let go", flush=True)
+        raise
+patience._Run.check = slowly
+from explorer.explanation import service as study
+make = study.make_study
+def made(*values, **more):
+    print("a study is begun", flush=True)
+    return make(*values, **more)
+study.make_study = made
+from explorer.explanation.coalescing import Shared
+get = Shared.get
+def wanted(*values):
+    print("a result is wanted", flush=True)
+    return get(*values)
+Shared.get = wanted
+"""
+LONG = {
+    "/explain": ["embedded", "Score-CAM", "edges", "jet", "each map"],
+    "/heatmaps": ["embedded", "Ablation-CAM"],
+    "/what_if": ["embedded", "Score-CAM", "hottest", 10, "predicted", "conv3", "fill", "red", None],
+    "/trust": ["embedded", "Grad-CAM", "predicted", "conv3"],
+    "/audit": ["embedded", "none", "val", False],
+}
+
+
+@pytest.fixture(scope="module")
+def slow(tmp_path_factory):
+    with App(tmp_path_factory.mktemp("slow") / "home", "--model", "embedded", program=changed(SLOW)) as app:
+        yield app
+        app.begin("/audit", *LONG["/audit"])
+        assert app.end(signal.SIGTERM) == 0 and folders(app.home) == [] and "Traceback" not in app.log, app.log
+
+
+def wait_for(app, words, times):
+    until = time.monotonic() + PATIENCE
+    while app.log.count(words) < times and "Traceback" not in app.log and time.monotonic() < until:
+        time.sleep(0.02)
+    assert app.log.count(words) >= times, app.log
+
+
+def folders(home):
+    return sorted(path.name for path in (home / "gradio").glob(f"{folder.PREFIX}*"))
+
+
+def looks(app):
+    return app.log.count("still at it")
+
+
+def until_at_work(app, before, count=2):
+    wait_for(app, "still at it", before + count)
+
+
+def check_let_go(app, times):
+    """The work under way has been let go of, and nothing more is done."""
+    wait_for(app, "let go", times)
+    before = looks(app)
+    time.sleep(0.5)  # a look takes a third of a second
+    assert looks(app) == before and "Traceback" not in app.log
+
+
+def values(app, endpoint):
+    return LONG[endpoint] if endpoint == "/audit" else [app.photo, *LONG[endpoint]]
+
+
+@pytest.mark.parametrize("endpoint", LONG)
+def test_work_ends_when_the_caller_hangs_up(slow, endpoint):
+    before, let_go = looks(slow), slow.log.count("let go")
+    event = slow.begin(endpoint, *values(slow, endpoint))
+    with slow.http.stream("GET", f"/gradio_api/call{endpoint}/{event}"):
+        until_at_work(slow, before)
+    check_let_go(slow, let_go + 1)
+
+
+def join(app, endpoint, session):
+    """Ask as a page does."""
+    index = next(fn["id"] for fn in app.http.get("/config").json()["dependencies"] if fn["api_name"] == endpoint.removeprefix("/"))
+    body = {"data": values(app, endpoint), "fn_index": index, "session_hash": session}
+    return app.http.post("/gradio_api/queue/join", json=body).raise_for_status().json()["event_id"], index
+
+
+def test_work_ends_when_the_page_is_closed(slow):
+    before, let_go = looks(slow), slow.log.count("let go")
+    join(slow, "/explain", "closed")
+    with slow.http.stream("GET", "/gradio_api/queue/data", params={"session_hash": "closed"}):
+        until_at_work(slow, before)
+    check_let_go(slow, let_go + 1)
+
+
+def test_work_ends_when_it_is_cancelled(slow):
+    """Gradio frees the place at once, and would let the thread work on."""
+    before, let_go = looks(slow), slow.log.count("let go")
+    event, index = join(slow, "/explain", "cancelled")
+    with slow.http.stream("GET", "/gradio_api/queue/data", params={"session_hash": "cancelled"}) as stream:
+        until_at_work(slow, before)
+        slow.http.post("/gradio_api/cancel", json={"session_hash": "cancelled", "fn_index": index, "event_id": event}).raise_for_status()
+        check_let_go(slow, let_go + 1)
+        assert "process_completed" in next(line for line in stream.iter_lines() if "process_completed" in line)
+
+
+def test_who_leaves_the_queue_is_never_served(slow):
+    before, let_go = looks(slow), slow.log.count("let go")
+    audit = values(slow, "/audit")
+    first = slow.begin("/audit", *audit)
+    with slow.http.stream("GET", f"/gradio_api/call/audit/{first}"):
+        until_at_work(slow, before)
+        with slow.http.stream("GET", f"/gradio_api/call/audit/{slow.begin('/audit', *audit)}"):
+            assert slow.http.get("/gradio_api/queue/status").json()["queue_size"] == 1
+        time.sleep(0.5)
+        assert slow.http.get("/gradio_api/queue/status").json()["queue_size"] == 0
+    check_let_go(slow, let_go + 1)
+
+
+def test_work_goes_on_for_others_who_want_the_same(slow):
+    asked, before = [slow.photo, "debiased", "Score-CAM"], looks(slow)
+    begun, wanted = slow.log.count("a study is begun"), slow.log.count("a result is wanted")
+    leaver = slow.begin("/heatmaps", *asked)
+    with slow.http.stream("GET", f"/gradio_api/call/heatmaps/{leaver}") as stream:
+        until_at_work(slow, before)
+        with ThreadPoolExecutor(1) as pool:
+            stayer = pool.submit(slow.ask, "/heatmaps", *asked)
+            wait_for(slow, "a result is wanted", wanted + 2)
+            stream.close()
+            assert stayer.result()[0] == "complete"
+    assert slow.log.count("a study is begun") == begun + 1
+
+
+# A Hub that dies while it sends, or sends what it did not announce. More of it: test_hub, test_models
+
+FILE = HubFile("someone/models", "models/one/model.pth")
+CONTENT = os.urandom(1_000_000)
+
+
+@pytest.fixture
+def server(fake_hub, monkeypatch):  # noqa: F811
+    monkeypatch.setattr(hub, "_downloads", {})
+    fake_hub.files[f"{FILE.repo}/{FILE.path}"] = CONTENT
+    return fake_hub
+
+
+def parts():
+    """What is half there in the Hub's cache."""
+    return list(Path(constants.HF_HUB_CACHE).rglob("*.incomplete"))
+
+
+def test_a_drip_is_not_waited_for_until_its_end(server, monkeypatch):
+    monkeypatch.setattr(hub, "SLOW_SECONDS", 0.4)
+    server.chunk_pause = 0.15
+    with pytest.raises(hub.HubError, match=r"the Hub is slow: \d+% has come after 0.4 s; it goes on by itself"):
+        hub.fetch(FILE)
+    assert hub.cached(FILE) is None
+    monkeypatch.setattr(hub, "SLOW_SECONDS", PATIENCE)
+    assert hub.fetch(FILE).read_bytes() == CONTENT and len(server.got("GET")) == 1
+
+
+def test_a_body_shorter_than_announced_is_not_used(server, monkeypatch):
+    whole = _Handler._send
+
+    def less(self, status, headers, body):
+        whole(self, status, headers, body if self.command == "HEAD" else body[:-5000])
+
+    monkeypatch.setattr(_Handler, "_send", less)
+    with pytest.raises(hub.HubError):
+        hub.fetch(FILE)
+    assert hub.cached(FILE) is None
+    monkeypatch.setattr(_Handler, "_send", whole)
+    assert hub.fetch(FILE).read_bytes() == CONTENT
+
+
+FETCH = """
+import sys
+from potplants import hub
+hub.fetch(hub.HubFile(*sys.argv[1:]))
+"""
+
+
+def test_killed_while_a_download_is_under_way(server):
+    variables = {**os.environ, "HF_ENDPOINT": server.url, "HF_HUB_CACHE": str(constants.HF_HUB_CACHE), "PYTHONPATH": str(ROOT)}
+    server.chunk_pause = 0.4
+    fetching = subprocess.Popen([sys.executable, "-c", FETCH, FILE.repo, FILE.path], env=variables, stderr=subprocess.DEVNULL)
+    until = time.monotonic() + PATIENCE
+    while not parts() and time.monotonic() < until:
+        time.sleep(0.02)
+    fetching.kill()
+    fetching.wait()
+    assert parts() and hub.cached(FILE) is None
+    server.chunk_pause = 0.0
+    assert hub.fetch(FILE).read_bytes() == CONTENT
+    assert not parts(), "131 MB would stay for ever after each kill"
+
+
+# A cache that has gone bad
+
+
+@pytest.mark.parametrize("where", ["the link", "the content"])
+def test_a_folder_in_a_files_place_is_cleared_away(server, where):
+    path = hub.fetch(FILE)
+    place = path if where == "the link" else path.resolve()
+    place.unlink()
+    (place / "within").mkdir(parents=True)
+    assert hub.cached(FILE) is None
+    assert hub.fetch(FILE).read_bytes() == CONTENT
+
+
+def test_a_cache_of_garbage_is_a_sentence(server):
+    refs = hub.fetch(FILE).parents[4] / "refs" / "main"
+    refs.write_bytes(b"\xff\xfe\0")
+    assert hub.cached(FILE) is None
+    with pytest.raises(hub.HubError, match="the download failed"):
+        hub.fetch(FILE)
+
+
+# No room on the disk; the drill fills a real one
+
+
+def test_an_answer_without_room_is_a_sentence(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(gr.Error, match="no room for files"), room_for_files():
+        keep(b"a zip", "a.zip", str(tmp_path))
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [], "what was written by half takes up room"
+    with pytest.raises(gr.Error, match="no room for files"), room_for_files():
+        try:
+            full()
+        except OSError as error:
+            raise ComponentProcessingError("as Gradio wraps it") from error
+    with pytest.raises(FileNotFoundError), room_for_files():
+        open(tmp_path / "missing")
+
+
+def test_an_upload_without_room_is_a_sentence():
+    answer = asyncio.run(HANDLERS[OSError](None, OSError(errno.ENOSPC, "full")))
+    assert answer.status_code == 503 and json.loads(answer.body)["detail"] == NO_ROOM
+    with pytest.raises(PermissionError):
+        asyncio.run(HANDLERS[OSError](None, PermissionError(errno.EACCES, "not yours")))
+
+
+def test_nowhere_to_write_is_a_sentence(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "file" / "gradio"))
+    with pytest.raises(ValueError, match=r"Nothing can be written in .* \(Not a directory\): set GRADIO_TEMP_DIR"):
+        folder.move_in()
+
+    def full(self, data):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "full"))
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(ValueError, match="No space left on device.: make room, or set GRADIO_TEMP_DIR"):
+        folder.move_in()
+    assert list((tmp_path / "full").iterdir()) == []
+
+
+# Examples and weights that come with the app, damaged
+
+
+@pytest.fixture
+def copied(tmp_path, monkeypatch):
+    """A copy of the example photos that a test may spoil."""
+    shutil.copytree(examples.EMBEDDED, tmp_path / "examples")
+    monkeypatch.setattr(examples, "EMBEDDED", tmp_path / "examples")
+    return tmp_path / "examples"
+
+
+@pytest.mark.parametrize("damage", [lambda file: file.write_bytes(file.read_bytes()[:3000]), lambda file: file.write_bytes(b""), Path.unlink, lambda file: (file.unlink(), file.mkdir())])
+def test_a_damaged_example_is_left_out_and_named(copied, damage):
+    damage(copied / "test" / "0_000.jpg")
+    found = examples.embedded()
+    assert len(found.shown) == len(examples.SHOWN) - 1 and found.story.key == "val/0_000"
+    assert found.origin.endswith("(0_000.jpg cannot be read)")
+    assert found.known(copied / "test" / "1_000.jpg").really == "baya"
+    assert "Rudo, old red pot" in strip(found)
+
+
+def test_no_example_left_is_a_sentence(copied):
+    for file in copied.rglob("*.jpg"):
+        file.write_bytes(b"no photo")
+    with pytest.raises(ValueError, match="None of the 10 example photos can be read, .*: put good copies"):
+        examples.embedded()
+    with pytest.raises(ValueError, match="None of the 12 example photos"):
+        examples.from_folder(copied)
+
+
+@pytest.mark.parametrize("content", [b"", b"file,class\n1", b"\xff\xfe\0\0", None])
+def test_a_damaged_table_is_a_sentence(copied, content):
+    copied.joinpath("index.csv").unlink() if content is None else copied.joinpath("index.csv").write_bytes(content)
+    with pytest.raises(ValueError, match="index.csv is missing or damaged: put a good copy in its place"):
+        examples.embedded()
+
+
+@pytest.mark.parametrize("content", [b"", b"version https://git-lfs", bytes(5000)])
+def test_damaged_embedded_weights_are_a_sentence(tmp_path, monkeypatch, capsys, content):
+    (tmp_path / "embedded.safetensors").write_bytes(content)
+    monkeypatch.setattr(models, "_shelf", {})
+    monkeypatch.setitem(models.MODELS, "embedded", replace(models.MODELS["embedded"], weights=tmp_path / "embedded.safetensors"))
+    for module, name in ((folder, "move_in"), (app.ending, "on_request"), (app.environment, "judge")):
+        monkeypatch.setattr(module, name, lambda: None)
+    monkeypatch.setattr(sys, "argv", ["app.py", "--model", "embedded", "--port", "0"])
+    with pytest.raises(SystemExit) as ended:
+        app.main()
+    assert ended.value.code == 2
+    assert "embedded.safetensors cannot be used as weights: " in capsys.readouterr().err
+
+
+# Killed, and told to end
+
+
+def test_killed_at_work_started_again_and_interrupted(tmp_path):
+    asked = ["embedded", "Score-CAM", "edges", "jet", "each map"]
+    with App(tmp_path / "home", "--model", "embedded") as first, ExitStack() as callers:
+        photo = first.photo
+        assert first.ask("/heatmaps", photo, "embedded", "Grad-CAM")[0] == "complete"
+        for method in ("Score-CAM", "Ablation-CAM", "Grad-CAM"):
+            event = first.begin("/explain", photo, "debiased", method, *asked[2:])
+            callers.enter_context(first.http.stream("GET", f"/gradio_api/call/explain/{event}"))
+        (before,) = folders(first.home)
+        Path(photo["path"]).with_name("tmphalf").write_bytes(b"half an upload")
+        assert first.end(signal.SIGKILL) == -signal.SIGKILL
+    assert folders(tmp_path / "home") == [before]
+    with socket.socket() as silent_host:  # the way to a public link: it takes connections and never answers
+        silent_host.bind(("127.0.0.1", 0))
+        silent_host.listen()
+        silent_host.settimeout(PATIENCE)
+        proxy = f"http://127.0.0.1:{silent_host.getsockname()[1]}"
+        with App(tmp_path / "home", "--model", "embedded", "--share", port=first.port, https_proxy=proxy, HTTPS_PROXY=proxy) as second:
+            (after,) = folders(second.home)
+            assert after != before and not Path(photo["path"]).exists()
+            kind, (gallery, report) = second.ask("/explain", second.photo, "embedded", "Grad-CAM", *asked[2:])
+            assert kind == "complete" and report["predicted"] == "baya" and len(gallery) == 20
+            assert second.ask("/explain", photo, *asked)[0] == "error"  # the dead run's photo is nobody's
+            line, _ = silent_host.accept()  # held: hanging up would be an answer
+            assert second.end(signal.SIGINT) == 0
+            line.close()
+    assert folders(second.home) == [] and "Traceback" not in second.log and "No public link" not in second.log, second.log
+
+
+def test_a_folder_that_somebody_holds_is_not_cleared_away(tmp_path):
+    held, left = tmp_path / f"{folder.PREFIX}held", tmp_path / f"{folder.PREFIX}left"
+    for place in (held, left):
+        (place / "uploads").mkdir(parents=True)
+    (tmp_path / "somebody's").mkdir()
+    descriptor = folder._hold(held)
+    folder.clear_away(tmp_path)
+    os.close(descriptor)
+    assert {path.name for path in tmp_path.iterdir()} == {held.name, "somebody's"}
+    folder.clear_away(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"somebody's"}
+
+
+# A clock that jumps
+
+
+def test_files_in_use_outlive_a_jump_of_the_clock(tmp_path, monkeypatch):
+    (tmp_path / "tmpupload").write_text("half of it")
+    (tmp_path / "drawn.npz").write_text("somebody is about to fetch this")
+    page = SimpleNamespace(temp_file_sets=[{str(tmp_path / "drawn.npz")}], blocks={})
+    ages, wall, steady = Ages(), time.time, time.monotonic
+    for hours in (0, 5, -5):
+        monkeypatch.setattr(time, "time", lambda: wall() + hours * 3600)  # noqa: B023 (used within the round)
+        sweep(tmp_path, 3600, ages, page)
+        assert len(list(tmp_path.iterdir())) == 2, hours
+    monkeypatch.setattr(time, "monotonic", lambda: steady() + 3601)
+    sweep(tmp_path, 3600, ages, page)
+    assert list(tmp_path.iterdir()) == [] and page.temp_file_sets == [set()]
+
+
+def test_what_stays_with_the_page_is_not_swept(tmp_path):
+    (tmp_path / "photo.jpg").write_text("what the page opens with")
+    files = {str(tmp_path / "photo.jpg")}
+    page = SimpleNamespace(temp_file_sets=[files.copy()], blocks={1: SimpleNamespace(keep_in_cache=files)})
+    sweep(tmp_path, -1, Ages(), page)
+    assert list(tmp_path.iterdir())
+
+
+def test_no_clock_of_the_wall_decides_anything():
+    for file in sorted([*ROOT.glob("explorer/**/*.py"), *ROOT.glob("potplants/*.py"), ROOT / "app.py"]):
+        assert not re.search(r"time\.time\(|datetime", file.read_text()), file
+
+
+# One result for several
+
+
+def gone(part, task):
+    raise Cancelled("left")
+
+
+def silent(part, task):
+    pass
+
+
+def test_others_keep_the_making_alive():
+    place, makings, began, waited = Shared(), [], Event(), Event()
+
+    def make(tell):
+        makings.append(1)
+        began.set()
+        waited.wait(10)
+        tell(0.5, task="half")
+        return "made"
+
+    with ThreadPoolExecutor(2) as pool:
+        leaver = pool.submit(place.get, make, gone)
+        began.wait(10)
+        stayer = pool.submit(place.get, make, silent)
+        time.sleep(0.1)
+        waited.set()
+        assert stayer.result(10) == leaver.result(10) == "made" and makings == [1]
+
+
+def test_who_waits_may_leave_too_and_then_nobody_works():
+    place, began, left = Shared(), Event(), Event()
+
+    def make(tell):
+        began.set()
+        tell(0.1, task="first")
+        left.wait(10)
+        tell(0.5, task="second")
+
+    def leave_later(part, task):
+        if left.is_set():
+            gone(part, task)
+
+    with ThreadPoolExecutor(2) as pool:
+        maker = pool.submit(place.get, make, leave_later)
+        began.wait(10)
+        waiter = pool.submit(place.get, make, gone)
+        with pytest.raises(Cancelled):
+            waiter.result(10)
+        left.set()
+        with pytest.raises(Cancelled):
+            maker.result(10)
+    assert place.get(lambda tell: "anew", silent) == "anew"
+
+
+def test_who_waits_hears_how_far_it_is():
+    place, began, heard, told = Shared(), Event(), Event(), []
+
+    def make(tell):
+        tell(0.5, task="half")
+        began.set()
+        assert heard.wait(10)
+        return "made"
+
+    def listen(part, task):
+        told.append((part, task))
+        heard.set()
+
+    with ThreadPoolExecutor(2) as pool:
+        maker = pool.submit(place.get, make, silent)
+        assert began.wait(10)
+        assert pool.submit(place.get, make, listen).result(20) == maker.result(20) == "made"
+    assert set(told) == {(0.5, "half")}
+
+
+def test_who_waits_hears_nothing_of_a_making_that_failed(monkeypatch):
+    """How far it was is not how far the next one is."""
+    monkeypatch.setattr(shared, "GLANCE", 0.01)
+    place, began, told, looks = Shared(), Event(), [], Semaphore(0)
+
+    def fail(tell):
+        tell(0.9, task="in vain")
+        raise ValueError("none of it")
+
+    def make(tell):
+        began.set()
+        for _ in range(4):  # the maker's own turn, and three looks of the one who waits
+            assert looks.acquire(timeout=10)
+        return "made"
+
+    with pytest.raises(ValueError, match="none of it"):
+        place.get(fail, silent)
+    lock = place._making
+
+    def counted(timeout):
+        looks.release()
+        return lock.acquire(timeout=timeout)
+
+    place._making = SimpleNamespace(acquire=counted, release=lock.release)
+    with ThreadPoolExecutor(2) as pool:
+        maker = pool.submit(place.get, make, silent)
+        assert began.wait(10)
+        waiter = pool.submit(place.get, make, lambda part, task: told.append((part, task)))
+        assert maker.result(20) == waiter.result(20) == "made" and told == []
+
+
+# The clock that ends work
+
+
+def test_work_that_takes_too_long_ends_with_a_sentence(monkeypatch):
+    monkeypatch.setattr(patience, "RUN_SECONDS", -1)
+
+    def handler():
+        with as_sentence():
+            watched()(0.1, "counting")
+
+    with patience.run_of(None), pytest.raises(gr.Error, match="longer than .* minutes and was stopped"):
+        handler()
+
+
+def test_a_run_given_up_ends_at_its_next_word():
+    with patience.run_of(SimpleNamespace(alive=True)) as _:
+        tell = watched()
+        tell(0.1, "counting")
+    with pytest.raises(Cancelled):
+        tell(0.2, "counting")
+    with pytest.raises(gr.Error), patience.run_of(SimpleNamespace(alive=False)):
+        watched()(0.1, "counting")
+    watched()(0.1, "outside of any run, nobody minds")

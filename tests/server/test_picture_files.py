@@ -1,0 +1,73 @@
+"""Pictures and files for callers are whole, however many ask for the same at once: what is there is not written again."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+from plain_http import FILE_DATA, STORY, USUAL, call, uploaded
+
+from explorer.server.upload import keep
+
+CALLERS = 8
+MARK = b"\0a mark that the test put here"
+
+
+def files_of(answer):
+    """Every file an answer names."""
+    if isinstance(answer, dict):
+        return [answer] if "path" in answer and "url" in answer else [file for value in answer.values() for file in files_of(value)]
+    return [file for value in answer for file in files_of(value)] if isinstance(answer, list) else []
+
+
+@pytest.fixture(scope="module")
+def server(app_url):
+    with httpx.Client(base_url=app_url, timeout=120) as client:
+        yield client
+
+
+@pytest.mark.parametrize("endpoint", ["/explain", "/heatmaps", "/step_by_step", "/what_if", "/audit"])
+def test_what_many_ask_for_at_once_is_never_written_over(server, endpoint):
+    """A picture that is written anew, over itself, is cut off or empty for whoever fetches it just then."""
+    sent = [{"path": uploaded(server, STORY.read_bytes()), "meta": FILE_DATA}] if endpoint != "/audit" else []
+    asked = json.loads(json.dumps([*sent, *USUAL[endpoint]]))
+
+    def ask(_):
+        kind, answer = call(server, endpoint, asked)
+        assert kind == "complete", answer
+        return {file["path"]: server.get(file["url"]).content for file in files_of(answer)}
+
+    first = ask(None)
+    assert len(first) >= 1 and all(first.values())
+    for path in first:
+        with open(path, "ab") as file:
+            file.write(MARK)
+    try:
+        with ThreadPoolExecutor(CALLERS) as pool:
+            for found in pool.map(ask, range(2 * CALLERS)):
+                assert found == {path: whole + MARK for path, whole in first.items()}
+    finally:
+        for path in first:
+            Path(path).unlink()
+    assert ask(None) == first
+
+
+def test_what_is_kept_again_begins_to_age_anew(tmp_path):
+    """Or it would be deleted under whoever has just been given its address."""
+    path = Path(keep(b"a picture", "picture.png", str(tmp_path)))
+    before = path.stat()
+    while path.stat().st_ctime_ns == before.st_ctime_ns:  # a clock may tick slowly
+        assert keep(b"a picture", "picture.png", str(tmp_path)) == str(path)
+    assert path.stat().st_ino == before.st_ino and path.read_bytes() == b"a picture"
+    assert [found for found in tmp_path.rglob("*") if found.is_file()] == [path]
+
+
+def test_one_photo_uploaded_by_many_at_once(server):
+    def ask(_):
+        sent = {"path": uploaded(server, STORY.read_bytes(), "the same.jpg"), "meta": FILE_DATA}
+        assert server.get(f"/gradio_api/file={sent['path']}").content == STORY.read_bytes()
+        return call(server, "/heatmaps", [sent, *USUAL["/heatmaps"]])[0]
+
+    with ThreadPoolExecutor(CALLERS) as pool:
+        assert set(pool.map(ask, range(3 * CALLERS))) == {"complete"}

@@ -1,0 +1,91 @@
+"""Behind a proxy that takes a prefix off: page, pictures, answers and tools are found where the README says."""
+
+import http.client
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from browsing import PATIENCE, settle
+from mcp_client import STORY, inline, needs_mcp
+from mortal import App
+
+PREFIX = "/look"
+HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "upgrade"}  # RFC 9110, section 7.6.1
+
+
+@pytest.fixture(scope="module")
+def behind(tmp_path_factory):
+    """The address under which a proxy offers the app, "http://…/look"; beside it there is nothing."""
+    with App(tmp_path_factory.mktemp("proxied") / "app", "--model", "embedded", GRADIO_ROOT_PATH=PREFIX) as app:
+
+        class Proxy(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def _hand_on(self):
+                if not self.path.startswith(f"{PREFIX}/"):
+                    return self.send_error(404)
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                line = http.client.HTTPConnection("127.0.0.1", app.port, timeout=PATIENCE)
+                headers = {name: value for name, value in self.headers.items() if name.lower() not in HOP_BY_HOP}
+                line.request(self.command, self.path.removeprefix(PREFIX), body, headers)
+                answer = line.getresponse()
+                self.send_response(answer.status)
+                for name, value in answer.getheaders():
+                    if name.lower() not in HOP_BY_HOP:
+                        self.send_header(name, value)
+                self.send_header("Connection", "close")
+                self.end_headers()
+                self.close_connection = True
+                try:
+                    while piece := answer.read1(65536):
+                        self.wfile.write(piece)
+                        self.wfile.flush()
+                except OSError:  # whoever asked has left
+                    pass
+                finally:
+                    line.close()
+
+            do_GET = do_POST = do_HEAD = _hand_on
+
+            def log_message(self, *_):
+                pass
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Proxy)
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}{PREFIX}"
+        server.shutdown()
+        server.server_close()
+
+
+def test_a_client_is_answered_and_finds_the_pictures(behind):
+    from gradio_client import Client, handle_file
+
+    gallery, report = Client(f"{behind}/", verbose=False).predict(image=handle_file(STORY), api_name="/explain")
+    assert len(gallery) == 20 and report["predicted"] == "baya"
+
+
+@needs_mcp
+def test_a_tools_files_are_found(behind):
+    asked = {"method": "tools/call", "params": {"name": "heatmaps", "arguments": {"image": inline(STORY)}}, "jsonrpc": "2.0", "id": 1}
+    answer = httpx.post(f"{behind}/gradio_api/mcp/", json=asked, headers={"Accept": "application/json, text/event-stream"}, timeout=60)
+    address = answer.text.partition('"text":"')[2].partition('"')[0]
+    assert address.startswith(f"{behind}/gradio_api/file=") and httpx.get(address).content.startswith(b"PK")
+
+
+def test_the_page_works_there(behind, browser):
+    context = browser.new_context()
+    page, asked = context.new_page(), []
+    page.set_default_timeout(PATIENCE)
+    page.on("request", lambda request: asked.append(request.url) if request.url.startswith("http") else None)
+    page.goto(f"{behind}/?layer=conv2")
+    settle(page)
+    page.click("#examples button:has-text('Rudo, old red pot')")
+    page.wait_for_function("location.search.includes('example=val')")
+    settle(page)
+    assert urlsplit(page.url).path == f"{PREFIX}/" and "layer=conv2" in page.url
+    assert page.locator("#grid img").count() == 20
+    context.close()
+    assert [url for url in asked if not url.startswith(f"{behind}/")] == []

@@ -1,0 +1,37 @@
+"""A small case for the Trust tab's tests: the article's network at 32 × 32 with untrained weights, and a photo with a mask."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from explorer.explanation.service import make_study
+from explorer.tabs.trust.map_under_test import Subject
+from potplants import CNN, Model
+
+SIDE = 32
+LAYERS = ("conv_layers.0", "conv_layers.3", "conv_layers.6")
+CLASSES = ("rudo", "baya", "greg", "yuki")
+
+
+def network(seed=0, classes=4):
+    torch.manual_seed(seed)
+    return CNN(classes=classes, hidden=8, size=SIDE).eval()
+
+
+def model(answers="class"):
+    names = CLASSES if answers == "class" else ("position",)
+    return Model("small", CNN, names, LAYERS, SIDE, "a test", "nothing", Path("nowhere"), answers=answers)
+
+
+def photo():
+    return np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
+
+
+def case(target="baya", column="conv3", answers="class", net=None, parts=None) -> Subject:
+    net = net or network(classes=4 if answers == "class" else 1)
+    return Subject(make_study(photo(), "", model(answers), net, "Grad-CAM"), net, target, column, parts)
+
+
+def silent(part, task):
+    assert 0 <= part <= 1 and task

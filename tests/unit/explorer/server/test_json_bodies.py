@@ -1,0 +1,125 @@
+"""What a message may hold is seen on its bytes, before anything is made of it; and of what it holds only what is known here goes on."""
+
+import json
+import tracemalloc
+
+import pytest
+
+from explorer.server import json_bodies as messages
+from explorer.server.errors import Refused
+
+
+def refused(work, *arguments):
+    """The status, after the sentence has been looked at."""
+    with pytest.raises(Refused) as refusal:
+        work(*arguments)
+    sentence = refusal.value.sentence
+    assert sentence[0].isupper() and sentence.endswith(".") and len(sentence) < 200 and "\n" not in sentence
+    return refusal.value.status
+
+
+def asked(**values):
+    return {"data": [], "fn_index": 1, "session_hash": "abc", **values}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" * 10**6,
+        b'{"a":' * 10**5,
+        b'{"data":[[' + b"{}," * 300_000 + b"{}]]}",
+        b"[" + b"1," * 400_000 + b"1]",
+        b'["' + b'","' * 200_000 + b'"]',
+        json.dumps({"data": [[]] * 201}).encode(),
+        b"[" * 201 + b"]" * 201,
+    ],
+)
+def test_too_many_values_or_too_deep(body):
+    tracemalloc.start()
+    try:
+        assert refused(messages.parsed, body) == 413
+        assert tracemalloc.get_traced_memory()[1] < 100_000  # nothing was made of it
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"", b"{", b"nothing", b"\xff\xfe{}", '{"data": []}'.encode("utf-16"), '{"data": []}'.encode("utf-32"), b'{"a": "\xc3"}', b'{"a": "\x00"}', b'{"data": [\x00]}',
+        b"9" * 5000, b'{"data": [' + b"9" * 5000 + b"]}", b'{"data": ["\\ud800"]}', b'{"\\udfff": 1}', b"{'a': 1}", b'{"a": 1} {"b": 2}',
+    ],
+)  # fmt: skip
+def test_what_is_no_json(body):
+    assert refused(messages.parsed, body) == 422
+
+
+def test_good_json_is_read_as_it_is():
+    assert messages.parsed('{"data": ["é😀", 1, -0.5, null, true]}'.encode()) == {"data": ["é😀", 1, -0.5, None, True]}
+    assert messages.parsed(b'\xef\xbb\xbf{"a": "\\ud83d\\ude00"}') == {"a": "😀"}
+    assert messages.parsed(b"[" * 200 + b"]" * 200)
+    assert messages.parsed(json.dumps({"url": "data:image/png;base64," + "A" * 900_000}).encode())["url"][-1] == "A"
+    assert messages.parsed(b"9" * 4000) == int("9" * 4000)
+
+
+def test_a_question_is_what_is_known_of_it():
+    known = asked(event_data={"index": 3}, trigger_id=9)
+    assert messages.question({**known, "oauth_token": "x", "batched": True, "simple_format": True, "event_id": "y", "more": ["x"] * 99}) == known
+    assert messages.question({"data": [1, {"path": "a"}], "session_hash": None}) == {"data": [1, {"path": "a"}]}
+
+
+@pytest.mark.parametrize("message", [None, [], 7, "x", {}, {"data": None}, {"data": 7}, {"data": {"a": 1}}, {"data": "[]"}])
+def test_no_question(message):
+    assert refused(messages.question, message) == 422
+
+
+WRONG = {
+    "session_hash": [7, ["a"], {"a": 1}, True, "", "a" * 65, "a" * 10**6, "a\nb", "a\0", "\ud800"],
+    "fn_index": ["7", -1, 1.5, float("nan"), float("inf"), True, [1], {"a": 1}, 10**400],
+    "trigger_id": ["7", -1, 0.5, [1], 2**53 + 1],
+}
+
+
+@pytest.mark.parametrize(("name", "wrong"), [(name, value) for name, values in WRONG.items() for value in values])
+def test_a_field_of_another_kind(name, wrong):
+    assert refused(messages.joined, asked(**{name: wrong})) == 422
+
+
+def test_who_joins_says_who_and_what():
+    assert messages.joined(asked()) == asked()
+    for name in ("session_hash", "fn_index"):
+        assert refused(messages.joined, {key: value for key, value in asked().items() if key != name}) == 422
+
+
+def test_of_an_event_plain_values_stay():
+    odd = {"index": 3, "photo": "ab", "deep": [{}] * 99, "deeper": {"a": {}}, "nothing": None, "half": 0.5}
+    assert messages.question(asked(event_data=odd))["event_data"] == {"index": 3, "photo": "ab"}
+    for event in ([1, 2], "text", 7, True):
+        assert messages.question(asked(event_data=event))["event_data"] == {}
+
+
+@pytest.mark.parametrize("event", [{"picture": "x" * 70_000}, {"x" * 70_000: 1}, {str(number): "x" * 100 for number in range(700)}, {"n": 10 ** 4000, "m": "x" * 64_000}])
+def test_a_drawing_too_large_to_keep(event):
+    assert refused(messages.question, asked(event_data=event)) == 413
+
+
+def test_a_drawing_as_the_pad_sends_it():
+    drawn = {"photo": "0123456789abcdef", "picture": "data:image/png;base64," + "A" * 52_000}
+    assert messages.question(asked(event_data=drawn))["event_data"] == drawn
+
+
+def test_parameters_are_named_by_what_there_is():
+    parameters = {"image": False, "model": True}
+    assert messages.arguments({"image": None}, parameters) == {"image": None}
+    for wrong in ({}, {"model": "a"}, {"image": 1, "zzz": 2}, {"image": 1, "oauth_token": "t"}, [], None):
+        assert refused(messages.arguments, wrong, parameters) == 422
+    with pytest.raises(Refused) as refusal:
+        messages.arguments({"image": 1, "zzz": 2}, parameters)
+    assert "image, model" in refusal.value.sentence and "zzz" not in refusal.value.sentence
+
+
+def test_a_cancellation():
+    whole = {"session_hash": "a", "fn_index": 2, "event_id": "e"}
+    assert messages.cancellation({**whole, "more": "x"}) == whole
+    for name in whole:
+        assert refused(messages.cancellation, {**whole, name: None}) == 422

@@ -1,0 +1,364 @@
+"""Who waits where, and who comes first: the lines, without a server."""
+
+import asyncio
+from types import SimpleNamespace
+
+import gradio as gr
+import pytest
+from gradio.data_classes import PredictBodyInternal
+from gradio.server_messages import EstimationMessage, ProcessCompletedMessage
+from starlette.requests import Request
+
+from explorer.server import queue as line
+from explorer.server.errors import BUSY
+from explorer.server.queue import in_turns
+from explorer.server.upload import upload
+from explorer.server.validation import Door
+
+PLACES = 3
+
+
+@pytest.fixture
+def page():
+    with Door() as page:
+        photo, number, name = upload(label="photo: of a plant"), gr.Number(label="number: of plants"), gr.Dropdown(["a"], label="name: of a plant")
+        for line_of_its_own in ("long", "short"):
+            gr.Button().click(lambda *_: 1, [photo, number, name], number, api_name=line_of_its_own, concurrency_id=line_of_its_own, concurrency_limit=1)
+    return page.queue(max_size=PLACES)
+
+
+def in_a_loop(test):
+    """Run the test in an event loop of its own."""
+
+    def run(page):
+        asyncio.run(test(page, page._queue))
+
+    run.__name__, run.__doc__ = test.__name__, test.__doc__
+    return run
+
+
+async def ask(page, session=None, address="1.1.1.1", endpoint="long", simple=False, values=(None, 1, "a")):
+    """Ask as the queue's routes do: (whether a question was taken in, its number or why not, the state)."""
+    scope = {"type": "http", "method": "POST", "path": "/gradio_api/queue/join", "headers": [], "query_string": b"", "client": (address, 1)}
+    index = next(index for index, handler in page.fns.items() if handler.api_name == endpoint)
+    body = PredictBodyInternal(data=list(values), fn_index=index, session_hash=session, simple_format=simple, request=Request(scope))
+    return await page._queue.push(body, body.request, None)
+
+
+def waiting(queue, name="long"):
+    """The sessions in a line, first to last."""
+    return [question.session_hash for question in queue.event_queue_per_concurrency_id[name].queue]
+
+
+def told(queue, session):
+    """What the session has been told that ends a question."""
+    messages = queue.pending_messages_per_session[session]._queue
+    return [message.output.get("error") for message in messages if isinstance(message, ProcessCompletedMessage)]
+
+
+class Listeners:
+    """Sessions that somebody listens for, until the test is over."""
+
+    def __init__(self, queue, *sessions):
+        self._ends = {session: queue.listening(session) for session in sessions}
+
+    def __enter__(self):
+        for end in self._ends.values():
+            end.__enter__()
+        return self
+
+    def __exit__(self, *_):
+        for session in list(self._ends):
+            self.leave(session)
+
+    def leave(self, session):
+        self._ends.pop(session).__exit__(None, None, None)
+
+
+@in_a_loop
+async def test_a_question_has_a_place_once_somebody_listens(page, queue):
+    taken, number, _ = await ask(page, "a")
+    assert taken and len(queue) == 0 and queue.session_of(number) == "a"
+    with queue.listening("a"):
+        assert waiting(queue) == ["a"] and len(queue) == 1
+        await ask(page, "a", endpoint="short")
+        assert waiting(queue, "short") == ["a"]  # at once: somebody listens already
+
+
+@in_a_loop
+async def test_by_plain_http_a_question_is_a_session(page, queue):
+    _, number, _ = await ask(page, simple=True)
+    assert queue.session_of(number) == number and len(queue) == 0
+    with queue.listening(number):
+        assert waiting(queue) == [number]
+
+
+def test_what_nobody_listens_to_is_forgotten(page, monkeypatch):
+    monkeypatch.setattr(line, "PATIENCE", 0)
+
+    @in_a_loop
+    async def forgotten(page, queue):
+        _, number, _ = await ask(page, "a")
+        await ask(page, "wrong", values=(None, "no number", "a"))
+        for _ in range(3):  # rounds of the loop
+            await asyncio.sleep(0)
+        assert queue.session_of(number) is None and not queue.event_ids_to_events
+        assert not queue.pending_messages_per_session and not queue.pending_event_ids_session
+        with queue.listening("a"):
+            assert len(queue) == 0
+
+    forgotten(page)
+
+
+@in_a_loop
+async def test_a_listener_in_time_stops_the_clock(page, queue):
+    await ask(page, "a")
+    timer = queue._silent["a"].timer
+    with queue.listening("a"):
+        assert timer.cancelled() and not queue._silent
+
+
+@in_a_loop
+async def test_each_line_has_its_own_places(page, queue):
+    with Listeners(queue, *"abcd"):
+        for session in "abc":
+            await ask(page, session)
+        assert not (await ask(page, "x", simple=True))[0]
+        assert (await ask(page, "d", endpoint="short"))[0] and waiting(queue, "short") == ["d"]
+
+
+@in_a_loop
+async def test_unread_questions_keep_nobody_out(page, queue):
+    """However many of them, and by whomever: the same address, as behind a proxy, or others."""
+    for number in range(2 * line.OUTSIDE):
+        assert (await ask(page, address=f"9.9.9.{number % 2}", simple=True))[0]
+    assert len(queue) == 0
+    with queue.listening("a"):
+        assert (await ask(page, "a"))[0] and (await ask(page, "a", endpoint="short"))[0]
+        assert waiting(queue) == waiting(queue, "short") == ["a"]
+    assert len(queue.event_ids_to_events) == len(queue.pending_event_ids_session) + 1 == line.OUTSIDE + 2
+
+
+def test_of_too_many_unread_who_has_most_loses_the_oldest(page, monkeypatch):
+    monkeypatch.setattr(line, "OUTSIDE", 3)
+
+    @in_a_loop
+    async def oldest(page, queue):
+        hog = [(await ask(page, address="9.9.9.9", simple=True))[1] for _ in range(3)]
+        _, mine, _ = await ask(page, address="1.1.1.1", simple=True)
+        assert [queue.session_of(number) is None for number in (*hog, mine)] == [True, False, False, False]
+        more = [(await ask(page, address="9.9.9.9", simple=True))[1] for _ in range(10)]
+        assert queue.session_of(mine) == mine and [queue.session_of(number) is not None for number in more] == [False] * 8 + [True] * 2
+
+    oldest(page)
+
+
+@in_a_loop
+async def test_everybodys_first_question_comes_before_anybodys_second(page, queue):
+    with Listeners(queue, *"abc"):
+        for session in "aab":
+            await ask(page, session)
+        assert waiting(queue) == ["a", "b", "a"]
+
+
+@in_a_loop
+async def test_one_address_is_one_caller_whatever_it_calls_its_sessions(page, queue):
+    with Listeners(queue, *"abcx"):
+        for session in "abc":
+            await ask(page, session, address="9.9.9.9")
+        assert (await ask(page, "x", address="1.1.1.1"))[0]
+        assert waiting(queue) == ["a", "x", "b"] and told(queue, "c") == [BUSY]  # whoever has most gives way, and hears of it
+
+
+@in_a_loop
+async def test_a_line_of_others_is_full_and_says_so(page, queue):
+    with Listeners(queue, *"abcd"):
+        for session in "abc":
+            await ask(page, session)
+        assert await ask(page, "x", simple=True) == (False, BUSY, "queue_full")  # a status, by plain HTTP
+        assert (await ask(page, "d"))[0] and told(queue, "d") == [BUSY]  # by a page's stream
+        assert waiting(queue) == ["a", "b", "c"] and "x" not in queue.pending_messages_per_session
+
+
+@in_a_loop
+async def test_a_place_that_was_lost_before_anybody_listened(page, queue):
+    await ask(page, "late")
+    with Listeners(queue, *"abc"):
+        for session in "abc":
+            await ask(page, session)
+        with queue.listening("late"):
+            assert told(queue, "late") == [BUSY] and waiting(queue) == ["a", "b", "c"]
+
+
+@in_a_loop
+async def test_a_session_asks_no_more_than_a_line_holds_at_a_time(page, queue):
+    with Listeners(queue, "a"):
+        for _ in range(PLACES):
+            for endpoint in ("long", "short"):
+                assert (await ask(page, "a", endpoint=endpoint))[0]
+        assert told(queue, "a") == [BUSY] * PLACES and len(queue) == PLACES
+        assert await ask(page, "a", endpoint="short") == (False, BUSY, "queue_full")  # it hears nothing of what it is told
+
+
+@in_a_loop
+async def test_a_wrong_value_is_told_at_once_and_takes_no_place(page, queue):
+    with Listeners(queue, "a", "b"):
+        await ask(page, "a")
+        await ask(page, "b", values=(None, {"a": [1]}, "a"))
+        await ask(page, "b", values=(None,))
+        assert told(queue, "b") == ["The number must be a number from -1,000,000,000 to 1,000,000,000.", "This takes 3 values, of which 1 came: photo, number, name."]
+        assert waiting(queue) == ["a"] and len(queue.event_ids_to_events) == 1
+
+
+@in_a_loop
+async def test_what_waits_is_small_and_judged(page, queue):
+    """Whatever came with it, and however: neither the message's body nor what was parsed of it stays."""
+    with Listeners(queue, "a"):
+        address = {"path": "http://example.org/photo.jpg", "meta": {"a": [{}] * 1000}, "orig_name": "x" * 10**6}
+        _, number, _ = await ask(page, "a", values=(address, 7, "no such name, yet", *[{}] * 1000))
+        question = queue.event_ids_to_events[number]
+        assert question.data.data == [{"path": address["path"]}, 7, "no such name, yet"]
+        assert not hasattr(question.request, "_body") and not hasattr(question.request, "_json") and question.data.request is question.request
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [(7, 1, "a"), ({"path": "http://" + "x" * 3000}, 1, "a"), ({"path": "/etc/passwd"}, 1, "a"), ({"path": ["x"]}, 1, "a"), (None, "7", "a"), (None, 10**400, "a"), (None, float("nan"), "a"),
+     (None, 1, ["a"]), (None, 1, "x" * 3000), (None, 1, {"a": 1})],
+)  # fmt: skip
+def test_what_does_not_wait(page, wrong):
+    @in_a_loop
+    async def refused(page, queue):
+        with Listeners(queue, "a"):
+            await ask(page, "a", values=wrong)
+            (sentence,) = told(queue, "a")
+            assert sentence.endswith(".") and len(sentence) < 200 and len(queue) == 0
+
+    refused(page)
+
+
+@in_a_loop
+async def test_who_leaves_gives_the_place_back(page, queue):
+    with Listeners(queue, "a", "b") as listeners:
+        for session in "ab":
+            await ask(page, session)
+        listeners.leave("a")
+        assert waiting(queue) == ["b"]
+        with queue.listening("a"):  # back in time
+            assert waiting(queue) == ["b", "a"]
+
+
+@in_a_loop
+async def test_two_who_listen_for_one_session(page, queue):
+    with queue.listening("a"):
+        with queue.listening("a"):
+            await ask(page, "a")
+        assert waiting(queue) == ["a"]
+    assert waiting(queue) == []
+
+
+@in_a_loop
+async def test_a_session_that_has_heard_all_leaves_nothing(page, queue):
+    with queue.listening("a"):
+        _, number, _ = await ask(page, "a", values=(None, "wrong", "a"))
+        queue.pending_event_ids_session["a"].discard(number)  # as Gradio does when it has sent the answer
+    assert not queue.pending_messages_per_session and not queue.pending_event_ids_session and not queue._silent
+    del queue.pending_messages_per_session["a"]  # as Gradio does for each of two streams
+
+
+@in_a_loop
+async def test_a_question_that_is_cancelled_before_anybody_listens(page, queue):
+    _, number, _ = await ask(page, "a")
+    await queue.remove_from_queue(number)
+    with queue.listening("a"):
+        assert len(queue) == 0 and not queue.event_ids_to_events
+
+
+@in_a_loop
+async def test_an_answer_for_a_session_that_is_forgotten(page, queue):
+    with queue.listening("a"):
+        _, number, _ = await ask(page, "a")
+        question = queue.event_ids_to_events[number]
+    queue._forget("a")
+    question.alive = True  # at work
+    queue.send_message(question, ProcessCompletedMessage(output={}, success=True))
+    assert not question.alive and "a" not in queue.pending_messages_per_session
+
+
+def test_sessions_without_a_listener_are_few(page, monkeypatch):
+    monkeypatch.setattr(line, "UNHEARD", 5)
+
+    @in_a_loop
+    async def few(page, queue):
+        for number in range(20):
+            await ask(page, f"s{number}", values=(None, "wrong", "a"))
+        assert list(queue.pending_messages_per_session) == [f"s{number}" for number in range(15, 20)]
+
+    few(page)
+
+
+@in_a_loop
+async def test_answers_that_nobody_reads_give_way(page, queue):
+    with queue.listening("a"):
+        _, number, _ = await ask(page, "a")
+        question = queue.event_ids_to_events[number]
+        answers = [ProcessCompletedMessage(output={"data": [position]}, success=True) for position in range(line.UNREAD + 2)]
+        for answer in answers:
+            queue.send_message(question, answer)
+        assert [answer.success for answer in answers] == [False] * 2 + [True] * line.UNREAD
+        assert answers[0].output["error"] == line.LATE
+
+
+@in_a_loop
+async def test_answers_that_are_read_are_not_held(page, queue):
+    with queue.listening("a"):
+        _, number, _ = await ask(page, "a")
+        question = queue.event_ids_to_events[number]
+        for _ in range(line.UNREAD):
+            queue.send_message(question, ProcessCompletedMessage(output={"data": []}, success=True))
+        queue.pending_messages_per_session["a"]._queue.clear()  # read
+        queue.send_message(question, last := ProcessCompletedMessage(output={"data": []}, success=True))
+        assert len(queue._answers) == 1 and last.success
+
+
+@in_a_loop
+async def test_who_does_not_read_is_not_told_of_every_step(page, queue):
+    with queue.listening("a"):
+        _, number, _ = await ask(page, "a")
+        question = queue.event_ids_to_events[number]
+        for rank in range(10 * line.BEHIND):
+            queue.send_message(question, EstimationMessage(rank=rank, queue_size=1))
+        queue.send_message(question, ProcessCompletedMessage(output={}, success=True))
+        assert queue.pending_messages_per_session["a"].qsize() == line.BEHIND + 1
+
+
+@in_a_loop
+async def test_the_line_is_served_in_its_order(page, queue):
+    """Gradio takes the first of a line; what it is given is the order in turns."""
+    with Listeners(queue, *"ab"):
+        for session in "aab":
+            await ask(page, session)
+        served = []
+        while found := queue.get_events():
+            served.append(found[0][0].session_hash)
+        assert served == ["a", "b", "a"]
+
+
+def test_no_statistics_are_kept(page):
+    @in_a_loop
+    async def none(page, queue):
+        with Listeners(queue, "a"):
+            for _ in range(PLACES):
+                await ask(page, "a")
+        assert len(queue.event_analytics) <= 1
+        assert queue.compute_analytics_summary([{"function": "x"}]) == {"functions": {}}
+
+    none(page)
+
+
+def test_turns_by_one_and_by_two():
+    questions = [SimpleNamespace(where=where, who=who) for where, who in ("a1", "a1", "a2", "b3", "a1")]
+    where, who = (lambda question: question.where), (lambda question: question.who)
+    assert in_turns(questions) == questions
+    assert ["".join((q.where, q.who)) for q in in_turns(questions, where)] == ["a1", "b3", "a1", "a2", "a1"]
+    assert ["".join((q.where, q.who)) for q in in_turns(questions, where, who)] == ["a1", "b3", "a2", "a1", "a1"]

@@ -1,0 +1,44 @@
+"""Sessions keep what a visitor changed, apart from each other, and nothing of what was answered."""
+
+import gradio as gr
+import pytest
+
+from explorer.server.sessions import Sessions
+
+
+@pytest.fixture
+def page():
+    with gr.Blocks() as page:
+        page.dropdown = gr.Dropdown(["a", "b"], value="a")
+        page.state = gr.State([])
+    page.state_session_capacity = 2
+    return page
+
+
+@pytest.fixture
+def sessions(page):
+    sessions = Sessions()
+    sessions.set_blocks(page)
+    return sessions
+
+
+def test_what_a_visitor_changed_is_kept_for_that_visitor(page, sessions):
+    dropdown, state = page.dropdown._id, page.state._id
+    first, second = sessions["first"], sessions["second"]
+    first[dropdown] = gr.Dropdown(["c"])
+    first[state] = ["drawn"]
+    assert sessions["first"][dropdown].choices == [("c", "c")] and sessions["second"][dropdown].choices == [("a", "a"), ("b", "b")]
+    assert first[state] == ["drawn"] and second[state] == []
+
+
+def test_an_answer_is_not_kept(page, sessions):
+    session = sessions["caller"]
+    session._update_value_in_config(page.dropdown._id, "a long answer")
+    assert not session.config_values and not list(session.components)
+
+
+def test_the_one_away_longest_makes_room(sessions):
+    first = sessions["first"]
+    for name in ("second", "first", "third"):
+        sessions[name]
+    assert set(sessions.session_data) == {"first", "third"} and sessions["first"] is first

@@ -1,0 +1,101 @@
+"""What each component takes from outside, and the sentence for everything else: it names what there is, and never what was sent."""
+
+import asyncio
+
+import gradio as gr
+import pytest
+
+from explorer.server.upload import upload
+from explorer.server.validation import Door
+from explorer.server.values import fit_to_wait, judged
+
+MARK = "zebra"
+ODD = [MARK, MARK * 1000, "", 7, -1, 0.5, 10**400, float("nan"), float("inf"), True, [], [MARK], {}, {"path": MARK}, {"path": 7}, {"path": None, "url": MARK}, {"url": f"data:{MARK}"}, "\ud800"]
+
+
+@pytest.fixture(scope="module")
+def blocks():
+    with Door():
+        return {
+            "dropdown": gr.Dropdown(["one", "two"], label="dropdown: which"),
+            "radio": gr.Radio(["one", "two"], label="radio: which"),
+            "checkbox": gr.Checkbox(label="checkbox: whether"),
+            "number": gr.Number(label="number: how many"),
+            "slider": gr.Slider(1, 50, label="slider: how much"),
+            "text": gr.Textbox(label="text: what"),
+            "colour": gr.ColorPicker(label="colour: which"),
+            "photo": upload(label="photo: of a plant"),
+        }
+
+
+GOOD = {
+    "dropdown": ["one"], "radio": ["two"], "checkbox": [True, False, None], "number": [7, -0.5, 0, None, -0.0, 10**9], "slider": [1, 50, 2.5, None], "text": ["", "a" * 2000, None], "colour": ["#ffffff", None],
+    "photo": [None, {"path": None}, {}],
+}  # fmt: skip
+
+
+def one(work, block, value):
+    return asyncio.run(work([block], [value]))[0]
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_what_it_is_for(blocks, name):
+    for value in GOOD[name]:
+        wanted = None if name == "photo" else value
+        assert one(judged, blocks[name], value) == wanted and one(fit_to_wait, blocks[name], value) == wanted
+
+
+@pytest.mark.parametrize("work", [judged, fit_to_wait], ids=["in its turn", "before it waits"])
+@pytest.mark.parametrize("name", GOOD)
+def test_what_it_is_not_for(blocks, name, work):
+    for value in ODD:
+        try:
+            taken = one(work, blocks[name], value)
+        except ValueError as error:
+            sentence = str(error)
+            assert sentence[0].isupper() and sentence.endswith(".") and len(sentence) < 200 and MARK not in sentence and "Error" not in sentence, sentence
+        else:
+            assert taken is None or isinstance(taken, str | int | float | bool) and len(str(taken)) <= 2000, (name, value)
+            assert work is fit_to_wait or taken in GOOD[name] or name in ("text", "colour", "number", "slider"), (name, value)
+
+
+@pytest.mark.parametrize("value", [0, 51, -1, 10**400, float("nan")])
+def test_a_number_beyond_what_there_is(blocks, value):
+    with pytest.raises(ValueError, match="from 1 to 50"):
+        one(judged, blocks["slider"], value)
+
+
+def test_an_address_waits_as_it_is_and_is_gone_to_in_its_turn(blocks):
+    """A photo is fetched when there is a place for the question, and nothing of what came with its address stays."""
+    said = {"path": "http://127.0.0.1:9/photo.jpg", "meta": {MARK: [MARK] * 999}, "url": MARK}
+    assert one(fit_to_wait, blocks["photo"], said) == {"path": said["path"]}
+    with pytest.raises(ValueError, match="could not be fetched"):
+        one(judged, blocks["photo"], said)
+
+
+def test_what_a_state_holds_is_not_the_callers_to_say(blocks):
+    with Door():
+        state = gr.State("kept")
+    assert one(judged, state, {MARK: [MARK]}) is None and one(fit_to_wait, state, [MARK]) is None
+
+
+def test_too_many_values_and_too_few(blocks):
+    both = [blocks["number"], blocks["text"]]
+    assert asyncio.run(judged(both, [1, "a", MARK, [MARK]])) == asyncio.run(fit_to_wait(both, [1, "a", MARK])) == [1, "a"]
+    with pytest.raises(ValueError, match="takes 2 values, of which 1 came: number, text"):
+        asyncio.run(fit_to_wait(both, [1]))
+
+
+def test_a_components_own_refusal_is_told_in_its_own_words():
+    """Gradio puts words around it that repeat the value."""
+
+    class Picky(gr.Textbox):
+        def preprocess(self, payload):
+            raise ValueError("Not today.")
+
+    with Door() as page:
+        picky = Picky(label="picky: what")
+        gr.Button().click(lambda text: text, picky, picky)
+    with pytest.raises(gr.Error) as refusal:
+        asyncio.run(page.process_api(page.fns[0], [MARK]))
+    assert refusal.value.message == "Not today."

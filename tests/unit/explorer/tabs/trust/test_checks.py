@@ -1,0 +1,118 @@
+"""The answers as a whole: made once, kept, ready for JSON, and readable."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from trust_case import case, silent
+
+from explorer.explanation.service import Studies
+from explorer.photos import examples
+from explorer.tabs.trust import view as trust_markup
+from explorer.tabs.trust.checks import Checks, Kept, Measured, Trust, report
+from explorer.tabs.trust.costs import Way
+from explorer.tabs.trust.methods import compare
+from explorer.tabs.trust.sanity_check import try_out
+from explorer.tabs.trust.training_seeds import Family, Sibling
+from gradcam import METHODS
+
+STORY = examples.embedded().story
+
+
+@pytest.fixture(scope="module")
+def answers():
+    subject = case()
+    comparison = compare(subject, silent)
+    heat, row = subject.heat("HiResCAM"), comparison.row("Grad-CAM")
+    members = tuple(Sibling(seed, seed == 1, heat, "evidence", "baya", 0.9, 2.0, {"test": 0.7}) for seed in (0, 1))
+    found = Measured(comparison, (Way("Grad-CAM", "one gradient", row.heat, row.state, row.cost), Way("KernelSHAP", "hides", missing="Not <here>.")))
+    return Checks(subject, try_out(subject, "HiResCAM", silent), Family(members, (1.0,), "Alike.")), found
+
+
+def test_an_answer_is_made_once_and_others_wait():
+    made, kept = [], Kept(2)
+
+    def of(key):
+        return kept.of(key, lambda tell: made.append(key) or object(), silent)
+
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(of, ["a"] * 16))
+    assert made == ["a"] and len(set(map(id, found))) == 1
+    of("b"), of("c"), of("a")  # a had to go for c
+    assert made == ["a", "b", "c", "a"]
+
+
+def test_an_answer_that_is_asked_for_again_stays_longest():
+    """Kept are two: a and b; a is asked for once more, so b is the older when c comes."""
+    made, kept = [], Kept(2)
+    for key in "abacab":
+        kept.of(key, lambda tell, key=key: made.append(key), silent)
+    assert made == ["a", "b", "c", "b"]
+
+
+def test_what_is_not_there_is_not_waited_for():
+    kept = Kept(2)
+    assert kept.found("a") is None
+    kept.of("a", lambda tell: kept.found("a") or 7, silent)  # while it is being made, too
+    assert kept.found("a") == 7
+
+
+def test_a_failure_is_not_kept():
+    kept = Kept(2)
+    with pytest.raises(ZeroDivisionError):
+        kept.of("a", lambda tell: 1 / 0, silent)
+    assert kept.of("a", lambda tell: 7, silent) == 7
+
+
+def test_the_report_is_json_and_holds_what_was_promised(answers):
+    told = json.loads(json.dumps(report(*answers), allow_nan=False))
+    assert [entry["name"] for entry in told["methods"] if not entry["yardstick"]] == list(METHODS)
+    promised = {"name", "forward_passes", "backward_passes", "ms", "insertion", "deletion", "pot_share", "plant_share", "state", "verdict"}
+    assert all(promised <= set(entry) for entry in told["methods"])
+    assert told["sanity"]["steps"][0]["randomised"] is None and len(told["sanity"]["steps"][1]["draws"]) == 3
+    assert told["costs"]["ways"][1] == {
+        **{"name": "KernelSHAP", "forward_passes": None, "backward_passes": None, "ms": None},
+        **{"state": "missing", "note": "Not <here>."},
+    }
+    assert [member["shipped"] for member in told["seeds"]["networks"]] == [False, True]
+
+
+def test_the_page_says_what_the_report_says(answers):
+    checks, measured = answers
+    table = trust_markup.methods(measured, "edges", "jet", "HiResCAM")
+    for row in measured.comparison.rows:
+        assert row.name in table and measured.comparison.verdict(row).sentence.replace("'", "&#x27;") in table
+    assert table.count('class="predicted"') == 1 and table.count("<tr") == 1 + len(measured.comparison.rows)
+    assert checks.trial.sentence in trust_markup.sanity(checks, "photo", "jet")
+    assert trust_markup.sanity(checks, "none", "jet").count("<figure>") == len(checks.trial.steps)
+    shown = trust_markup.seeds(checks, "edges", "viridis")
+    assert "seed 1 (speaking)" in shown and "Baya, 90.0 %" in shown and "test 70 % right" in shown
+    assert "Not &lt;here&gt;." in trust_markup.costs(measured, "edges", "jet")
+
+
+def test_an_unknown_base_is_a_sentence(answers):
+    with pytest.raises(ValueError, match="There is no base"):
+        trust_markup.methods(answers[1], "rainbow", "jet", "Grad-CAM")
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        (("resnet", "Grad-CAM", "predicted", "conv3"), "resnet"),
+        (("embedded", "Grad-Cam", "predicted", "conv3"), "Grad-Cam"),
+        (("embedded", "Grad-CAM", "mario", "conv3"), "mario"),
+        (("embedded", "Grad-CAM", "baya", "conv9"), "conv9"),
+    ],
+)
+def test_unknown_names_are_told_what_there_is(asked, says):
+    model, method, target, layer = asked
+    with pytest.raises(ValueError, match=says):
+        Trust(Studies()).checks(STORY.file, model, method, target, layer, STORY.mask)
+
+
+def test_predicted_and_its_class_are_one_question():
+    trust = Trust(Studies())
+    first = trust.checks(STORY.file, "embedded", "Eigen-CAM", "predicted", "conv3", STORY.mask)
+    assert first.subject.target == "baya" and first.subject.part("pot").float().mean() == pytest.approx(0.114, abs=0.001)
+    assert trust.checks(STORY.file, "embedded", "Eigen-CAM", "baya", "conv3", STORY.mask) is first
+    assert trust.checks(STORY.file, "embedded", "Eigen-CAM", "rudo", "conv3", STORY.mask) is not first

@@ -1,0 +1,91 @@
+"""Four ways to make a heatmap, and what each costs; KernelSHAP is there only with its library."""
+
+import sys
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from trust_case import SIDE, case, silent
+
+from explorer.tabs.trust import costs as trust_costs
+from explorer.tabs.trust.costs import HIDDEN, SAMPLES, Way, kernel_shap, told, ways
+from explorer.tabs.trust.methods import compare
+from explorer.tabs.trust.pass_counter import Cost
+
+
+@pytest.fixture(scope="module")
+def comparison():
+    return compare(case(), silent)
+
+
+@pytest.fixture
+def small_patches(monkeypatch):
+    monkeypatch.setattr(trust_costs, "PATCH", 16)
+    monkeypatch.setattr(trust_costs, "STRIDE", 8)
+
+
+def test_without_its_library_kernelshap_says_how_to_get_it(comparison, small_patches, monkeypatch):
+    monkeypatch.setitem(sys.modules, "captum", None)
+    monkeypatch.setitem(sys.modules, "captum.attr", None)
+    found = ways(comparison, silent)
+    assert [way.name for way in found] == ["Grad-CAM", "Ablation-CAM", "Occlusion", "KernelSHAP"]
+    assert found[0].cost is comparison.row("Grad-CAM").cost and found[1].cost.forward == 65
+    assert found[2].cost.forward == 10 and found[2].cost.backward == 0
+    assert found[3].heat is None and "pip install captum scikit-learn" in found[3].missing
+    assert "KernelSHAP" not in told(found)
+
+
+class Straight(nn.Module):
+    """A linear answer: then a Shapley value is weight × (pixel − grey), summed over the superpixel."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(4, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0)))
+
+    def forward(self, images):
+        return torch.einsum("nchw,bchw->bn", self.weight, images)
+
+
+def test_kernelshap_of_a_linear_model_is_worked_out_by_hand():
+    pytest.importorskip("captum.attr", reason="captum is optional")
+    pytest.importorskip("sklearn.linear_model", reason="scikit-learn is optional")
+    subject, model = case(), Straight()
+    rows, columns = np.indices((SIDE, SIDE)) // 16
+    segments = rows * 2 + columns
+    heat = kernel_shap(trust_costs.captums_kernel_shap(), model, subject, segments, lambda part: None)
+    gain = (model.weight.detach()[1] * (subject.image - HIDDEN)).sum(0)
+    for label in range(4):
+        expected = max(0.0, gain[torch.from_numpy(segments == label)].sum().item())
+        assert heat[torch.from_numpy(segments == label)].unique().tolist() == pytest.approx([expected], abs=0.05)
+
+
+class Asking:
+    """In the library's place: asks about the whole photo so often as it would."""
+
+    def __init__(self, score):
+        self.score = score
+
+    def attribute(self, image, baselines, feature_mask, n_samples, perturbations_per_eval):
+        for _ in range(n_samples // perturbations_per_eval):
+            scores = self.score(image.repeat(perturbations_per_eval, 1, 1, 1))
+        assert scores.shape == (perturbations_per_eval,) and baselines == HIDDEN
+        return scores[0] * feature_mask.float().expand(1, 3, -1, -1)
+
+
+def test_kernelshap_asks_about_the_targets_own_score_and_counts(comparison, small_patches, monkeypatch):
+    monkeypatch.setattr(trust_costs, "captums_kernel_shap", lambda: Asking)
+    subject, parts, dice = comparison.subject, [], torch.get_rng_state()
+    way = ways(comparison, lambda part, task: parts.append(part))[-1]
+    assert way.cost.forward == 1 + SAMPLES // 8 * 8 and way.cost.backward == 0
+    logit = subject.network(subject.image[None]).detach()[0, 1]
+    assert way.heat.max() == pytest.approx(max(0.0, float(logit * trust_costs.superpixels(subject.study.photo).max())), rel=1e-4)
+    assert 0.98 < max(parts) <= 1 and torch.equal(dice, torch.get_rng_state())
+
+
+def test_the_cheapest_is_named_whoever_it_is():
+    first = Way("Grad-CAM", "", cost=Cost(1, 1, 20.0))
+    slow, quick = Way("Occlusion", "", cost=Cost(101, 0, 500.0)), Way("Ablation-CAM", "", cost=Cost(65, 0, 10.0))
+    assert told((first, slow)).startswith("Grad-CAM is the cheapest here: Occlusion took 25 × as long.")
+    assert told((first, quick, slow)).startswith("Ablation-CAM is the cheapest here: Ablation-CAM took 0.5 × as long")
+    assert "only one" in told((first, Way("KernelSHAP", "", missing="not here")))

@@ -1,0 +1,83 @@
+"""The sanity check tells a map of the model from a map of the photo, and leaves the model alone."""
+
+import math
+import threading
+
+import numpy as np
+import pytest
+import scipy.stats
+import skimage.metrics
+import torch
+from plain_grad_cam import assert_same, state_of
+from torch import nn
+
+from gradcam import Explainer, cascading_randomisation, edge_map
+from gradcam.sanity import rank_correlation, structural_similarity
+
+
+def of(network, images):
+    return lambda model: Explainer(model, "3").explain(images[:1], 1, signed=True).heatmaps[0, 0, 0]
+
+
+def test_layers_go_from_the_top_down_and_the_model_stays(network, images):
+    before, rng = state_of(network), torch.get_rng_state()
+    steps = cascading_randomisation(network, of(network, images))
+    assert [step.randomised for step in steps] == ["", "13", "11", "6", "3", "0"]
+    assert steps[0].rank_correlation == pytest.approx(1) and steps[0].similarity == pytest.approx(1)
+    assert_same(before, state_of(network))
+    assert torch.equal(rng, torch.get_rng_state())
+    assert cascading_randomisation(network, of(network, images)) == steps  # the same seed
+    assert abs(steps[-1].rank_correlation) < 0.9
+
+
+def test_other_threads_dice_change_nothing(network, images):
+    alone, stop = cascading_randomisation(network, of(network, images)), threading.Event()
+
+    def roll():
+        while not stop.is_set():
+            torch.manual_seed(9)
+            torch.rand(3)
+
+    noise = threading.Thread(target=roll)
+    noise.start()
+    try:
+        for _ in range(5):
+            assert cascading_randomisation(network, of(network, images)) == alone
+    finally:
+        stop.set()
+        noise.join()
+
+
+def test_a_map_of_the_photo_alone_is_caught(network, images):
+    edges = torch.from_numpy(edge_map(np.random.default_rng(0).random((32, 32, 3)))[..., 0].astype(float))
+    steps = cascading_randomisation(network, lambda model: edges)
+    assert all(step.rank_correlation == pytest.approx(1) and step.similarity == pytest.approx(1) for step in steps)
+
+
+def test_empty_maps_are_said_not_scored(network):
+    trained = torch.rand(12, 12)
+    steps = cascading_randomisation(network, lambda model: trained if model is network else torch.zeros(12, 12))
+    assert [step.state for step in steps[1:]] == ["empty"] * 5
+    assert all(math.isnan(step.similarity) and math.isnan(step.rank_correlation) for step in steps[1:])
+    with pytest.raises(ValueError, match="nothing to compare"):
+        cascading_randomisation(network, lambda model: torch.zeros(12, 12))
+    with pytest.raises(ValueError, match="layers"):
+        cascading_randomisation(nn.ReLU(), lambda model: trained)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_rank_correlation_is_spearmans(seed):
+    rng = np.random.default_rng(seed)
+    one, other = rng.integers(0, 6, 200).astype(float), rng.integers(0, 6, 200).astype(float)
+    assert rank_correlation(one, other) == pytest.approx(scipy.stats.spearmanr(one, other).statistic)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_similarity_is_the_reference_ssim(seed):
+    rng = np.random.default_rng(seed)
+    one = rng.random((40, 50))
+    other = np.clip(one + rng.normal(0, 0.1 * (seed + 1), one.shape), 0, 1)
+    expected = skimage.metrics.structural_similarity(
+        one, other, data_range=1, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
+    )
+    assert structural_similarity(one, other) == pytest.approx(expected, abs=1e-6)

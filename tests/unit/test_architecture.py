@@ -1,0 +1,139 @@
+"""The rooms and the doors between them: imports run one way, and each public door is the one that was promised."""
+
+import ast
+import re
+import subprocess
+import sys
+
+import pytest
+from live import ROOT
+
+MAY_IMPORT = {  # room → rooms of this house it may know
+    "gradcam": set(),
+    "potplants": set(),
+    "explorer": {"gradcam", "potplants"},
+    "maker": set(),
+    "app": {"explorer", "potplants"},
+}
+NOT_FOR = {  # room → libraries it must do without
+    "gradcam": {"gradio", "huggingface_hub", "PIL", "safetensors"},
+    "potplants": {"gradio"},
+    "explorer": {"huggingface_hub"},
+    "app": {"torch"},
+}
+
+
+def files(room):
+    return [ROOT / "app.py"] if room == "app" else sorted((ROOT / room).rglob("*.py"))
+
+
+def imported(file):
+    """The top-level names a file imports absolutely; relative imports stay in the room."""
+    names = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            names.add(node.module.split(".")[0])
+    return names
+
+
+@pytest.mark.parametrize("room", MAY_IMPORT)
+def test_imports_run_one_way(room):
+    forbidden = set(MAY_IMPORT) - MAY_IMPORT[room] - {room} | NOT_FOR.get(room, set())
+    assert files(room)
+    for file in files(room):
+        assert not imported(file) & forbidden, file
+
+
+def test_gradio_is_known_to_the_page_its_tabs_and_the_server_only():
+    knows = {str(file.relative_to(ROOT / "explorer")) for file in files("explorer") if "gradio" in imported(file)}
+    allowed = re.compile(r"(page|controls|tabs/\w+/(tab|api)|server/\w+)\.py")
+    assert knows and all(map(allowed.fullmatch, knows)), knows
+
+
+# Inside the app: room → rooms that it may know. A tab may know another's view where it shows the same thing.
+WITHIN = {
+    "static": set(),
+    "rendering": set(),
+    "photos": set(),
+    "explanation": {"photos"},
+    "server": {"rendering", "photos", "explanation"},
+}
+
+
+@pytest.mark.parametrize("room", WITHIN)
+def test_inside_the_app_imports_run_one_way(room):
+    for file in sorted((ROOT / "explorer" / room).rglob("*.py")):
+        for module in inside(file):
+            assert module.split(".")[1] in WITHIN[room] | {room}, (file, module)
+
+
+def inside(file):
+    """The modules of the app that a file imports, "explorer.photos.masks"."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.level == 0 and node.module.split(".")[0] == "explorer":
+            yield from (f"{node.module}.{alias.name}" for alias in node.names) if node.module == "explorer" else [node.module]
+
+
+@pytest.mark.parametrize(
+    ("room", "strangers"),
+    [("gradcam", ["gradio", "potplants", "explorer", "huggingface_hub"]), ("potplants", ["gradio", "gradcam", "explorer"])],
+)
+def test_a_room_imported_alone_brings_no_stranger(room, strangers):
+    code = f"import sys, {room}; print([name for name in {strangers} if name in sys.modules])"
+    told = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "[]"
+
+
+def test_the_first_heatmap_imports_no_compiler():
+    """Torch would import its own, a second's work, for any dispatch mode that does not decline; the mode is there for large Linears."""
+    code = "import sys, torch, potplants, gradcam; model = potplants.CNN(); assert any(p.numel() >= 1 << 20 for p in model.parameters());"
+    code += "gradcam.Explainer(model).explain(torch.rand(1, 3, 256, 256), [0, 1]); print('torch._dynamo' in sys.modules)"
+    told = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "False"
+
+
+def test_what_gradcam_offers():
+    import gradcam
+
+    assert set(gradcam.__all__) == {
+        *("Explainer", "Explanation", "METHODS", "Cancelled", "suggest_layers", "Suggestion"),
+        *("Anatomy", "take_apart", "guided_backpropagation", "guided_grad_cam"),
+        *("combine_rescaled", "combine_evidence", "peaks", "empty"),
+        *("overlay", "colour_table", "COLORMAPS", "SCALES", "edge_map"),
+        *("faithfulness", "cascading_randomisation", "occlusion"),
+    }
+    assert all(hasattr(gradcam, name) for name in gradcam.__all__)
+
+
+def test_what_potplants_offers():
+    import potplants
+
+    assert {"load", "CLASSES", "CNN", "CNNWithGAP", "MODELS", "choose", "availability"} <= set(potplants.__all__)
+    assert all(hasattr(potplants, name) for name in potplants.__all__)
+    assert potplants.CLASSES == ("rudo", "baya", "greg", "yuki")
+
+
+def test_every_file_says_what_it_holds():
+    for room in MAY_IMPORT:
+        for file in files(room):
+            assert ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))), file
+
+
+PACKAGE_OF = {"cv2": "opencv-python-headless", "PIL": "pillow", "python_multipart": "python-multipart", "gradio_client": "gradio"}  # import → package, where they differ
+OPTIONAL = {"spaces", "mcp", "captum", "sklearn"}  # asked for where they are wanted, with a sentence where they are not there
+
+
+def test_every_package_that_is_imported_is_declared():
+    declared = {re.split(r"[=<>~\[]", line)[0] for line in (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()}
+    used = set().union(*(imported(file) for room in ("app", "explorer", "potplants", "gradcam") for file in files(room)))
+    strangers = {PACKAGE_OF.get(name, name) for name in used - sys.stdlib_module_names - set(MAY_IMPORT) - OPTIONAL}
+    assert strangers == declared
+
+
+@pytest.mark.parametrize("file", ["README.md", "CONTRIBUTING.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))])
+def test_every_file_that_is_named_is_there(file):
+    there = [f"/{path.relative_to(ROOT)}" for path in ROOT.rglob("*.*") if not {".venv", "node_modules"} & set(path.parts)]
+    for name in re.findall(r"`((?:[\w-]+/)*[\w-]+\.(?:py|js|css|html|md))`", (ROOT / file).read_text(encoding="utf-8")):
+        assert any(path.endswith(f"/{name}") for path in there), name
