@@ -1,4 +1,4 @@
-"""The README keeps its word: its Python, JavaScript and curl run as they stand, its head is a Space's configuration."""
+"""README and docs keep their word: Python, JavaScript and curl run as they stand, the README's head is a Space's configuration."""
 
 import json
 import re
@@ -9,12 +9,13 @@ import pytest
 import yaml
 from live import ROOT
 
-README = (ROOT / "README.md").read_text()
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+SHOWN = [README, *((ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("calling.md", "using-gradcam.md"))]
 CALLERS = ROOT / "tests/callers"
 
 
 def snippets(language):
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+    return list(dict.fromkeys(code for text in SHOWN for code in re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)))
 
 
 SNIPPETS = snippets("python")
@@ -88,3 +89,9 @@ def test_every_package_is_named_with_its_reason():
     for line in (ROOT / "requirements.txt").read_text().splitlines():
         name = re.split("[=<>]", line)[0]
         assert re.search(rf"^\| {name}\b.* \| \S", README, re.MULTILINE), name
+
+
+def test_the_readme_is_short_and_no_line_is_long():
+    assert README.count("\n") <= 150
+    for text in (*SHOWN, (ROOT / "docs/deploying.md").read_text(encoding="utf-8"), (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")):
+        assert [line for line in text.splitlines() if len(line) > 120] == []

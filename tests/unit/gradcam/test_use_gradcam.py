@@ -1,4 +1,4 @@
-"""README, "Use gradcam on your own model": each sentence is asked for here, in the words of its user."""
+"""docs/using-gradcam.md: each sentence is asked for here, in the words of its user."""
 
 import numpy as np
 import pytest
