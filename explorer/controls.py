@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import gradio as gr
 
@@ -17,9 +18,9 @@ from gradcam import COLORMAPS, METHODS, SCALES
 
 from .deep_links import View
 
-ONE_AT_A_TIME = {"concurrency_id": "model", "concurrency_limit": 2}  # a forward uses every core: more at once is slower
-AUDIT_LINE = {"concurrency_id": "audit", "concurrency_limit": 1}  # a line of its own: an audit is long, and photos shall not wait for it
-QUIET = {"api_visibility": "private", "show_progress": "minimal"}
+ONE_AT_A_TIME: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 2}  # a forward uses every core: more at once is slower
+AUDIT_LINE: dict[str, Any] = {"concurrency_id": "audit", "concurrency_limit": 1}  # a line of its own: an audit is long, and photos shall not wait for it
+QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal"}
 PRESS = "element.addEventListener('click', (e) => { const b = e.target.closest('button'); if (b) trigger('select', { index: Number(b.dataset.index) }); });"
 
 TARGET_LABELS = {PREDICTED: "predicted", MIXTURE: "mixture"}

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from threading import Lock
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -26,6 +27,7 @@ ALL_LAYERS = "all layers"
 PREDICTED = "predicted"  # the class the model says
 COLUMNS = ("conv1", "conv2", "conv3")  # the layers on the page, shallow to deep: every network here has three convolutions
 Progress = Callable[..., None]  # (part done 0…1, task=what takes the time)
+Made = TypeVar("Made")
 KEPT = 48  # studies in memory, 5 MB each for four classes at three layers
 
 
@@ -156,9 +158,9 @@ class Studies:
         self._kept = kept
         self._studies: OrderedDict[tuple, Shared] = OrderedDict()
         self._lock = Lock()
-        self._shared: dict[tuple, object] = {}
+        self._shared: dict[tuple, Any] = {}
 
-    def shared(self, make: Callable, *using):
+    def shared(self, make: Callable[..., Made], *using) -> Made:
         """What `make` makes of this service and `using`: one for the page and for callers, who so share what it keeps."""
         key = (make, *map(id, using))
         with self._lock:

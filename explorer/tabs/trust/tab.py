@@ -1,6 +1,7 @@
 """The tab Trust: methods against chance, a model that forgets, costs, training seeds."""
 
 import time
+from typing import Any
 
 import gradio as gr
 
@@ -16,7 +17,7 @@ from . import view as trust_markup
 from .checks import Trust
 
 LIGHTBOX = script("lightbox.js")
-PICTURES = {"js_on_load": LIGHTBOX, "apply_default_css": False}
+PICTURES: dict[str, Any] = {"js_on_load": LIGHTBOX, "apply_default_css": False}
 
 INTRO = "A heatmap is a claim. Here it is tested: against maps that know nothing, on a model made to forget, and on networks that differ only by chance."
 
