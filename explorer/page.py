@@ -1,7 +1,6 @@
 """The page: its frame, its tabs, its look, and the address bar that follows what a visitor does."""
 
 from dataclasses import asdict
-from html import escape
 from importlib import import_module
 
 import gradio as gr
@@ -11,6 +10,7 @@ from explorer.controls import desk as lay_out
 from explorer.deep_links import View, query, view_of
 from explorer.explanation.service import Studies
 from explorer.photos.examples import Examples
+from explorer.rendering.parts import speaking
 from explorer.rendering.static import script
 from explorer.server.launch import QUEUE_LENGTH
 from explorer.server.validation import Door
@@ -43,7 +43,7 @@ def build(choice: Choice, examples: Examples, studies: Studies) -> gr.Blocks:
         for api in _parts("api"):  # before any tab: endpoints are named in the order of their definition
             api.define(studies, examples, choice.name)
         gr.Markdown(STORY)
-        gr.HTML(_speaking(choice, examples), elem_id="speaking")
+        gr.HTML(speaking(choice.reason, examples.rendered, examples.origin), elem_id="speaking")
         with gr.Row(equal_height=False, elem_id="frame"):
             with gr.Column(scale=4, min_width=320):
                 desk = lay_out(examples, choice.name)
@@ -95,12 +95,3 @@ def arrive(page: gr.Blocks, desk: Desk, tabs: gr.Tabs, examples: Examples, defau
     asked = gr.Textbox(visible="hidden")
     page.load(None, None, [asked, desk.front], js=script("arrive.js", tab=View().tab), **QUIET)
     asked.change(open_link, None, parts, **QUIET)  # through the queue: only there a warning reaches the page
-
-
-def _speaking(choice, examples):
-    photos = (
-        "The example photos are rendered, and the embedded classifier learned from such renders; the Hub's classifiers have only ever seen real photos."
-        if examples.rendered
-        else f"The example photos are {escape(examples.origin)}."
-    )
-    return f'<p class="speaking">{escape(choice.reason)} {photos}</p>'

@@ -1,9 +1,11 @@
 """Pictures as the bytes and the addresses that a page shows."""
 
 import base64
+import io
 
 import cv2
 import numpy as np
+from PIL import Image
 
 JPEG = [cv2.IMWRITE_JPEG_QUALITY, 92, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
 # 444: a heatmap's colours are its message. 20 cells as PNG are 1.8 to 4.4× the bytes and 2.3 to 3.8× the time.
@@ -17,6 +19,16 @@ def jpeg(picture: np.ndarray) -> bytes:
 def data_uri(picture: np.ndarray) -> str:
     """[H, W, 3] uint8 RGB as an address that holds the picture itself."""
     return "data:image/jpeg;base64," + base64.b64encode(jpeg(picture)).decode()
+
+
+def png_uri(picture: np.ndarray, palette: np.ndarray | None = None) -> str:
+    """RGB, or places in a palette of RGB colours, without loss: neighbouring pixels must not run into each other."""
+    image = Image.fromarray(picture)
+    if palette is not None:
+        image.putpalette(palette.tobytes())
+    held = io.BytesIO()
+    image.save(held, "PNG")
+    return "data:image/png;base64," + base64.b64encode(held.getvalue()).decode()
 
 
 def thumbnail(photo: np.ndarray, side: int = 128) -> np.ndarray:

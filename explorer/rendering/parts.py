@@ -1,4 +1,4 @@
-"""What several tabs show: a refusal, the strip of examples."""
+"""What is no one tab's own: a refusal, the strip of examples, the line of who speaks."""
 
 from collections.abc import Iterable
 
@@ -16,3 +16,8 @@ def refusal(sentence: str) -> str:
 def strip(origin: str, photos: Iterable[tuple[np.ndarray, str]]) -> str:
     """Photos [H, W, 3] with captions as labelled pictures to press, numbered in the order shown."""
     return render("parts.html", "strip", origin, [(thumbnail(photo), caption) for photo, caption in photos])
+
+
+def speaking(reason: str, rendered: bool, origin: str) -> str:
+    """Which model answers, and why; and where the example photos come from."""
+    return render("parts.html", "speaking", reason, rendered, origin)

@@ -5,7 +5,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from explorer.rendering import static
 
 from .images import data_uri
-from .wording import percent
+from .wording import duration, percent, share
 
 EXPLORER = static.FOLDER.parent
 ENVIRONMENT = Environment(
@@ -15,7 +15,12 @@ ENVIRONMENT = Environment(
     lstrip_blocks=True,
     undefined=StrictUndefined,
 )
-ENVIRONMENT.filters |= {"data_uri": data_uri, "percent": percent}
+ENVIRONMENT.filters |= {
+    "data_uri": data_uri,
+    "duration": duration,
+    "percent": percent,
+    "share": share,
+}
 
 
 def render(template: str, macro: str, *values, **named) -> str:

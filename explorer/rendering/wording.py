@@ -1,5 +1,7 @@
 """Numbers in words, the same on every tab."""
 
+from typing import NamedTuple
+
 
 def percent(probability: float) -> str:
     """Never “100 %”: a softmax does not reach it."""
@@ -8,3 +10,65 @@ def percent(probability: float) -> str:
     if probability < 0.001:
         return "under 0.1 %"
     return f"{probability:.1%}".replace("%", " %")
+
+
+def few(share: float) -> str:
+    """A share that may well be tiny, as the first words of a sentence."""
+    return "None" if share == 0 else "Under 0.1 %" if share < 0.001 else f"{share:.1%}".replace("%", " %")
+
+
+def share(part: float, digits: int = 0) -> str:
+    """A measured share, “12 %”: unlike a probability it may well be 0 % or 100 %."""
+    return f"{100 * part:.{digits}f} %"
+
+
+def whole_percent(share: float) -> str:
+    return f"{round(share * 100)} %".replace("-", "−")
+
+
+def plural(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def number(value: float) -> str:
+    """Three digits and a sign: “+0.00130”, “−8.35e-5”."""
+    if value == 0:
+        return "0"
+    sign = "−" if value < 0 else "+"
+    return sign + f"{abs(value):#.3g}".rstrip(".").replace("e-0", "e-").replace("e+0", "e+")
+
+
+class Written(NamedTuple):
+    """A number as a formula sets it: −8.35 × 10⁻⁵ is (True, "8.35", -5)."""
+
+    negative: bool
+    digits: str
+    exponent: int | None = None
+
+
+def written(value: float) -> Written:
+    """Three digits, as a power of ten where zeros would crowd them out."""
+    exponent = magnitude(value)
+    if -4 < exponent < 4:
+        return Written(value < 0, f"{abs(value):#.3g}".rstrip("."))
+    return scaled(value, exponent)
+
+
+def scaled(value: float, exponent: int) -> Written:
+    """Two decimals before a power of ten that is given."""
+    return Written(value < 0, f"{abs(value) / 10**exponent:.2f}", exponent)
+
+
+def magnitude(value: float) -> int:
+    """The power of ten of a number's first digit, once it is rounded to three."""
+    return int(f"{value:.2e}".split("e")[1])
+
+
+def peak(strongest: float) -> str:
+    """The strongest evidence of a map: a map is never only a colour."""
+    return f"peak {strongest:.2g}".replace("e-0", "e-") if strongest > 0 else "no positive evidence"
+
+
+def duration(milliseconds: float) -> str:
+    """How long something took."""
+    return f"{milliseconds:.0f} ms" if milliseconds < 1000 else f"{milliseconds / 1000:.1f} s"

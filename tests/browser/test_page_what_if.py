@@ -129,3 +129,9 @@ def test_a_photo_of_ones_own_is_offered_the_other_regions(tab, tmp_path):
     sentence = answer(tab, "Nobody has marked the pot")
     assert "hottest" in sentence and "brush" in sentence
     assert tab.locator(".what-if").count() == 0
+
+
+def test_a_map_is_enlarged_and_belongs_to_no_step(tab):
+    tab.click(".what-if .pair button.cell >> nth=0")
+    tab.wait_for_selector("dialog.lightbox img")
+    assert tab.locator("dialog.lightbox button").all_inner_texts() == ["Close"]

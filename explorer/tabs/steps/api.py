@@ -40,13 +40,15 @@ def define(studies: Studies, examples: Examples, default_model: str):
     with gr.Column(visible=False):
         image = upload(label="image: a photo of a pot plant")
         model = gr.Dropdown(list(potplants.MODELS), value=default_model, label="model: a name that /models lists")
-        target = gr.Dropdown(every_target(), value=PREDICTED, label="target: the class to explain, or what else a model can be asked")
+        target = gr.Dropdown(
+            every_target(), value=PREDICTED, label="target: the class to explain, or what else a model can be asked"
+        )
         layer = gr.Dropdown(list(COLUMNS), value=COLUMNS[-1], label="layer: the convolution, shallow to deep")
         numbers = gr.JSON(label="steps: score, weights, sum_min, sum_max, peak, empty, summary")
-        gallery = gr.Gallery(format="png", object_fit="contain", label="the heaviest feature maps, then sum, ReLU, overlay")
+        gallery = gr.Gallery(
+            format="png", object_fit="contain", label="the heaviest feature maps, then sum, ReLU, overlay"
+        )
         trigger = gr.Button()
 
     asked = [image, model, target, layer]
     trigger.click(step_by_step, asked, [numbers, gallery], api_name="step_by_step", **ONE_AT_A_TIME)
-
-

@@ -12,6 +12,7 @@ import potplants
 from explorer.explanation.device import Device
 from explorer.explanation.grid import BASES
 from explorer.explanation.service import Progress, Studies, Study, as_image, questions
+from explorer.rendering.wording import number
 from gradcam import Anatomy, overlay, take_apart
 
 METHOD = "Grad-CAM"  # the one that is taken apart here
@@ -68,9 +69,9 @@ class Steps:
 
     @cached_property
     def shares(self) -> tuple[float, ...] | None:
-        """Each map's part of the heat, 1 together: αₖAᵏ summed where S is above zero. Below 0: the map takes away there.
+        """Each map's part of the heat, 1 together: αₖAᵏ summed where S is above zero.
 
-        None where there is no heat.
+        Below 0: the map takes away there. None where there is no heat.
         """
         if self.empty:
             return None
@@ -134,7 +135,9 @@ def steps_of(device: Device, study: Study, target: str, column: str) -> Steps:
     return replace(steps, study=steps.study.noted(note))
 
 
-def steps_of_file(studies: Studies, file, model: str, target: str, column: str, progress: Progress | None = None) -> Steps:
+def steps_of_file(
+    studies: Studies, file, model: str, target: str, column: str, progress: Progress | None = None
+) -> Steps:
     """The steps of a visitor's file. Raises as `Studies.of` does."""
     return steps_of(studies.device, studies.of(file, model, METHOD, progress), target, column)
 
@@ -186,18 +189,24 @@ def reach(values: Tensor) -> float:
 
 
 def usual_reach(values: Tensor) -> float:
-    """The magnitude that a hundredth of the numbers exceeds, or else the largest: gradients have few points that outshine all others."""
+    """The magnitude that a hundredth of the numbers exceeds, or else the largest.
+
+    Gradients have few points that outshine all others.
+    """
     magnitudes = values.abs().flatten()
     return magnitudes.kthvalue(-(-99 * len(magnitudes) // 100)).values.item() or reach(values)
 
 
 def shades(values: Tensor, limit: float) -> np.ndarray:
-    """Signed numbers [h, w] as places in the diverging table, −limit … limit and no further; exactly zero is ZERO. uint8 [h, w].
+    """Signed numbers [h, w] as places in the diverging table, −limit … limit and no further: uint8 [h, w].
 
-    Raises ValueError for numbers that are not finite.
+    Exactly zero is ZERO. Raises ValueError for numbers that are not finite.
     """
     if not values.isfinite().all():
-        raise ValueError("There is no picture of these numbers: the model's activations or gradients overflowed; choose another layer or model.")
+        raise ValueError(
+            "There is no picture of these numbers: the model's activations or gradients overflowed; "
+            "choose another layer or model."
+        )
     scaled = values.double() / (limit or 1.0)  # all zero: all neutral
     return ZERO + (scaled.clamp(-1, 1) * ZERO).round().numpy().astype(np.int16).astype(np.uint8)
 
@@ -209,7 +218,10 @@ def signed_picture(values: Tensor, side: int, limit: float) -> np.ndarray:
 
 
 def laid_over(steps: Steps, base: str, colormap: str) -> np.ndarray:
-    """The last step, as the tab Explain shows it: RGB uint8 [S, S, 3]. Raises ValueError for an unknown base or colormap."""
+    """The last step, as the tab Explain shows it: RGB uint8 [S, S, 3].
+
+    Raises ValueError for an unknown base or colormap.
+    """
     if base not in BASES:
         raise ValueError(f"There is no base {base!r}; choose one of {', '.join(BASES)}.")
     opacity, picture = BASES[base]
@@ -231,14 +243,6 @@ def gallery(steps: Steps, base: str = "edges", colormap: str = "jet") -> list[tu
         (signed_picture(anatomy.rectified, side, strongest), f"after ReLU · {span(anatomy.rectified)}"),
         (laid_over(steps, base, colormap), f"over the photo · {found}"),
     ]
-
-
-def number(value: float) -> str:
-    """Three digits and a sign: “+0.00130”, “−8.35e-5”."""
-    if value == 0:
-        return "0"
-    sign = "−" if value < 0 else "+"
-    return sign + f"{abs(value):#.3g}".rstrip(".").replace("e-0", "e-").replace("e+0", "e+")
 
 
 def span(values: Tensor) -> str:

@@ -16,7 +16,16 @@ from .view import walkthrough
 def build(desk: Desk, tabs: gr.Tabs, studies: Studies, examples: Examples):
     """Lay the tab out in the current Tabs and wire it."""
 
-    def show(file, model, method, target, layer, base, colormap, progress=gr.Progress()):  # noqa: B008 (Gradio finds it there)
+    def show(
+        file,
+        model,
+        method,
+        target,
+        layer,
+        base,
+        colormap,
+        progress=gr.Progress(),  # noqa: B008 (Gradio finds it there)
+    ):
         try:
             taken = steps_of_file(studies, file, model, target, layer, watched(progress))
             return walkthrough(taken, base, colormap, method)

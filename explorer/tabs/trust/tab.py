@@ -13,38 +13,40 @@ from explorer.rendering.static import script
 from explorer.server.cancellation import watched
 from explorer.server.errors import EXPECTED
 
-from . import view as trust_markup
+from . import view
 from .checks import Trust
 
 LIGHTBOX = script("lightbox.js")
 PICTURES: dict[str, Any] = {"js_on_load": LIGHTBOX, "apply_default_css": False}
 
-INTRO = "A heatmap is a claim. Here it is tested: against maps that know nothing, on a model made to forget, and on networks that differ only by chance."
-
-
+INTRO = (
+    "A heatmap is a claim. Here it is tested: against maps that know nothing, on a model made to forget, "
+    "and on networks that differ only by chance."
+)
 
 
 def build(desk: Desk, tabs: gr.Tabs, studies: Studies, examples: Examples):
     """Lay the tab out in the current Tabs and wire it: the quick checks first, then what takes seconds."""
     checks = studies.shared(Trust)
 
-    def check(file, model, method, target, layer, base, colormap, progress=gr.Progress()):  # noqa: B008 (Gradio finds it there)
+    def check(file, model, method, target, layer, base, colormap, progress=gr.Progress()):  # noqa: B008
         try:
             found = checks.checks(file, model, method, target, layer, examples.mask_of(file), watched(progress))
-            sanity, seeds = trust_markup.sanity(found, base, colormap), trust_markup.seeds(found, base, colormap)
+            sanity, seeds = view.sanity(found, base, colormap), view.seeds(found, base, colormap)
         except EXPECTED as error:
             return refusal(str(error)), "", "", "", gr.skip()
         already = checks.measured_already(found.subject)
         if already is None:
-            return trust_markup.waiting(), sanity, "", seeds, time.monotonic()
-        return trust_markup.methods(already, base, colormap, method), sanity, trust_markup.costs(already, base, colormap), seeds, gr.skip()
+            return view.waiting(), sanity, "", seeds, time.monotonic()
+        table, costs = view.methods(already, base, colormap, method), view.costs(already, base, colormap)
+        return table, sanity, costs, seeds, gr.skip()
 
     def measure(due, file, model, method, target, layer, base, colormap, progress=gr.Progress()):  # noqa: B008
         if due is None:  # Gradio tells of a state's change also when a session begins
             return gr.skip(), gr.skip()
         try:
             found = checks.measured(file, model, target, layer, examples.mask_of(file), watched(progress))
-            return trust_markup.methods(found, base, colormap, method), trust_markup.costs(found, base, colormap)
+            return view.methods(found, base, colormap, method), view.costs(found, base, colormap)
         except EXPECTED as error:
             return refusal(str(error)), ""
 
@@ -55,7 +57,7 @@ def build(desk: Desk, tabs: gr.Tabs, studies: Studies, examples: Examples):
         costs = gr.HTML(elem_id="trust-costs", **PICTURES)
         seeds = gr.HTML(elem_id="trust-seeds", **PICTURES)
         with gr.Accordion("How the verdicts are reached", open=False):
-            gr.Markdown(trust_markup.RULES)
+            gr.Markdown(view.RULES)
         due = gr.State()  # when the checks were shown without the table: then it is due
 
     asked = [desk.photo, desk.model, desk.method, desk.target, desk.layer, desk.base, desk.colormap]

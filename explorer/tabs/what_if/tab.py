@@ -17,14 +17,13 @@ from explorer.server.errors import EXPECTED
 from explorer.server.values import told
 
 from .intervention import EDITS, REGIONS, Question, ask, compare, in_every_colour
-from .view import name_of, pad, result
+from .view import draw_first, name_of, pad, result
 
 SHOWING, DRAWING = script("curtain.js", "lightbox.js"), script("brush.js")
 
 OWN = "another"  # a colour that is no pot's
 REGION_LABELS = {"pot": "Pot", "plant": "Plant", "soil": "Soil", "hottest": "Hottest part", "brush": "Draw it"}
 EDIT_LABELS = {"repaint": "Repaint", "blur": "Blur", "fill": "Fill with the mean of the rest"}
-DRAW_FIRST = '<p class="hint">Draw over the part that shall change, with mouse, pen or finger (or arrow keys, while Space is held down). The answer comes when you let go.</p>'
 
 
 def build(desk: Desk, tabs: gr.Tabs, studies: Studies, examples: Examples):
@@ -52,7 +51,7 @@ def build(desk: Desk, tabs: gr.Tabs, studies: Studies, examples: Examples):
             paper = pad(before)
             drawn = _drawn_on(before, strokes)
             if region == "brush" and drawn is None:
-                return paper, DRAW_FIRST
+                return paper, draw_first()
             question = Question(region, percent, target, layer, edit, _hex(own) if colour == OWN else colour)
             found = ask(
                 studies, before, question, examples.known(file), drawn, watched(progress)

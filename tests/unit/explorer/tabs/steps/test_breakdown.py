@@ -18,10 +18,10 @@ import potplants
 from explorer.explanation import service as study
 from explorer.explanation.service import COLUMNS, Studies, make_study
 from explorer.photos import examples
+from explorer.rendering.wording import number
 from explorer.tabs.steps import breakdown as steps
 from explorer.tabs.steps.breakdown import (
     diverging_table,
-    number,
     reach,
     shades,
     signed_picture,
@@ -259,6 +259,11 @@ def text(html):
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", html)).strip()
 
 
+def flat(html):
+    """Without the spaces that only lay the template out."""
+    return re.sub(r"\s+", " ", re.sub(r"\s*(<[^>]+>)\s*", r"\1", html))
+
+
 def formula(page, kind):
     return text(re.search(rf'<p class="formula {kind}">(.*?)</p>', page, re.S)[1])
 
@@ -304,7 +309,7 @@ def test_the_three_largest_terms_are_written_out(taken, page):
 
 
 def test_every_map_is_on_the_page_and_the_shares_make_the_whole(taken, page):
-    cards = re.findall(r'<figure class="card" data-map="(\d+)">.*?<small>(−?\d+) % of the heat', page)
+    cards = re.findall(r'<figure class="card" data-map="(\d+)">.*?<small>(−?\d+) % of the heat', flat(page))
     assert [int(k) for k, _ in cards] == list(taken.order)
     assert page.index("<details>") > page.index(f'data-map="{taken.order[SHOWN - 1]}"')
     assert sum(read(share) for _, share in cards) == pytest.approx(100, abs=32)  # 64 roundings to a whole percent
@@ -345,6 +350,12 @@ def test_an_empty_map_says_so_and_why(taken, story):
 def test_a_score_that_does_not_depend_on_the_layer(taken):
     nothing = replace(taken, anatomy=anatomy_of([0.0, 0.0], [[[1.0, 2.0], [3.0, 4.0]]] * 2))
     assert nothing.positive_share is None and "zero everywhere" in walkthrough(nothing, "edges", "jet")
+
+
+def test_gradients_that_overflowed_are_a_sentence(taken):
+    overflowed = replace(taken, anatomy=anatomy_of([float("inf"), 1.0], [[[1.0, 1.0], [0.5, 1.0]]] * 2))
+    with pytest.raises(ValueError, match="overflowed; choose another layer"):
+        walkthrough(overflowed, "edges", "jet")
 
 
 def test_another_method_is_told_apart(taken, page):
