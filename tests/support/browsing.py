@@ -88,7 +88,8 @@ def ask_about_val(page):
     choose(page, "#compare", "no other")
     page.uncheck("#repaint input")
     choose(page, "#split", "val")
-    page.wait_for_timeout(300)
+    settle(page)  # an answer that is known already comes by itself, one for each of the choices
     if not page.locator("#audit-result table.accuracy").count():
         page.click("#audit-start")
     page.wait_for_selector("#audit-result table.accuracy")
+    settle(page)
