@@ -6,7 +6,7 @@ import ipaddress
 import httpx
 from safehttpx import AsyncSecureTransport
 
-from .decode import MAX_BYTES, PhotoError
+from .formats import MAX_BYTES, PhotoError
 
 MAX_REDIRECTS = 3
 SECONDS = 15  # for all of it

@@ -10,7 +10,8 @@ from pathlib import Path
 from potplants import CLASSES
 from potplants.layout import photos
 
-from .decode import PhotoError, read_photo
+from .decode import read_photo
+from .formats import PhotoError
 
 EMBEDDED = Path(__file__).parents[2] / "examples"
 SPLITS = ("val", "test")

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from explorer.photos.decode import MAX_BYTES
+from explorer.photos.formats import MAX_BYTES
 
 from . import json_bodies as messages
 from .errors import BY_STATUS, NOTHING, Refused

@@ -11,8 +11,8 @@ from urllib.parse import unquote
 import gradio as gr
 from gradio.utils import is_in_or_equal
 
-from explorer.photos.decode import MAX_BYTES, PhotoError
 from explorer.photos.download import fetch
+from explorer.photos.formats import MAX_BYTES, PhotoError
 
 from .run_directory import write_whole
 

@@ -15,7 +15,7 @@ from explorer.explanation import service as study
 from explorer.explanation.grid import BASES, draw
 from explorer.explanation.service import ALL_LAYERS, Studies, choices, make_study
 from explorer.photos import examples
-from explorer.photos.decode import PhotoError
+from explorer.photos.formats import PhotoError
 from gradcam import COLORMAPS, SCALES, Explainer, edge_map
 
 STORY = examples.embedded().story.file

@@ -16,7 +16,9 @@ from live import ROOT
 from photo_files import HOSTILE, check_sentence, chunk, encoded, gradient, png, red_is_blue, segment, tiff_of_10
 from PIL import Image, ImageFile
 
-from explorer.photos.decode import BAR_GREY, MAX_BYTES, SHOWN_SIDE, Photo, PhotoError, fit_square, read_photo
+from explorer.photos.convert import SHOWN_SIDE
+from explorer.photos.decode import BAR_GREY, Photo, fit_square, read_photo
+from explorer.photos.formats import MAX_BYTES, PhotoError
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*(EXIF|Truncated)")  # Pillow's word on broken tags
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as some
 from live import ROOT
 from photo_files import check_sentence, encoded, gradient
 
-from explorer.photos.decode import PhotoError, read_photo
+from explorer.photos.decode import read_photo
+from explorer.photos.formats import PhotoError
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Pillow's words on broken files
 
@@ -23,7 +24,8 @@ SORTS = {"good": corpus.good, "disguised": corpus.disguised, "no photos": corpus
 # Reads every file named on its input, and tells what came of it and what it took. The kernel forgets the peak when told to.
 READER = """
 import json, resource, sys, time, warnings
-from explorer.photos.decode import PhotoError, read_photo
+from explorer.photos.decode import read_photo
+from explorer.photos.formats import PhotoError
 warnings.simplefilter("ignore")
 memory = lambda field: int(open("/proc/self/status").read().split(field)[1].split()[0]) / 1000
 idle, held = memory("VmRSS:"), memory("VmSize:")

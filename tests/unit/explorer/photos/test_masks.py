@@ -9,7 +9,7 @@ from PIL import Image
 
 from explorer.photos import examples
 from explorer.photos import masks as regions
-from explorer.photos.decode import PhotoError
+from explorer.photos.formats import PhotoError
 
 STORY = examples.embedded().story
 
