@@ -1,4 +1,4 @@
-"""The desk: the photo and the choices that stay beside a visitor who goes from tab to tab."""
+"""The controls beside every tab: the photo and the choices that stay while a visitor goes from tab to tab."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

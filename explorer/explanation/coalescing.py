@@ -1,5 +1,6 @@
 """One result for all who ask for it at the same time: the first makes it, the others wait, and whoever leaves stops nothing that others wait for."""
 
+from collections import OrderedDict
 from collections.abc import Callable
 from functools import partial
 from threading import Lock
@@ -45,3 +46,29 @@ class Shared:
         except Cancelled:
             if not self._waiting:
                 raise
+
+
+class Kept:
+    """The last answers by their keys. Whoever comes first makes an answer; who asks for the same meanwhile waits for it."""
+
+    def __init__(self, limit: int):
+        self._limit, self._lock = limit, Lock()
+        self._places: OrderedDict = OrderedDict()
+
+    def __len__(self):
+        return len(self._places)
+
+    def of(self, key, make: Callable, tell: Callable[..., None]):
+        """`make(progress)`, unless its answer is there."""
+        with self._lock:
+            place = self._places.setdefault(key, Shared())
+            self._places.move_to_end(key)
+            while len(self._places) > self._limit:
+                self._places.popitem(last=False)
+        return place.get(make, tell)
+
+    def found(self, key):
+        """The answer, if it is there; nobody waits."""
+        with self._lock:
+            place = self._places.get(key)
+        return place.result if place and place.filled else None

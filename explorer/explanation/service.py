@@ -1,7 +1,6 @@
 """A study: one photo, explained by one model with one method — kept, so that a new colouring costs no forward pass."""
 
 import hashlib
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,7 +16,7 @@ from explorer.photos.decode import fit_square, read_photo
 from gradcam import Explainer, Explanation, combine_rescaled, peaks
 from potplants.dataset import as_input
 
-from .coalescing import Shared
+from .coalescing import Kept
 from .device import Device, at_once, joined
 from .own_memory import apart
 
@@ -155,8 +154,7 @@ class Studies:
 
     def __init__(self, device: Device | str = "cpu", kept: int = KEPT):
         self.device = device if isinstance(device, Device) else Device(device)
-        self._kept = kept
-        self._studies: OrderedDict[tuple, Shared] = OrderedDict()
+        self._kept = Kept(kept)
         self._lock = Lock()
         self._shared: dict[tuple, Any] = {}
 
@@ -176,7 +174,7 @@ class Studies:
     def of_photo(self, photo: np.ndarray, name: str, method: str, note="", progress: Progress | None = None) -> Study:
         """The study of a photo that is already as the model sees it, [S, S, 3] uint8. Raises as `of` does."""
         model = potplants.find(name)
-        pending = self._pending((hashlib.sha256(photo.tobytes()).digest(), note, name, method))
+        key = (hashlib.sha256(photo.tobytes()).digest(), note, name, method)
         work = partial(make_study, photo, note, model, method=method)
 
         def make(tell):
@@ -184,7 +182,7 @@ class Studies:
             study, excuse = self.device.ask(name, work, tell)
             return _to_keep(study.noted(excuse))
 
-        return pending.get(make, progress or _silent)
+        return self._kept.of(key, make, progress or _silent)
 
     def seen(self, file, name: str) -> tuple[np.ndarray, str]:
         """An uploaded file as the named model sees it, [S, S, 3] uint8, and a note on how it was made so."""
@@ -200,14 +198,6 @@ class Studies:
     def network(self, name: str) -> nn.Module:
         """The named network on the device of these studies. Work that may be too large for a GPU goes through `device.ask` instead."""
         return self.device.network(name)
-
-    def _pending(self, key):
-        with self._lock:
-            pending = self._studies.setdefault(key, Shared())
-            self._studies.move_to_end(key)
-            while len(self._studies) > self._kept:
-                self._studies.popitem(last=False)
-            return pending
 
 
 def _to_keep(study):

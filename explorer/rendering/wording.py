@@ -9,12 +9,12 @@ def percent(probability: float) -> str:
         return "over 99.9 %"
     if probability < 0.001:
         return "under 0.1 %"
-    return f"{probability:.1%}".replace("%", " %")
+    return share(probability, 1)
 
 
-def few(share: float) -> str:
+def few(part: float) -> str:
     """A share that may well be tiny, as the first words of a sentence."""
-    return "None" if share == 0 else "Under 0.1 %" if share < 0.001 else f"{share:.1%}".replace("%", " %")
+    return "None" if part == 0 else "Under 0.1 %" if part < 0.001 else share(part, 1)
 
 
 def share(part: float, digits: int = 0) -> str:
@@ -22,8 +22,9 @@ def share(part: float, digits: int = 0) -> str:
     return f"{100 * part:.{digits}f} %"
 
 
-def whole_percent(share: float) -> str:
-    return f"{round(share * 100)} %".replace("-", "−")
+def signed_share(part: float) -> str:
+    """A share that may be negative, "−3 %"."""
+    return f"{round(part * 100)} %".replace("-", "−")
 
 
 def plural(count: int, noun: str) -> str:

@@ -1,4 +1,4 @@
-"""Memory of a process that lasts: what is freed stays for the next photo, what is kept lies apart, and what piles up goes back to the kernel."""
+"""Memory of a process that lasts: what is freed stays for the next photo, and what piles up goes back to the kernel."""
 
 import asyncio
 import ctypes

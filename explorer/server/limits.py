@@ -1,4 +1,4 @@
-"""The guard: around the whole server, it bounds what comes in before anything of Gradio's looks at it, and closes what the app has no use for."""
+"""Limits around the whole server: a middleware that bounds what comes in before anything of Gradio's looks at it, and closes what the app has no use for."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""The door: what a stranger may ask of the page's handlers and endpoints is looked at here, before Gradio or any tab works on it."""
+"""Validation: what a stranger may ask of the page's handlers and endpoints is looked at here, before Gradio or any tab works on it."""
 
 from functools import cached_property
 

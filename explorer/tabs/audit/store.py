@@ -101,14 +101,15 @@ class Kept:
         return result
 
 
-KEPT = Kept(12)  # audits and repaintings of all visitors; an audit is some 10 MB, most of it photos to show
+KEPT = 12  # audits and repaintings of all visitors; an audit is some 10 MB, most of it photos to show
 
 
 class Audits:
     """Makes audits, and finds those again that were made."""
 
-    def __init__(self, studies: Studies, examples: Examples, kept: Kept = KEPT):
-        self._studies, self._examples, self._kept = studies, examples, kept
+    def __init__(self, studies: Studies, examples: Examples, kept: Kept | None = None):
+        self._studies, self._examples = studies, examples
+        self._kept = Kept(KEPT) if kept is None else kept
 
     def count(self, split: str) -> int:
         """How many photos there are to ask about."""

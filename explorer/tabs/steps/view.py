@@ -6,7 +6,7 @@ from torch import Tensor
 from explorer.explanation.service import FOR_AND_AGAINST, MIXTURE
 from explorer.rendering.images import data_uri, png_uri
 from explorer.rendering.templates import render
-from explorer.rendering.wording import magnitude, number, plural, scaled, whole_percent, written
+from explorer.rendering.wording import magnitude, number, plural, scaled, signed_share, written
 
 from .breakdown import (
     METHOD,
@@ -79,7 +79,7 @@ def _card(steps, k):
         _map(f"feature map {k}", anatomy.activation[k], reach),
         _map(f"gradient of map {k}", anatomy.gradient[k], usual_reach),
     )
-    brings = None if steps.shares is None else whole_percent(steps.shares[k])
+    brings = None if steps.shares is None else signed_share(steps.shares[k])
     return {"k": k, "weight": written(anatomy.weights[k].item()), "brings": brings, "pictures": pictures}
 
 
@@ -156,10 +156,10 @@ def _balance(steps):
 def _brought(steps):
     """Which maps the heat is made of: not always those of the heaviest weights."""
     share, most = steps.share_of_top(WRITTEN_OUT), max(steps.order, key=lambda k: steps.shares[k])
-    top = f"bring {whole_percent(share)} of" if share >= 0 else f"take {whole_percent(-share)} away from"
+    top = f"bring {signed_share(share)} of" if share >= 0 else f"take {signed_share(-share)} away from"
     return (
         f"The {WRITTEN_OUT} heaviest weights together {top} the heat; "
-        f"the map that brings the most, {whole_percent(steps.shares[most])}, is number {most}."
+        f"the map that brings the most, {signed_share(steps.shares[most])}, is number {most}."
     )
 
 

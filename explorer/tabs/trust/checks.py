@@ -2,13 +2,10 @@
 
 import hashlib
 import math
-from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from threading import Lock
 
-from explorer.explanation.coalescing import Shared
+from explorer.explanation.coalescing import Kept
 from explorer.explanation.device import joined
 from explorer.explanation.service import Progress, Studies
 from gradcam import METHODS, peaks
@@ -91,29 +88,6 @@ def _check(network, asked, method, progress):
 def _measure(network, asked, progress):
     comparison = compare(replace(asked, network=network), _part(progress, 0, 0.7))
     return Measured(comparison, ways(comparison, _part(progress, 0.7, 1)))
-
-
-class Kept:
-    """The last answers by their keys. Whoever comes first makes an answer; who asks for the same meanwhile waits for it."""
-
-    def __init__(self, limit: int):
-        self._limit, self._lock = limit, Lock()
-        self._places: OrderedDict = OrderedDict()
-
-    def of(self, key, make: Callable, tell: Progress):
-        """`make(progress)`, unless its answer is there."""
-        with self._lock:
-            place = self._places.setdefault(key, Shared())
-            self._places.move_to_end(key)
-            while len(self._places) > self._limit:
-                self._places.popitem(last=False)
-        return place.get(make, tell)
-
-    def found(self, key):
-        """The answer, if it is there; nobody waits."""
-        with self._lock:
-            place = self._places.get(key)
-        return place.result if place and place.filled else None
 
 
 def report(checks: Checks, measured: Measured) -> dict:

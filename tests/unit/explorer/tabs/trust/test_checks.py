@@ -9,10 +9,11 @@ from html import unescape
 import pytest
 from trust_case import case, silent
 
+from explorer.explanation.coalescing import Kept
 from explorer.explanation.service import Studies
 from explorer.photos import examples
 from explorer.tabs.trust import view
-from explorer.tabs.trust.checks import Checks, Kept, Measured, Trust, report
+from explorer.tabs.trust.checks import Checks, Measured, Trust, report
 from explorer.tabs.trust.costs import Way
 from explorer.tabs.trust.methods import Row, compare
 from explorer.tabs.trust.sanity_check import try_out
