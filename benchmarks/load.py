@@ -33,9 +33,9 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from live import running_app  # noqa: E402
 
-from explorer.server.launch import QUEUE_LENGTH  # noqa: E402
 from explorer.photos.examples import EMBEDDED  # noqa: E402
 from explorer.server.errors import BUSY  # noqa: E402
+from explorer.server.launch import QUEUE_LENGTH  # noqa: E402
 
 SHOWN, KNOWN, EVIDENCE = 10, 0.5, 0.2  # story photos; how often one of them is asked about; how often the raw heatmaps are wanted
 CROWD = 3 * QUEUE_LENGTH

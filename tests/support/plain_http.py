@@ -37,7 +37,6 @@ USUAL = {
 
 
 
-import json
 
 
 def press(app, handler, values, event=None):
