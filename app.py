@@ -19,7 +19,9 @@ class Parser(argparse.ArgumentParser):
 def parser() -> Parser:
     told = Parser(description="See where an image classifier looks: Grad-CAM for every class at every layer.")
     told.add_argument("--host", help="address to serve on (default: $GRADIO_SERVER_NAME, else 127.0.0.1)")
-    told.add_argument("--port", help="port, 0 for any that is free (default: $GRADIO_SERVER_PORT, else the first free one from 7860)")
+    told.add_argument(
+        "--port", help="port, 0 for any that is free (default: $GRADIO_SERVER_PORT, else the first free one from 7860)"
+    )
     told.add_argument("--share", action="store_true", help="also make a public link")
     told.add_argument(
         "--model",
@@ -34,7 +36,10 @@ def parser() -> Parser:
         help="photos of your own: DIR/test/0_*.jpg is Rudo, 1_ Baya, 2_ Greg, 3_ Yuki",
     )
     told.add_argument(
-        "--device", type=_device, default="auto", help="where the models compute: cpu, cuda or mps (default: auto, cuda or else mps if it is there, else cpu)"
+        "--device",
+        type=_device,
+        default="auto",
+        help="where the models compute: cpu, cuda or mps (default: auto, cuda or else mps if it is there, else cpu)",
     )
     return told
 

@@ -83,7 +83,9 @@ def main():
     print(f"{len(photos)} photos, medians of {options.rounds} rounds")
     for name, milliseconds in times.items():
         pace = 1000 * len(photos) / milliseconds
-        print(f"{name:<40} {pace:8.1f} photos/s {milliseconds / len(photos):8.2f} ms a photo {milliseconds / times[BARE]:7.2f} ×")
+        print(
+            f"{name:<40} {pace:8.1f} photos/s {milliseconds / len(photos):8.2f} ms a photo {milliseconds / times[BARE]:7.2f} ×"
+        )
 
 
 if __name__ == "__main__":

@@ -78,7 +78,11 @@ def main():
         with torch.inference_mode():
             asked.network(asked.image[None])
 
-    contenders = {f"{name}: {counts[0]} forward, {counts[1]} backward": lambda make=made[name]: make(Counted(asked.network)) for name, counts in counted.items() if counts}
+    contenders = {
+        f"{name}: {counts[0]} forward, {counts[1]} backward": lambda make=made[name]: make(Counted(asked.network))
+        for name, counts in counted.items()
+        if counts
+    }
     print(table(medians({FORWARD: forward, **contenders}, options.rounds), FORWARD))
     found = sorted((whole_tab(example, options.model) for _ in range(3)), key=lambda seconds: seconds[1])
     print(f"the whole tab, best of 3: checks after {found[0][0]:.1f} s, everything after {found[0][1]:.1f} s")

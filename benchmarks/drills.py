@@ -28,7 +28,9 @@ from mortal import App  # noqa: E402
 from explorer.server.run_directory import PREFIX  # noqa: E402
 from potplants import MODELS  # noqa: E402
 
-ThreadingHTTPServer.handle_error = lambda *_: None  # callers that are killed hang up on the false Hub: that is the drill
+ThreadingHTTPServer.handle_error = lambda *_: (
+    None
+)  # callers that are killed hang up on the false Hub: that is the drill
 
 CALLERS = 8
 EXPLAIN = ["embedded", "Grad-CAM", "edges", "jet", "each map"]
@@ -53,19 +55,25 @@ def kill(home, rounds=3):
             port, photo = app.port, app.photo
             kind, (gallery, report) = app.ask("/explain", photo, *EXPLAIN)
             pictures = [httpx.get(cell["image"]["url"]).content for cell in gallery]
-            assert kind == "complete" and (known is None or known == (report, pictures)), "another answer than before the kill"
+            assert kind == "complete" and (known is None or known == (report, pictures)), (
+                "another answer than before the kill"
+            )
             known = report, pictures
             with ThreadPoolExecutor(CALLERS) as pool:
                 asked = [pool.submit(_ask_until_dead, app, photo) for _ in range(CALLERS)]
                 time.sleep(2 + number)
                 status = app.end(signal.SIGKILL)
                 answered = sum(caller.result() for caller in asked)
-            tell(f"round {number + 1}: {CALLERS} callers, {answered} answers, then killed (status {status}); left behind: {_files(home / 'gradio')} files")
+            tell(
+                f"round {number + 1}: {CALLERS} callers, {answered} answers, then killed (status {status}); left behind: {_files(home / 'gradio')} files"
+            )
     with App(home, "--model", "embedded", port=port) as app:
         folders = _folders(home)
         kind, (_, report) = app.ask("/explain", app.photo, *EXPLAIN)
         assert report == known[0] and len(folders) == 1
-        tell(f"after {rounds} kills: started, answers as before ({report['predicted']}), one folder of files: its own; SIGTERM ends it with status {app.end()}")
+        tell(
+            f"after {rounds} kills: started, answers as before ({report['predicted']}), one folder of files: its own; SIGTERM ends it with status {app.end()}"
+        )
     assert not _folders(home) and "Traceback" not in app.log
 
 
@@ -74,7 +82,9 @@ def _ask_until_dead(app, photo):
     with httpx.Client(base_url=app.url, timeout=60) as http:
         while True:
             try:
-                event = http.post("/gradio_api/call/explain", json={"data": [photo, *EXPLAIN[:3], "viridis", "shared"]}).json()["event_id"]
+                event = http.post(
+                    "/gradio_api/call/explain", json={"data": [photo, *EXPLAIN[:3], "viridis", "shared"]}
+                ).json()["event_id"]
                 answers += "event: complete" in http.get(f"/gradio_api/call/explain/{event}").text
             except (httpx.HTTPError, KeyError):
                 return answers
@@ -90,13 +100,22 @@ def download(home):
         place = f"{model.weights.repo}/{model.weights.path}"
         hub.files[place], hub.chunk_pause = content, 1.0
         command = [sys.executable, "app.py"]
-        variables = {**os.environ, "HF_ENDPOINT": hub.url, "HF_HOME": str(home / "hub"), "GRADIO_TEMP_DIR": str(home / "gradio")}
-        process = subprocess.Popen(command, cwd=ROOT, env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        variables = {
+            **os.environ,
+            "HF_ENDPOINT": hub.url,
+            "HF_HOME": str(home / "hub"),
+            "GRADIO_TEMP_DIR": str(home / "gradio"),
+        }
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         while not (parts := list((home / "hub").rglob("*.incomplete"))) or not parts[0].stat().st_size:
             time.sleep(0.05)
         process.kill()
         process.wait()
-        tell(f"killed with {parts[0].stat().st_size / 1e6:.0f} of {len(content) / 1e6:.0f} MB there; whole files in the cache: {_whole(home)}")
+        tell(
+            f"killed with {parts[0].stat().st_size / 1e6:.0f} of {len(content) / 1e6:.0f} MB there; whole files in the cache: {_whole(home)}"
+        )
         hub.chunk_pause = 0.0
         for what, mode, body in (
             ("cut in the middle, once", "cut", content),
@@ -122,12 +141,22 @@ def disk(home):
                 tell(f"{endpoint}: {_said(app.ask(endpoint, photo, *values))}")
             tell(f"/audit: {_said(app.ask('/audit', 'embedded', 'none', 'val', False))}")
             (place / "filler").unlink()
-            tell(f"with room again, /explain: {_said(app.ask('/explain', photo, *EXPLAIN))}; stack traces in the log: {app.log.count('Traceback')}")
+            tell(
+                f"with room again, /explain: {_said(app.ask('/explain', photo, *EXPLAIN))}; stack traces in the log: {app.log.count('Traceback')}"
+            )
     with _tiny_disk("1m") as place:
         _fill(place / "filler")
         command = [sys.executable, "app.py", "--model", "embedded"]
-        told = subprocess.run(command, cwd=ROOT, env={**os.environ, "GRADIO_TEMP_DIR": str(place / "gradio")}, capture_output=True, text=True)
-        tell(f"a start where not even a folder can be made: status {told.returncode}, {told.stderr.strip().splitlines()[-1] if told.returncode else 'it starts'}")
+        told = subprocess.run(
+            command,
+            cwd=ROOT,
+            env={**os.environ, "GRADIO_TEMP_DIR": str(place / "gradio")},
+            capture_output=True,
+            text=True,
+        )
+        tell(
+            f"a start where not even a folder can be made: status {told.returncode}, {told.stderr.strip().splitlines()[-1] if told.returncode else 'it starts'}"
+        )
     model = MODELS["pot_plant_classifier"]
     with _tiny_disk("8m") as place, FakeHub() as hub:
         hub.files[f"{model.weights.repo}/{model.weights.path}"] = os.urandom(20 * 10**6)
@@ -147,23 +176,32 @@ def leave(home):
             time.sleep(1)
         started = time.monotonic()
         app.ask("/audit", "embedded", "none", "both", True)  # known by now: it waits for its turn only
-        tell(f"an audit takes {whole:.1f} s; its caller hangs up after 1 s, and the next in line is served {time.monotonic() - started:.1f} s later")
+        tell(
+            f"an audit takes {whole:.1f} s; its caller hangs up after 1 s, and the next in line is served {time.monotonic() - started:.1f} s later"
+        )
 
 
 def share(home):
     """Ctrl-C and SIGTERM, at rest and at work."""
     for name in ("SIGINT", "SIGTERM"):
-        with App(home, "--model", "embedded") as app, app.http.stream("GET", f"/gradio_api/call/audit/{app.begin('/audit', 'embedded', 'none', 'both', True)}"):
+        with (
+            App(home, "--model", "embedded") as app,
+            app.http.stream("GET", f"/gradio_api/call/audit/{app.begin('/audit', 'embedded', 'none', 'both', True)}"),
+        ):
             time.sleep(1)
             started = time.monotonic()
             status = app.end(getattr(signal, name))
-            tell(f"{name} during an audit: status {status} after {time.monotonic() - started:.1f} s; stack traces in the log: {app.log.count('Traceback')}")
+            tell(
+                f"{name} during an audit: status {status} after {time.monotonic() - started:.1f} s; stack traces in the log: {app.log.count('Traceback')}"
+            )
 
 
 @contextmanager
 def _tiny_disk(size):
     place = Path(tempfile.mkdtemp())
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "none", str(place)], capture_output=True, text=True)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={size}", "none", str(place)], capture_output=True, text=True
+    )
     if mounted.returncode:
         raise PermissionError(f"not done, no tmpfs can be mounted here: {mounted.stderr.strip()}")
     try:

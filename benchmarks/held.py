@@ -63,19 +63,27 @@ def queue(app):
         time.sleep(1)
         message = json.dumps({"data": [[{}] * 666_000]}, separators=(",", ":")).encode()
         with Memory(app) as memory:
-            answers = Counter(app.http.post("/gradio_api/call/audit", content=message, headers=JSON).status_code for _ in range(6))
+            answers = Counter(
+                app.http.post("/gradio_api/call/audit", content=message, headers=JSON).status_code for _ in range(6)
+            )
     print(f"six messages of {len(message) / 1e6:.1f} MB into the queue: {dict(answers)}; {memory}", flush=True)
 
 
 def events(app):
     """96 drawings that are none, each of a visitor of its own."""
     functions = app.http.get("/config").json()["dependencies"]
-    pad = next(fn["id"] for fn in functions if not fn["queue"] and fn["targets"] and fn["targets"][0][1] == "select" and len(fn["outputs"]) == 2)
+    pad = next(
+        fn["id"]
+        for fn in functions
+        if not fn["queue"] and fn["targets"] and fn["targets"][0][1] == "select" and len(fn["outputs"]) == 2
+    )
 
     def send(number):
         drawn = {"photo": "a", "picture": [{}] * 245_000}
         body = {"data": [], "fn_index": pad, "session_hash": f"caller{number}", "event_data": drawn}
-        return app.http.post("/gradio_api/run/predict", content=json.dumps(body, separators=(",", ":")), headers=JSON).status_code
+        return app.http.post(
+            "/gradio_api/run/predict", content=json.dumps(body, separators=(",", ":")), headers=JSON
+        ).status_code
 
     with Memory(app) as memory:
         answers = Counter(send(number) for number in range(96))
@@ -101,7 +109,11 @@ def unread(app):
         for endpoint, values in (("/models", []), ("/explain", [app.photo, *GOOD])):
             begun = time.perf_counter()
             asked = app.http.post(f"/gradio_api/call{endpoint}", json={"data": values})
-            kind = app.answer(endpoint, asked.json()["event_id"])[0] if asked.status_code == 200 else asked.json()["detail"]
+            kind = (
+                app.answer(endpoint, asked.json()["event_id"])[0]
+                if asked.status_code == 200
+                else asked.json()["detail"]
+            )
             visitor[endpoint] = f"{asked.status_code}, {kind}, {time.perf_counter() - begun:.2f} s"
     print(f"65 audits that nobody reads: {dict(answers)}; then {visitor}; {memory}", flush=True)
 

@@ -37,7 +37,11 @@ from explorer.photos.examples import EMBEDDED  # noqa: E402
 from explorer.server.errors import BUSY  # noqa: E402
 from explorer.server.launch import QUEUE_LENGTH  # noqa: E402
 
-SHOWN, KNOWN, EVIDENCE = 10, 0.5, 0.2  # story photos; how often one of them is asked about; how often the raw heatmaps are wanted
+SHOWN, KNOWN, EVIDENCE = (
+    10,
+    0.5,
+    0.2,
+)  # story photos; how often one of them is asked about; how often the raw heatmaps are wanted
 CROWD = 3 * QUEUE_LENGTH
 
 
@@ -99,7 +103,9 @@ async def caller(http, questions, right, until, told, dice):
         question = questions[2 * index + (dice.random() < EVIDENCE)]
         seconds, answer = await ask(http, question)
         told.times.append(seconds)
-        told.ends["right" if answer == right[question] else "busy" if BUSY in str(answer) else f"wrong: {str(answer)[:80]}"] += 1
+        told.ends[
+            "right" if answer == right[question] else "busy" if BUSY in str(answer) else f"wrong: {str(answer)[:80]}"
+        ] += 1
 
 
 async def asked_what_if(http, photo):
@@ -140,7 +146,9 @@ async def crowd(http, questions, right):
     """Everybody at once, more than may wait."""
     ends = Counter()
     for question, (_, answer) in zip(questions, await asyncio.gather(*(ask(http, question) for question in questions))):
-        ends["right" if answer == right[question] else "busy" if BUSY in str(answer) else f"wrong: {str(answer)[:80]}"] += 1
+        ends[
+            "right" if answer == right[question] else "busy" if BUSY in str(answer) else f"wrong: {str(answer)[:80]}"
+        ] += 1
     return ends
 
 
@@ -148,7 +156,10 @@ def server_of(home):
     """The process id of the app that caches there."""
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            if f"GRADIO_TEMP_DIR={home}/".encode() in (process / "environ").read_bytes() and b"app.py" in (process / "cmdline").read_bytes():
+            if (
+                f"GRADIO_TEMP_DIR={home}/".encode() in (process / "environ").read_bytes()
+                and b"app.py" in (process / "cmdline").read_bytes()
+            ):
                 return process
         except OSError:
             continue
@@ -187,7 +198,10 @@ async def main(options):
         one_by_one = [await ask(http, question) for question in questions]
     right = {question: answer for question, (_, answer) in zip(questions, one_by_one)}
     alone = [seconds for question, (seconds, _) in zip(questions, one_by_one) if question.endpoint == "explain"][SHOWN:]
-    print(f"one caller alone: /explain {1000 * statistics.median(alone):.0f} ms, median of {len(alone)} new photos", flush=True)
+    print(
+        f"one caller alone: /explain {1000 * statistics.median(alone):.0f} ms, median of {len(alone)} new photos",
+        flush=True,
+    )
 
     async with server() as (http, process, home):
         told, until = Told(), time.monotonic() + options.seconds
@@ -197,12 +211,16 @@ async def main(options):
         seen = await watching
         told.times.sort()
         p50, p95, worst = (1000 * told.times[int(part * (len(told.times) - 1))] for part in (0.5, 0.95, 1))
-        print(f"{options.callers} callers, {options.seconds} s: {dict(told.ends)}, {len(told.times) / options.seconds:.1f} a second")
+        print(
+            f"{options.callers} callers, {options.seconds} s: {dict(told.ends)}, {len(told.times) / options.seconds:.1f} a second"
+        )
         print(f"  half within {p50:.0f} ms, 95 % within {p95:.0f} ms, all within {worst:.0f} ms")
         first = [memory for after, memory, *_ in seen if after <= 60]
         last = [memory for after, memory, *_ in seen if after > options.seconds - 60]
         for name, of in (("in the middle", statistics.median), ("at most", max)):
-            print(f"  memory: {name} {of(first):.0f} MB in the first minute, {of(last):.0f} MB in the last: {100 * (of(last) / of(first) - 1):+.1f} %")
+            print(
+                f"  memory: {name} {of(first):.0f} MB in the first minute, {of(last):.0f} MB in the last: {100 * (of(last) / of(first) - 1):+.1f} %"
+            )
         many = [question for question in questions if question.endpoint == "explain"][:CROWD]
         print(f"{len(many)} at once, where {QUEUE_LENGTH} may wait: {dict(await crowd(http, many, right))}")
 

@@ -37,7 +37,9 @@ def row_of(example, network, model, layer):
     for method in METHODS:
         try:
             heat = Explainer(network, layer).explain(images, "predicted", method).heatmaps[0, 0, 0]
-            cells.append(captioned(overlay(photo, heat), f"{method} {heat.max():.2g}" if heat.any() else f"{method}: empty"))
+            cells.append(
+                captioned(overlay(photo, heat), f"{method} {heat.max():.2g}" if heat.any() else f"{method}: empty")
+            )
         except ValueError:
             cells.append(captioned(np.full_like(photo, 200), f"{method}: not this network"))
     guided = guided_grad_cam(network, images, "predicted", layer)[0, 0].permute(1, 2, 0).numpy()

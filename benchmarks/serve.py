@@ -66,7 +66,9 @@ def request_time(http, path):
     """Seconds from asking to the complete answer."""
     image = {"path": path, "meta": {"_type": "gradio.FileData"}}
     started = time.perf_counter()
-    event = http.post("/gradio_api/call/explain", json={"data": [image, "embedded", "Grad-CAM", "edges", "jet", "each map"]}).raise_for_status()
+    event = http.post(
+        "/gradio_api/call/explain", json={"data": [image, "embedded", "Grad-CAM", "edges", "jet", "each map"]}
+    ).raise_for_status()
     answer = http.get(f"/gradio_api/call/explain/{event.json()['event_id']}").raise_for_status().text
     seconds = time.perf_counter() - started
     gallery, report = json.loads(answer.split("data: ", 1)[1].splitlines()[0])
@@ -86,7 +88,9 @@ def paint_time():
     from playwright.sync_api import sync_playwright
 
     with tempfile.TemporaryDirectory() as home, running_app(Path(home)) as url, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"])
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
+        )
         page = browser.new_page()
         started = time.perf_counter()
         page.goto(url, wait_until="commit")
@@ -104,9 +108,13 @@ def start_time():
 
 def starts(rounds):
     """Medians, one of each a round."""
-    times = [(import_time("torch, gradio"), import_time("explorer.page"), start_time(), paint_time()) for _ in range(rounds)]
+    times = [
+        (import_time("torch, gradio"), import_time("explorer.page"), start_time(), paint_time()) for _ in range(rounds)
+    ]
     bare, own, start, paint = map(statistics.median, zip(*times))
-    print(f"importing torch and gradio {bare:.1f} s, the app's modules {own:.1f} s, started and answering after {start:.1f} s: {start / bare:.2f} ×")
+    print(
+        f"importing torch and gradio {bare:.1f} s, the app's modules {own:.1f} s, started and answering after {start:.1f} s: {start / bare:.2f} ×"
+    )
     print(f"first paint of the heatmaps, nothing cached: {paint:.1f} s after the server is open")
 
 
@@ -118,14 +126,20 @@ def main():
     keep_freed_memory()  # as the app does for itself
     model = potplants.MODELS["embedded"]
     explainer = Explainer(potplants.load("embedded"), model.layers)
-    with tempfile.TemporaryDirectory() as home, running_app(Path(home)) as url, httpx.Client(base_url=url, timeout=60) as http:
+    with (
+        tempfile.TemporaryDirectory() as home,
+        running_app(Path(home)) as url,
+        httpx.Client(base_url=url, timeout=60) as http,
+    ):
         own, served = [], []
         for photo in distinct_photos(options.photos):
             path = upload(http, photo)
             own.append(module_time(explainer, photo))
             served.append(request_time(http, path))
     own, served = (statistics.median(times[2:]) * 1000 for times in (own, served))  # the first two warm up
-    print(f"the module {own:.0f} ms, /explain {served:.0f} ms: {served / own:.2f} ×, medians of {options.photos - 2} photos")
+    print(
+        f"the module {own:.0f} ms, /explain {served:.0f} ms: {served / own:.2f} ×, medians of {options.photos - 2} photos"
+    )
     if options.starts:
         starts(options.starts)
 

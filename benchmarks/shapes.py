@@ -5,7 +5,9 @@ from torch import nn
 
 
 def convolution(into, out, kernel, stride=1, groups=1):
-    return nn.Sequential(nn.Conv2d(into, out, kernel, stride, kernel // 2, groups=groups, bias=False), nn.BatchNorm2d(out))
+    return nn.Sequential(
+        nn.Conv2d(into, out, kernel, stride, kernel // 2, groups=groups, bias=False), nn.BatchNorm2d(out)
+    )
 
 
 class Residual(nn.Module):
@@ -20,27 +22,45 @@ class Residual(nn.Module):
 def basic(into, out, stride):
     """ResNet-18's block."""
     body = nn.Sequential(convolution(into, out, 3, stride), nn.ReLU(), convolution(out, out, 3))
-    return Residual(body, nn.Identity() if into == out and stride == 1 else convolution(into, out, 1, stride), nn.ReLU())
+    return Residual(
+        body, nn.Identity() if into == out and stride == 1 else convolution(into, out, 1, stride), nn.ReLU()
+    )
 
 
 def bottleneck(into, out, stride):
     """ResNet-50's block."""
     inner = out // 4
-    body = nn.Sequential(convolution(into, inner, 1), nn.ReLU(), convolution(inner, inner, 3, stride), nn.ReLU(), convolution(inner, out, 1))
-    return Residual(body, nn.Identity() if into == out and stride == 1 else convolution(into, out, 1, stride), nn.ReLU())
+    body = nn.Sequential(
+        convolution(into, inner, 1),
+        nn.ReLU(),
+        convolution(inner, inner, 3, stride),
+        nn.ReLU(),
+        convolution(inner, out, 1),
+    )
+    return Residual(
+        body, nn.Identity() if into == out and stride == 1 else convolution(into, out, 1, stride), nn.ReLU()
+    )
 
 
 def inverted(into, out, stride):
     """MobileNetV2's block."""
     inner = into * 6
-    body = nn.Sequential(convolution(into, inner, 1), nn.ReLU6(), convolution(inner, inner, 3, stride, inner), nn.ReLU6(), convolution(inner, out, 1))
+    body = nn.Sequential(
+        convolution(into, inner, 1),
+        nn.ReLU6(),
+        convolution(inner, inner, 3, stride, inner),
+        nn.ReLU6(),
+        convolution(inner, out, 1),
+    )
     return Residual(body, nn.Identity(), nn.Identity()) if into == out and stride == 1 else body
 
 
 def stages(block, stem, widths, depths, strides):
     layers, into = [], stem
     for width, depth, stride in zip(widths, depths, strides):
-        layers.append(nn.Sequential(*(block(into if i == 0 else width, width, stride if i == 0 else 1) for i in range(depth))))
+        layers.append(
+            nn.Sequential(*(block(into if i == 0 else width, width, stride if i == 0 else 1) for i in range(depth)))
+        )
         into = width
     return layers
 

@@ -42,7 +42,9 @@ def article_loop(network, layers, images):
                 layer = network.get_submodule(name)
                 hooks = [
                     layer.register_forward_hook(lambda module, args, output, kept=kept: kept.update(activation=output)),
-                    layer.register_full_backward_hook(lambda module, into, out, kept=kept: kept.update(gradient=out[0])),
+                    layer.register_full_backward_hook(
+                        lambda module, into, out, kept=kept: kept.update(gradient=out[0])
+                    ),
                 ]
                 network.zero_grad()
                 network(images.clone().requires_grad_())[0, target].backward()
@@ -101,7 +103,11 @@ def with_pytorch_grad_cam(network, layers, images):
 
 def _stand_in_for_torchvision():
     """It imports torchvision for image helpers that are not timed; an empty stand-in lets it import without."""
-    names = {"torchvision": ["models"], "torchvision.transforms": ["Compose", "Normalize", "ToTensor"], "torchvision.transforms.functional": ["resize"]}
+    names = {
+        "torchvision": ["models"],
+        "torchvision.transforms": ["Compose", "Normalize", "ToTensor"],
+        "torchvision.transforms.functional": ["resize"],
+    }
     for name, attributes in names.items():
         module = sys.modules.setdefault(name, ModuleType(name))
         for attribute in attributes:
@@ -211,7 +217,9 @@ def _resident():
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--only", nargs="+", choices=[*NETWORKS, "batches", "memory"], default=[*NETWORKS, "batches", "memory"])
+    parser.add_argument(
+        "--only", nargs="+", choices=[*NETWORKS, "batches", "memory"], default=[*NETWORKS, "batches", "memory"]
+    )
     parser.add_argument("--device", default="cpu", help="cpu, cuda or mps; memory is measured on the CPU only")
     options = parser.parse_args()
     print(told(options.device))

@@ -18,8 +18,14 @@ from gradcam import COLORMAPS, METHODS, SCALES
 
 from .deep_links import View
 
-ONE_AT_A_TIME: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 2}  # a forward uses every core: more at once is slower
-AUDIT_LINE: dict[str, Any] = {"concurrency_id": "audit", "concurrency_limit": 1}  # a line of its own: an audit is long, and photos shall not wait for it
+ONE_AT_A_TIME: dict[str, Any] = {
+    "concurrency_id": "model",
+    "concurrency_limit": 2,
+}  # a forward uses every core: more at once is slower
+AUDIT_LINE: dict[str, Any] = {
+    "concurrency_id": "audit",
+    "concurrency_limit": 1,
+}  # a line of its own: an audit is long, and photos shall not wait for it
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal"}
 PRESS = "element.addEventListener('click', (e) => { const b = e.target.closest('button'); if (b) trigger('select', { index: Number(b.dataset.index) }); });"
 
@@ -115,7 +121,9 @@ def desk(examples: Examples, default_model: str) -> Desk:
 
 def strip(examples: Examples) -> str:
     """The examples as labelled pictures to press."""
-    return parts.strip(examples.origin, [(read_photo(example.file).pixels, example.caption) for example in examples.shown])
+    return parts.strip(
+        examples.origin, [(read_photo(example.file).pixels, example.caption) for example in examples.shown]
+    )
 
 
 def _labelled(names, labels):

@@ -74,7 +74,17 @@ def follow(desk: Desk, examples: Examples):
         names = ("model", "method", "target", "layer", "base", "colormap", "scale")
         return query(View(example=example and example.key, tab=front, **dict(zip(names, chosen))))
 
-    parts = [desk.photo, desk.front, desk.model, desk.method, desk.target, desk.layer, desk.base, desk.colormap, desk.scale]
+    parts = [
+        desk.photo,
+        desk.front,
+        desk.model,
+        desk.method,
+        desk.target,
+        desk.layer,
+        desk.base,
+        desk.colormap,
+        desk.scale,
+    ]
     written = wish(parts, desk.front).change(link, parts, desk.link, queue=False, trigger_mode="always_last", **QUIET)
     written.then(None, [desk.link, desk.front], None, js=script("address.js"), **QUIET)
 
@@ -91,7 +101,18 @@ def arrive(page: gr.Blocks, desk: Desk, tabs: gr.Tabs, examples: Examples, defau
         components = [asked[name] for name in ("model", "method", "target", "layer", "base", "colormap", "scale")]
         return str(example.file), *components, gr.Tabs(selected=view.tab), view.tab
 
-    parts = [desk.photo, desk.model, desk.method, desk.target, desk.layer, desk.base, desk.colormap, desk.scale, tabs, desk.front]
+    parts = [
+        desk.photo,
+        desk.model,
+        desk.method,
+        desk.target,
+        desk.layer,
+        desk.base,
+        desk.colormap,
+        desk.scale,
+        tabs,
+        desk.front,
+    ]
     asked = gr.Textbox(visible="hidden")
     page.load(None, None, [asked, desk.front], js=script("arrive.js", tab=View().tab), **QUIET)
     asked.change(open_link, None, parts, **QUIET)  # through the queue: only there a warning reaches the page

@@ -22,17 +22,41 @@ from .batch_norm import AFFINE
 
 # What cannot change, or is not changed by a forward pass: it stays the same object.
 _SAME = (
-    *(int, float, complex, str, bytes, type(None), type(Ellipsis), range, slice, re.Pattern, enum.Enum, pathlib.PurePath),
+    *(
+        int,
+        float,
+        complex,
+        str,
+        bytes,
+        type(None),
+        type(Ellipsis),
+        range,
+        slice,
+        re.Pattern,
+        enum.Enum,
+        pathlib.PurePath,
+    ),
     *(type, types.ModuleType, types.CodeType, types.WrapperDescriptorType, types.MethodDescriptorType, property),
     *(torch.dtype, torch.device, torch.Size, torch.layout, torch.memory_format, torch.fx.Graph, torch.fx.Node),
-    *(torch.ScriptObject, torch.jit.ScriptFunction, torch._ops.OpOverload, torch._ops.OpOverloadPacket, np.generic, np.dtype),
+    *(
+        torch.ScriptObject,
+        torch.jit.ScriptFunction,
+        torch._ops.OpOverload,
+        torch._ops.OpOverloadPacket,
+        np.generic,
+        np.dtype,
+    ),
 )
-_QUICK = frozenset({int, float, bool, str, type(None), torch.dtype, torch.device, torch.Size})  # the same, by type alone
+_QUICK = frozenset(
+    {int, float, bool, str, type(None), torch.dtype, torch.device, torch.Size}
+)  # the same, by type alone
 _ORIGINAL = "_torchdynamo_orig_callable"  # where torch.compile keeps what it was given
 
 _LISTENERS = frozenset({"_forward_hooks", "_forward_pre_hooks"})
 _OWN_TABLES = frozenset(
-    name for name, value in vars(nn.Module()).items() if name not in ("_parameters", "_buffers", "_modules") and isinstance(value, (dict, set))
+    name
+    for name, value in vars(nn.Module()).items()
+    if name not in ("_parameters", "_buffers", "_modules") and isinstance(value, (dict, set))
 )  # torch's, of flags for hooks, and of hooks that a forward pass does not run
 _EMPTIED = frozenset({"_backward_hooks", "_backward_pre_hooks"})  # the user's, for backward passes of the user's own
 _LEFT_OUT = frozenset({"_compiled_call_impl"})  # torch.compile's: without it a module runs its forward
@@ -125,9 +149,13 @@ class Copier:
 
     def _tensor(self, value):
         if is_lazy(value):
-            raise ValueError("expected a model whose weights are there, but a lazy layer of it has not seen an image yet: run the model once")
+            raise ValueError(
+                "expected a model whose weights are there, but a lazy layer of it has not seen an image yet: run the model once"
+            )
         if value.is_meta:
-            raise ValueError("expected a model whose weights are there, but some are on the meta device: load them first")
+            raise ValueError(
+                "expected a model whose weights are there, but some are on the meta device: load them first"
+            )
         made, pairs = self._same_numbers(value)
         if type(value) is not Tensor and type(made) is not type(value):  # Parameter, and whatever inherits from it
             made = Tensor._make_subclass(type(value), made, False)
@@ -142,7 +170,11 @@ class Copier:
         memory = memory_of(value)
         if memory is None or type(value).__torch_dispatch__ is not Tensor.__torch_dispatch__:
             self.opaque = True  # sparse, quantised, or of a class that computes in its own way
-            return (value.detach(), self.aliases) if isinstance(value, nn.Parameter) else (value.detach().clone(), self.clones)
+            return (
+                (value.detach(), self.aliases)
+                if isinstance(value, nn.Parameter)
+                else (value.detach().clone(), self.clones)
+            )
         private = id(value) in self._private or memory in self._private_memory or value.is_inference()
         if not private and (isinstance(value, nn.Parameter) or memory in self._shared_memory):
             return value.detach(), self.aliases
@@ -187,14 +219,18 @@ class Copier:
         self._fill_slots(module, made)
 
     def _fill_compiled(self, module, made):
-        self._fill_attributes(module, {name: value for name, value in vars(module).items() if name not in _COMPILER}, made)
+        self._fill_attributes(
+            module, {name: value for name, value in vars(module).items() if name not in _COMPILER}, made
+        )
         self.dicts.append((vars(module), vars(made)))
 
     def _fill_attributes(self, module, attributes, made):
         held = vars(made)  # past Module.__setattr__, which asks of every value what it is
         for name, value in attributes.items():
             if original := _uncompiled(value):
-                held[name] = types.MethodType(original, made) if isinstance(original, types.FunctionType) else self._of(original)
+                held[name] = (
+                    types.MethodType(original, made) if isinstance(original, types.FunctionType) else self._of(original)
+                )
             elif name in _LISTENERS:
                 held[name] = self._know(value, self._listeners(value))
             elif name in _OWN_TABLES:
@@ -450,7 +486,11 @@ def _shared_by_class(kind):
         if one.__module__.startswith("torch."):
             continue
         for name, value in vars(one).items():
-            if not name.startswith("__") and (type(value) in (list, dict, set) or isinstance(value, Tensor)) or _uncompiled(value):
+            if (
+                not name.startswith("__")
+                and (type(value) in (list, dict, set) or isinstance(value, Tensor))
+                or _uncompiled(value)
+            ):
                 yield name, value
 
 
@@ -469,9 +509,16 @@ def _holds_state(function, seen):
     """Whether a function carries anything with it that could change: in its closure, its defaults or its attributes."""
     seen.add(function)
     cells = (contents(cell) for cell in function.__closure__ or ())
-    carried = (*cells, *(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values(), *vars(function).values())
+    carried = (
+        *cells,
+        *(function.__defaults__ or ()),
+        *(function.__kwdefaults__ or {}).values(),
+        *vars(function).values(),
+    )
     return any(
-        value not in seen and _holds_state(value, seen) if type(value) is types.FunctionType else not isinstance(value, _SAME)
+        value not in seen and _holds_state(value, seen)
+        if type(value) is types.FunctionType
+        else not isinstance(value, _SAME)
         for value in carried
     )
 
@@ -489,7 +536,13 @@ def _held(value):
     if type(value) is types.FunctionType:
         cells = map(contents, value.__closure__ or ())
         named = (module for _, module in _modules_named(value))
-        return [*cells, *named, *(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values(), *vars(value).values()]
+        return [
+            *cells,
+            *named,
+            *(value.__defaults__ or ()),
+            *(value.__kwdefaults__ or {}).values(),
+            *vars(value).values(),
+        ]
     if type(value) is types.MethodType:
         return [value.__func__, value.__self__]
     if isinstance(value, functools.partial):

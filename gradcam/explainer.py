@@ -141,7 +141,12 @@ class Explainer:
         """Raises MemoryError for heatmaps, or a forward pass of all images, that cannot fit."""
         size = prod(images.shape[2:]) * max(4, images.element_size())
         what = f"the heatmaps of {len(images)} images × {targets} targets × {len(self._layers)} layers at {_times(images.shape[2:])}"
-        require(len(images) * targets * len(self._layers) * size, device, what, "ask for fewer images, targets or layers at a time")
+        require(
+            len(images) * targets * len(self._layers) * size,
+            device,
+            what,
+            "ask for fewer images, targets or layers at a time",
+        )
         together = images[: at_once or len(images)]
         free = available(images.device)
         if len(together) > 1 and free is not None and together.nbytes * SURELY_FITS > free:

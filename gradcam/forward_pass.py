@@ -8,7 +8,11 @@ from torch import Tensor
 
 from .model_copy import Lent
 
-NO_GRADIENTS = ("modified inplace", "in-place operation", "does not require grad")  # in what torch says where a forward works without only
+NO_GRADIENTS = (
+    "modified inplace",
+    "in-place operation",
+    "does not require grad",
+)  # in what torch says where a forward works without only
 
 
 @dataclass(frozen=True)
@@ -135,7 +139,9 @@ def _keep(name, kept):
     def hook(module, args, output):
         tensor, put_back = _opened(output, name)
         if torch._C._functorch.is_functorch_wrapped_tensor(tensor):
-            raise ValueError(f"expected layer {name!r} to run by itself, but it runs inside torch.vmap or the like: choose a layer outside of that")
+            raise ValueError(
+                f"expected layer {name!r} to run by itself, but it runs inside torch.vmap or the like: choose a layer outside of that"
+            )
         if tensor.is_inference() or not tensor.is_floating_point():
             raise ValueError(
                 f"expected layer {name!r} to put out floating-point numbers that have a gradient, got "

@@ -228,7 +228,9 @@ class VariantPasses:
     got before, each variant goes alone, in the place of the image among the images that were there.
     """
 
-    def __init__(self, outputs: Callable[..., Tensor], own: tuple[Tensor, ...], image: int, before: Tensor, mixes: bool | None):
+    def __init__(
+        self, outputs: Callable[..., Tensor], own: tuple[Tensor, ...], image: int, before: Tensor, mixes: bool | None
+    ):
         """outputs: runs the model on tensors like `own`, which hold all images; before: what the image got among them.
 
         mixes: None to find out, at the price of one image more.

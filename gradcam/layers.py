@@ -125,7 +125,9 @@ def _name(layer, names):
         if name is None:
             raise ValueError(f"expected a layer of this model, got {layer!r}; it has {_listed(names)}")
     if isinstance(names[name], torch.jit.ScriptModule):
-        raise TypeError(f"expected a layer in Python, got {name!r}, which is TorchScript and cannot be read: choose a layer around it")
+        raise TypeError(
+            f"expected a layer in Python, got {name!r}, which is TorchScript and cannot be read: choose a layer around it"
+        )
     return name
 
 

@@ -24,7 +24,9 @@ def available(device) -> int | None:
     if torch.device(device).type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
     try:
-        line = next(line for line in MEMINFO.read_text(encoding="utf-8").splitlines() if line.startswith("MemAvailable:"))
+        line = next(
+            line for line in MEMINFO.read_text(encoding="utf-8").splitlines() if line.startswith("MemAvailable:")
+        )
     except (OSError, StopIteration):
         return None
     return int(line.split()[1]) * 1024

@@ -39,7 +39,9 @@ class Replicas:
         self.model = model
         self._waiting: list[_Replica] = []
         self._private: frozenset[int] = frozenset()  # ids of the parameters that the forward writes into
-        self._draws: dict[tuple, bool] = {}  # kind of images → whether a forward of them draws random numbers; what need not be watched
+        self._draws: dict[
+            tuple, bool
+        ] = {}  # kind of images → whether a forward of them draws random numbers; what need not be watched
 
     @contextmanager
     def lend(self) -> Iterator["Lent"]:
@@ -131,10 +133,16 @@ class _Replica:
         self.weights: dict[int | None, set[int]] = {}  # memory that is shared → ids of the parameters that lie there
         for weight, _ in made.aliases:
             self.weights.setdefault(memory_of(weight), set()).add(id(weight))
-        self._aliases, self._clones, self._memories, self._generators = made.aliases, made.clones, made.memories, made.generators
+        self._aliases, self._clones, self._memories, self._generators = (
+            made.aliases,
+            made.clones,
+            made.memories,
+            made.generators,
+        )
         self._places = [clone.detach() for _, clone in made.clones]  # where the clones' own memory is
         self._model, self._made = (
-            _Contents(*([pair[side] for pair in pairs] for pairs in (made.dicts, made.lists, made.cells))) for side in (0, 1)
+            _Contents(*([pair[side] for pair in pairs] for pairs in (made.dicts, made.lists, made.cells)))
+            for side in (0, 1)
         )
         self._classes = [(module, type(module)) for module in model.modules()]
         self._own_classes = [(module, type(module)) for module in self.root.modules()]
@@ -232,7 +240,9 @@ class _Watch(OwnDice):
             if argument.alias_info is not None and argument.alias_info.is_write:
                 written = values.get(argument.name)
                 tensors = written if isinstance(written, (list, tuple)) else [written]
-                found = set().union(*(self._weights.get(memory_of(one), ()) for one in tensors if isinstance(one, Tensor)))
+                found = set().union(
+                    *(self._weights.get(memory_of(one), ()) for one in tensors if isinstance(one, Tensor))
+                )
                 if found:
                     raise _WroteIntoWeights(frozenset(found))
 
@@ -265,4 +275,9 @@ def _same_memory(one, other):
 
 def _laid_alike(one, other):
     """Whether two tensors of different memory lie there in the same way."""
-    return (one.shape, one.dtype, one.storage_offset(), one.stride()) == (other.shape, other.dtype, other.storage_offset(), other.stride())
+    return (one.shape, one.dtype, one.storage_offset(), one.stride()) == (
+        other.shape,
+        other.dtype,
+        other.storage_offset(),
+        other.stride(),
+    )

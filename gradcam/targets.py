@@ -39,9 +39,7 @@ def as_targets(targets, images: int = 1) -> tuple[Target, ...]:
 
 def of_images(targets: tuple[Target, ...], rows: range) -> tuple[Target, ...]:
     """The targets as they are meant for some of the images."""
-    return tuple(
-        (target[0], target[1][rows.start : rows.stop]) if _has_rows(target) else target for target in targets
-    )
+    return tuple((target[0], target[1][rows.start : rows.stop]) if _has_rows(target) else target for target in targets)
 
 
 def cotangents(outputs: Tensor, targets: tuple[Target, ...]) -> Tensor:
@@ -107,7 +105,9 @@ def _spelled(target, images):
 def _label_of_each(labels, images):
     labels = labels.tolist() if hasattr(labels, "tolist") else labels
     if not isinstance(labels, (list, tuple)) or not all(map(_is_integer, labels)):
-        raise TypeError('expected ("labels", one class number for each image) as a tensor, an array or a list of integers')
+        raise TypeError(
+            'expected ("labels", one class number for each image) as a tensor, an array or a list of integers'
+        )
     if len(labels) != images:
         raise ValueError(f"expected one label for each of {images} images, got {len(labels)}")
     return tuple(map(index, labels))
@@ -166,7 +166,9 @@ def _cotangent(outputs, target):
 
 def _derivative(outputs, target):
     if not (outputs.is_floating_point() or outputs.is_complex()):
-        raise ValueError(f"expected outputs that can be differentiated, got {outputs.dtype}: explain what they are made of")
+        raise ValueError(
+            f"expected outputs that can be differentiated, got {outputs.dtype}: explain what they are made of"
+        )
     with torch.enable_grad():
         leaf = outputs.clone().requires_grad_()
         value = _value(leaf.clone(), target)  # which may write into what it is given

@@ -31,7 +31,9 @@ def moved(images: Tensor, shift: float = 0.12, zoom: float = 0.15, turn: float =
 def lit(images: Tensor, brightness: float = 0.25, contrast: float = 0.2, tint: float = 0.06) -> Tensor:
     """Brighter or darker by a factor, with more or less contrast, warmer or cooler: values stay in 0…1."""
     count = len(images)
-    factor = (1 + brightness * _either(count))[:, None, None, None] * (1 + tint * _either(3 * count)).view(count, 3, 1, 1)
+    factor = (1 + brightness * _either(count))[:, None, None, None] * (1 + tint * _either(3 * count)).view(
+        count, 3, 1, 1
+    )
     images = images * factor
     middle = images.mean((1, 2, 3), keepdim=True)
     return ((images - middle) * (1 + contrast * _either(count))[:, None, None, None] + middle).clamp(0, 1)

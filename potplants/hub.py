@@ -82,7 +82,10 @@ def cached(file: HubFile) -> Path | None:
     """Where the file lies in the cache, or None. A newer revision is not asked for: these weights are published."""
     try:
         found = try_to_load_from_cache(file.repo, file.path, revision=file.revision)
-    except (OSError, ValueError):  # a cache that may not or cannot be read holds nothing for us; the download will say why
+    except (
+        OSError,
+        ValueError,
+    ):  # a cache that may not or cannot be read holds nothing for us; the download will say why
         return None
     return Path(found) if isinstance(found, str) else None  # it may also be a note that the Hub had no such file
 

@@ -19,9 +19,13 @@ def photos(folder) -> Photos:
     folder = Path(folder)
     wanted = "photos named " + ", ".join(f"{number}_*.jpg for {name}" for number, name in enumerate(CLASSES))
     try:
-        found = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and _label(path) is not None)
+        found = sorted(
+            path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and _label(path) is not None
+        )
     except OSError as error:
-        raise ValueError(f"The folder {folder} cannot be read ({error.strerror}): give one that holds {wanted}.") from None
+        raise ValueError(
+            f"The folder {folder} cannot be read ({error.strerror}): give one that holds {wanted}."
+        ) from None
     if not found:
         raise ValueError(f"There are no photos in the folder {folder} that can be used: give one that holds {wanted}.")
     return Photos(tuple(found), tuple(_label(path) for path in found))

@@ -43,10 +43,14 @@ class Recipe:
     stages: tuple[Stage, ...] = (Stage(20),)
     batch: int = 32
     learning_rate: float = 1e-3
-    schedule: str = "cosine to zero"  # with a constant rate the last steps decide: val .82 to .96 over five seeds, 10 epochs
+    schedule: str = (
+        "cosine to zero"  # with a constant rate the last steps decide: val .82 to .96 over five seeds, 10 epochs
+    )
     optimiser: str = "Adam"
     augmentation: tuple[str, ...] = ("horizontal flip",)
-    repainted: tuple[float, ...] = (0.0,)  # for each folder, the share of photos whose pot gets a random colour, anew in every epoch
+    repainted: tuple[float, ...] = (
+        0.0,
+    )  # for each folder, the share of photos whose pot gets a random colour, anew in every epoch
 
     @property
     def epochs(self) -> int:
@@ -179,7 +183,9 @@ def train_seed(
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", choices=list(RECIPES))
-    parser.add_argument("--train", required=True, type=Path, nargs="+", help="the folders of the recipe, e.g. data/train")
+    parser.add_argument(
+        "--train", required=True, type=Path, nargs="+", help="the folders of the recipe, e.g. data/train"
+    )
     parser.add_argument("--seeds", type=int, nargs="+", default=list(range(5)))
     parser.add_argument("--keep-all", action="store_true", help="keep the other seeds' weights beside the shipped ones")
     options = parser.parse_args()

@@ -86,7 +86,15 @@ def app_url(app_home):
         yield url
 
 
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 
 @pytest.fixture(scope="session")
@@ -103,8 +111,6 @@ def browser():
         browser.close()
 
 
-
-
 @pytest.fixture(scope="session")
 def visitor(browser):
     """Somebody's browser, who has been here before: Gradio's scripts need not be fetched and compiled for every test."""
@@ -117,14 +123,6 @@ def visitor(browser):
 def window(visitor):
     """The page that most tests go to the app with, one after the other; a new one would cost twice the processor's time."""
     return Window(visitor)
-
-
-
-
-
-
-
-
 
 
 @pytest.fixture

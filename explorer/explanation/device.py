@@ -39,7 +39,9 @@ class Device:
         lend = _lender()  # before anything asks for a GPU: ZeroGPU answers for it from here on
         self.name = chosen(name)
         if self.name.startswith("cuda"):
-            torch.backends.cudnn.allow_tf32 = False  # or convolutions would keep ten bits of what the CPU computes with 23
+            torch.backends.cudnn.allow_tf32 = (
+                False  # or convolutions would keep ten bits of what the CPU computes with 23
+            )
         self._copies: dict[nn.Module, nn.Module] = {}  # the shared network → its copy on the device
         self._lock = Lock()
         self._lent = lend and lend(self._here)
@@ -54,7 +56,9 @@ class Device:
         network = potplants.load(name)
         if self.name == "cpu":
             return network
-        if network not in self._copies:  # looked up without the lock: a process forked by ZeroGPU may have inherited it locked
+        if (
+            network not in self._copies
+        ):  # looked up without the lock: a process forked by ZeroGPU may have inherited it locked
             with self._lock:
                 if network not in self._copies:
                     self._copies[network] = copy.deepcopy(network).to(self.name)
@@ -95,7 +99,9 @@ class Device:
             note = self._excuse(error)
             if not note:
                 raise
-        return _done(work, potplants.load(name), progress), note  # after the handler: the error's traceback holds on to what did not fit
+        return _done(
+            work, potplants.load(name), progress
+        ), note  # after the handler: the error's traceback holds on to what did not fit
 
     def _excuse(self, error):
         """Why the CPU shall compute in place of this device; "" where it would fail as well."""

@@ -24,7 +24,11 @@ MIXTURE = "mixture"
 FOR_AND_AGAINST = {"further right": 0, "further left": ("against", 0)}  # what a position can be asked
 ALL_LAYERS = "all layers"
 PREDICTED = "predicted"  # the class the model says
-COLUMNS = ("conv1", "conv2", "conv3")  # the layers on the page, shallow to deep: every network here has three convolutions
+COLUMNS = (
+    "conv1",
+    "conv2",
+    "conv3",
+)  # the layers on the page, shallow to deep: every network here has three convolutions
 Progress = Callable[..., None]  # (part done 0…1, task=what takes the time)
 Made = TypeVar("Made")
 KEPT = 48  # studies in memory, 5 MB each for four classes at three layers
@@ -35,7 +39,9 @@ class Study:
     model: potplants.Model
     method: str
     photo: np.ndarray  # [S, S, 3] uint8, as the network saw it
-    note: str  # how a photo that is not square, or not plain, met the network; and where it was computed, if not as usual
+    note: (
+        str  # how a photo that is not square, or not plain, met the network; and where it was computed, if not as usual
+    )
     explanation: Explanation  # B = 1; targets: see `questions`
     combined: torch.Tensor  # [K, S, S], all layers in one map
 
@@ -76,7 +82,9 @@ class Study:
         if name == PREDICTED:
             return self.predicted if self.model.answers == "class" else self.targets[0]
         if name not in self.targets:
-            raise ValueError(f"{self.model.name} has no class {name!r}; choose one of {', '.join(choices(self.model))}.")
+            raise ValueError(
+                f"{self.model.name} has no class {name!r}; choose one of {', '.join(choices(self.model))}."
+            )
         return name
 
     def layer(self, column: str) -> str:
@@ -208,4 +216,3 @@ def _to_keep(study):
 
 def _silent(part, task):
     """Nobody wants to know."""
-

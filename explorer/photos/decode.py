@@ -111,5 +111,3 @@ def _loaded(data: bytes, format: Format) -> tuple[Image.Image, tuple[int, int]]:
     stream.allowance = len(data) + 50_000 * stream.READ_COSTS  # the file once, in pieces of 400 bytes or more
     image.load()
     return image, size
-
-

@@ -60,5 +60,7 @@ async def _body(answer):
     async for piece in answer.aiter_raw():  # not unpacked: a small answer could become a large one
         body += piece
         if len(body) > MAX_BYTES:
-            raise PhotoError(f"The photo at this address is larger than {MAX_BYTES // 10**6} MB; save it smaller and send the file.")
+            raise PhotoError(
+                f"The photo at this address is larger than {MAX_BYTES // 10**6} MB; save it smaller and send the file."
+            )
     return bytes(body)

@@ -46,9 +46,7 @@ def _inside(photo, region, changed):
 def _rgb(colour):
     """The screen colour in 0…1. Raises ValueError for anything but "#rrggbb"."""
     if not isinstance(colour, str) or not re.fullmatch("#[0-9a-fA-F]{6}", colour):
-        raise ValueError(
-            f"There is no such colour; choose one of {', '.join(POT_COLOURS)}, or one such as #1d4789."
-        )
+        raise ValueError(f"There is no such colour; choose one of {', '.join(POT_COLOURS)}, or one such as #1d4789.")
     return np.array([int(colour[at : at + 2], 16) for at in (1, 3, 5)]) / 255
 
 

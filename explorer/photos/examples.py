@@ -97,10 +97,20 @@ def embedded() -> Examples:
             found = [_rendered(row) for row in csv.DictReader(table)]
         every = {example.key: example for example in sorted(found, key=lambda example: example.key)}
         wanted = [every[key] for key in SHOWN]
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):  # csv has no error of its own for a row of anything
-        raise ValueError(f"The table {EMBEDDED / 'index.csv'} is missing or damaged: put a good copy in its place.") from None
+    except (
+        OSError,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+    ):  # csv has no error of its own for a row of anything
+        raise ValueError(
+            f"The table {EMBEDDED / 'index.csv'} is missing or damaged: put a good copy in its place."
+        ) from None
     shown, origin = _readable(wanted, "rendered in Blender for this app")
-    return Examples(every, shown, story=every[STORY] if every[STORY] in shown else shown[0], rendered=True, origin=origin)
+    return Examples(
+        every, shown, story=every[STORY] if every[STORY] in shown else shown[0], rendered=True, origin=origin
+    )
 
 
 def from_folder(folder) -> Examples:
@@ -153,7 +163,9 @@ def _readable(wanted, origin, bad=()):
         except (PhotoError, OSError):
             damaged.append(printable(example.file.name))
     if not shown:
-        raise ValueError(f"None of the {len(damaged)} example photos can be read, {damaged[0]} among them: put good copies in their place.")
+        raise ValueError(
+            f"None of the {len(damaged)} example photos can be read, {damaged[0]} among them: put good copies in their place."
+        )
     if not damaged:
         return tuple(shown), origin
     more = f" and {len(damaged) - NAMED} more" if len(damaged) > NAMED else ""

@@ -22,9 +22,13 @@ def read_mask(file: Path) -> np.ndarray:
         with Image.open(file) as picture:
             indexed, parts = picture.mode == "P", np.array(picture)
     except (OSError, SyntaxError):  # Pillow's word for a broken PNG
-        raise ValueError(f"The mask {file.name} beside the photo cannot be read: replace it, or remove it and draw the region instead.") from None
+        raise ValueError(
+            f"The mask {file.name} beside the photo cannot be read: replace it, or remove it and draw the region instead."
+        ) from None
     if not indexed or parts.max() >= len(PARTS):
-        raise ValueError(f"The file {file.name} beside the photo is not a mask of the parts {', '.join(PARTS)}: replace it, or remove it and draw the region instead.")
+        raise ValueError(
+            f"The file {file.name} beside the photo is not a mask of the parts {', '.join(PARTS)}: replace it, or remove it and draw the region instead."
+        )
     parts.flags.writeable = False  # it is shared
     return parts
 

@@ -16,7 +16,9 @@ def superpixels(photo: np.ndarray, count: int = 49) -> np.ndarray:
     """
     height, width = photo.shape[:2]
     scale = min(1.0, WORKING_SIDE / max(height, width))
-    small = cv2.resize(photo, (max(1, round(width * scale)), max(1, round(height * scale))), interpolation=cv2.INTER_AREA)
+    small = cv2.resize(
+        photo, (max(1, round(width * scale)), max(1, round(height * scale))), interpolation=cv2.INTER_AREA
+    )
     labels = _labels(small, count)
     return cv2.resize(labels, (width, height), interpolation=cv2.INTER_NEAREST)
 

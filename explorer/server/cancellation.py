@@ -28,7 +28,9 @@ class _Run:
         if self.over or (self._event is not None and not self._event.alive):
             raise Cancelled("Nobody waits for this answer any more.")
         if time.monotonic() > self._until:
-            raise TooLong(f"This took longer than {RUN_SECONDS / 60:g} minutes and was stopped; ask for less at once, or try again when the server is less busy.")
+            raise TooLong(
+                f"This took longer than {RUN_SECONDS / 60:g} minutes and was stopped; ask for less at once, or try again when the server is less busy."
+            )
 
 
 _run: ContextVar[_Run | None] = ContextVar("run", default=None)  # Gradio's worker threads inherit it

@@ -6,7 +6,10 @@ from contextlib import contextmanager
 
 PLACE = ("GRADIO_SERVER_NAME", "GRADIO_SERVER_PORT", "GRADIO_NUM_PORTS")  # `explorer.server.sockets` judges them
 HEARD = {*PLACE, "GRADIO_ROOT_PATH", "GRADIO_TEMP_DIR", "GRADIO_ANALYTICS_ENABLED", "GRADIO_SHARE_SERVER_ADDRESS"}
-SECONDS = ("HF_HUB_ETAG_TIMEOUT", "HF_HUB_DOWNLOAD_TIMEOUT")  # which the Hub's library turns into numbers when it is imported
+SECONDS = (
+    "HF_HUB_ETAG_TIMEOUT",
+    "HF_HUB_DOWNLOAD_TIMEOUT",
+)  # which the Hub's library turns into numbers when it is imported
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
 _PATH = r"(/[\w.~%!$&'()*+,;=:@-]*)*"
@@ -25,7 +28,9 @@ def judge():
         if name in variables and not re.fullmatch(r"\s*\d+\s*", variables[name], re.ASCII):
             raise ValueError(f"The variable {name} must be a whole number of seconds: change it, or unset it.")
     if not _ROOT.fullmatch(variables.get("GRADIO_ROOT_PATH", "")):
-        raise ValueError("The variable GRADIO_ROOT_PATH must be a path such as /plants, or an address such as https://example.org/plants: change it, or unset it.")
+        raise ValueError(
+            "The variable GRADIO_ROOT_PATH must be a path such as /plants, or an address such as https://example.org/plants: change it, or unset it."
+        )
     _judge_proxies()
     for name in [name for name in variables if name.startswith("GRADIO_") and name not in HEARD]:
         del variables[name]
@@ -52,7 +57,9 @@ def _judge_proxies():
         try:
             httpx.Client().close()
         except (ValueError, ImportError, httpx.InvalidURL):  # ImportError: SOCKS, which takes one more package
-            raise ValueError(f"The proxy of {' or '.join(names)} cannot be used: give one as http://host:port, or unset the variable.") from None
+            raise ValueError(
+                f"The proxy of {' or '.join(names)} cannot be used: give one as http://host:port, or unset the variable."
+            ) from None
 
 
 def _proxies():

@@ -15,7 +15,12 @@ from potplants import HubError, WeightsError
 from .cancellation import TooLong
 from .run_directory import FULL
 
-EXPECTED = (ValueError, HubError, WeightsError, TooLong)  # PhotoError is a ValueError; each carries one sentence for the visitor
+EXPECTED = (
+    ValueError,
+    HubError,
+    WeightsError,
+    TooLong,
+)  # PhotoError is a ValueError; each carries one sentence for the visitor
 
 log = logging.getLogger("uvicorn.error")  # where the server's own words go
 
@@ -43,7 +48,11 @@ class Refused(Exception):
 
     def __init__(self, status: int, sentence: str, **headers: str):
         super().__init__(sentence)
-        self.status, self.sentence, self.headers = status, sentence, {name.replace("_", "-"): value for name, value in headers.items()}
+        self.status, self.sentence, self.headers = (
+            status,
+            sentence,
+            {name.replace("_", "-"): value for name, value in headers.items()},
+        )
 
 
 @contextmanager
@@ -101,7 +110,9 @@ async def _as_status(request, error):
 
 async def _as_unread(request, error):
     """Answer a request that has not what its route asks for, or has it of another kind."""
-    names = [str(wrong["loc"][-1]) for wrong in error.errors() if wrong["loc"][0] != "body"]  # those of parameters, which are Gradio's
+    names = [
+        str(wrong["loc"][-1]) for wrong in error.errors() if wrong["loc"][0] != "body"
+    ]  # those of parameters, which are Gradio's
     sentence = f"{', '.join(names)}: missing here, or of a wrong kind." if names else BY_STATUS[400]
     return JSONResponse({"detail": sentence}, 422)
 

@@ -84,7 +84,9 @@ class Server(uvicorn.Server):
     def _run(self):
         try:
             self.run(self._place.sockets)
-        except BaseException as error:  # uvicorn ends with SystemExit where the app does not come up, and has logged why
+        except (
+            BaseException
+        ) as error:  # uvicorn ends with SystemExit where the app does not come up, and has logged why
             self._fault = type(error).__name__
 
 
@@ -126,7 +128,11 @@ class Crowd:
         now = time.monotonic()
         if now - self._told >= PAUSE:
             self._told = now
-            logger.warning("%d connections are open, the most there may be: those that ask nothing are closed. The limit of open files (ulimit -n) is %s.", self.most, _limit())
+            logger.warning(
+                "%d connections are open, the most there may be: those that ask nothing are closed. The limit of open files (ulimit -n) is %s.",
+                self.most,
+                _limit(),
+            )
 
 
 def connections_allowed() -> int:

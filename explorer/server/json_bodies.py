@@ -24,7 +24,9 @@ TOO_DRAWN = "This drawing is too large; start again."
 
 def parsed(body: bytes):
     """What the message says. Raises Refused, before anything is parsed, where it says too much."""
-    if body.count(b"[") + body.count(b"{") > MOST_LISTS or body.count(b",") + body.count(b":") > MOST_VALUES:  # those within texts too
+    if (
+        body.count(b"[") + body.count(b"{") > MOST_LISTS or body.count(b",") + body.count(b":") > MOST_VALUES
+    ):  # those within texts too
         raise Refused(413, TOO_MANY)
     try:
         message = json.loads(body.decode("utf-8-sig"))

@@ -23,7 +23,9 @@ from .sockets import Place
 from .streams import end_streams
 
 UPLOAD_LIMIT = "20mb"
-QUEUE_LENGTH = 64  # questions that may wait in a line; whoever comes when everybody in it has but one is told to come back
+QUEUE_LENGTH = (
+    64  # questions that may wait in a line; whoever comes when everybody in it has but one is told to come back
+)
 CACHE_SECONDS = (600, 3600)  # every ten minutes, forget uploaded and drawn files older than an hour
 SESSIONS = 1000  # visitors whose choices are kept; the one away longest starts anew
 
@@ -93,4 +95,6 @@ def _public_link(page):
         return f"Public link: {setup_tunnel(page.server_name, page.server_port, page.share_token, None, None)}"
     except Exception as error:  # whatever it is, the page is served all the same
         reason = str(error).strip().partition("\n")[0].rstrip(".")
-        return f"No public link ({reason}): check the network and start again; until then the page is at {page.local_url}"
+        return (
+            f"No public link ({reason}): check the network and start again; until then the page is at {page.local_url}"
+        )

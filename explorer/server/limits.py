@@ -22,13 +22,22 @@ ROOM = 500 * 10**6  # bytes that must be free on the disk before anything is acc
 MOST_HELD = 100 * 10**6  # bytes of all messages together that are being read or answered
 SECONDS = 60  # within which a message must have come
 
-DROPPED = (b"range", b"if-range", b"x-gradio-server")  # parts of files, where Gradio sends back every header; and who serves the page, where nobody else does
+DROPPED = (
+    b"range",
+    b"if-range",
+    b"x-gradio-server",
+)  # parts of files, where Gradio sends back every header; and who serves the page, where nobody else does
 
 NOT_JSON = "Send JSON, with Content-Type: application/json and without a Content-Encoding."
 NO_HOST = "This request does not say in readable words which host it is for."
 TOO_SLOW = "This message came too slowly; send it again."
 UNKNOWN = "There is no such question, or none any more, since nobody listened to its answer; ask again."
-NO_SESSION = {"msg": "unexpected_error", "message": "Nobody asks here under this name.", "session_not_found": True, "success": False}  # a page then begins anew
+NO_SESSION = {
+    "msg": "unexpected_error",
+    "message": "Nobody asks here under this name.",
+    "session_not_found": True,
+    "success": False,
+}  # a page then begins anew
 
 
 class Guard:
@@ -71,7 +80,11 @@ class Guard:
             messages.session(names["session"])
         if not route.heard:
             return await self._app(scope, letter.receive, letter.send)
-        session = page._queue.session_of(names["question"]) if "question" in names else messages.session(asked.get("session_hash"))
+        session = (
+            page._queue.session_of(names["question"])
+            if "question" in names
+            else messages.session(asked.get("session_hash"))
+        )
         if session not in page._queue.pending_messages_per_session:
             return await letter.say_unknown(by_page="question" not in names)
         with page._queue.listening(session):
@@ -133,7 +146,9 @@ def _is_host(name):
     """Whether Gradio can make an address of it."""
     host = name.partition(",")[0].strip()
     try:
-        return bool(re.fullmatch(r"([\w.-]+|\[[\da-fA-F:.]+\])(:\d+)?", host, re.ASCII)) and bool(urlsplit(f"http://{host}").port or httpx.URL(f"http://{host}"))
+        return bool(re.fullmatch(r"([\w.-]+|\[[\da-fA-F:.]+\])(:\d+)?", host, re.ASCII)) and bool(
+            urlsplit(f"http://{host}").port or httpx.URL(f"http://{host}")
+        )
     except (ValueError, httpx.InvalidURL):
         return False
 
@@ -161,7 +176,11 @@ def _check_room(scope, most):
 
 
 def _too_large(most):
-    advice = "save the photo smaller and try again" if most == MAX_BODY else f"send a photo to {API}upload first, and name the path that it gets"
+    advice = (
+        "save the photo smaller and try again"
+        if most == MAX_BODY
+        else f"send a photo to {API}upload first, and name the path that it gets"
+    )
     return Refused(413, f"This message is larger than {most // 10**6} MB; {advice}.")
 
 
@@ -204,11 +223,18 @@ class _Letter:
     async def rewrite(self, headers, taken):
         """Read the whole message, and have Gradio get what is `taken` of it. Returns the headers that go with it."""
         told = Headers(raw=headers)
-        if "json" not in told.get("content-type", "").partition(";")[0].lower() or told.get("content-encoding", "identity") != "identity":
+        if (
+            "json" not in told.get("content-type", "").partition(";")[0].lower()
+            or told.get("content-encoding", "identity") != "identity"
+        ):
             raise Refused(415, NOT_JSON)
         await self.read()
         self._read = json.dumps(taken(messages.parsed(self._read))).encode()
-        kept = [(name, value) for name, value in headers if name not in (b"content-length", b"content-type", b"transfer-encoding")]
+        kept = [
+            (name, value)
+            for name, value in headers
+            if name not in (b"content-length", b"content-type", b"transfer-encoding")
+        ]
         return [*kept, (b"content-length", str(len(self._read)).encode()), (b"content-type", b"application/json")]
 
     async def read(self):

@@ -35,7 +35,9 @@ def invite(page: gr.Blocks, lifespan):
 
     launch(mcp_server=True) would make Gradio's own server in place of ours; without it, launch serves the one it finds.
     """
-    if not hasattr(GradioMCPServer, "StreamableHTTPSessionManager"):  # the last name that Gradio takes from `mcp`, if it can
+    if not hasattr(
+        GradioMCPServer, "StreamableHTTPSessionManager"
+    ):  # the last name that Gradio takes from `mcp`, if it can
         return lifespan
     tools = page.mcp_server_obj = Tools(page)
 
@@ -102,7 +104,9 @@ class Tools(GradioMCPServer):
         if not arguments.keys() <= set(names):
             raise ValueError(f"The tool {name} has no such argument; it takes {', '.join(names) or 'none'}.")
         values = [await self._value(*pair, arguments) for pair in zip(function.inputs, parameters)]
-        outputs = await ask(self.blocks.app, self.mcp_server.request_context.request.scope, function._id, values, self._telling())
+        outputs = await ask(
+            self.blocks.app, self.mcp_server.request_context.request.scope, function._id, values, self._telling()
+        )
         return [part for output in outputs for part in await asyncio.to_thread(self._parts, output)]
 
     async def _value(self, component, parameter, arguments):
@@ -111,7 +115,11 @@ class Tools(GradioMCPServer):
         if name not in arguments and not parameter["parameter_has_default"]:
             raise ValueError(f"The argument {name} is missing.")
         value = arguments.get(name, parameter.get("parameter_default"))
-        return await asyncio.to_thread(self._picture, value) if isinstance(component, Upload) and value is not None else value
+        return (
+            await asyncio.to_thread(self._picture, value)
+            if isinstance(component, Upload) and value is not None
+            else value
+        )
 
     def _picture(self, sent):
         """A picture's address, or its path in the upload folder, where what is sent as text is deleted with the uploads."""
@@ -164,4 +172,6 @@ def _in_a_gallery(output):
 
 
 def _holds_files(output):
-    return isinstance(output, list) and any(is_file_obj_with_meta(value) or _in_a_gallery(value) or _holds_files(value) for value in output)
+    return isinstance(output, list) and any(
+        is_file_obj_with_meta(value) or _in_a_gallery(value) or _holds_files(value) for value in output
+    )

@@ -112,7 +112,9 @@ class Line(Queue):
         """Whose question it is, until its answer has been heard."""
         if question_id in self.event_ids_to_events:
             return self.event_ids_to_events[question_id].session_hash
-        return next((session for session, asked in self.pending_event_ids_session.items() if question_id in asked), None)
+        return next(
+            (session for session, asked in self.pending_event_ids_session.items() if question_id in asked), None
+        )
 
     def send_message(self, event, event_message):
         messages = self.pending_messages_per_session.get(event.session_hash)
@@ -149,7 +151,12 @@ class Line(Queue):
     def _wait_outside(self, question):
         """Keep it until somebody listens. Where too many wait so for one line, whoever has most of them loses the oldest."""
         self._silence(question.session_hash).questions.append(question)
-        waiting = [other for silence in self._silent.values() for other in silence.questions if other.concurrency_id == question.concurrency_id]
+        waiting = [
+            other
+            for silence in self._silent.values()
+            for other in silence.questions
+            if other.concurrency_id == question.concurrency_id
+        ]
         if len(waiting) > OUTSIDE:
             late = in_turns(sorted(waiting, key=lambda other: -other.enqueue_time), _address, _session)[-1]
             self._silent[late.session_hash].questions.remove(late)

@@ -38,7 +38,9 @@ OPEN = (
     Route("GET", rf"{API}queue/data", heard=True),
     Route("GET", rf"{API}call/(v2/)?[^/]+/(?P<question>[^/]+)", heard=True),
     Route("GET", rf"{API}mcp(/|/http/?|/schema)?"),
-    Route("POST", rf"{API}mcp(/|/http/?)?", most=MAX_BODY, whole=True),  # judged by `protocol`, in the protocol's own words
+    Route(
+        "POST", rf"{API}mcp(/|/http/?)?", most=MAX_BODY, whole=True
+    ),  # judged by `protocol`, in the protocol's own words
     Route("POST", rf"{API}upload", most=MAX_BODY),
     Route("POST", rf"{API}queue/join", messages.joined),
     Route("POST", rf"{API}(run|api)/(?P<handler>[^/]+)/?", messages.question),

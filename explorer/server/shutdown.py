@@ -7,7 +7,9 @@ import sys
 from contextlib import contextmanager, suppress
 from threading import Timer
 
-SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name)]  # Windows has no SIGHUP
+SIGNALS = [
+    getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name)
+]  # Windows has no SIGHUP
 LAST_RESORT = 5  # seconds after which the process ends, whatever is still being cleared away
 
 _postponed: list[bool] = []  # one entry while the end has to wait: whether it was asked for meanwhile
@@ -45,7 +47,9 @@ def now(status: int):
     last_resort = Timer(LAST_RESORT, os._exit, [status])
     last_resort.daemon = True
     last_resort.start()
-    sys.unraisablehook = lambda _: None  # a library that was only half imported may have registered what cannot work yet
+    sys.unraisablehook = lambda _: (
+        None
+    )  # a library that was only half imported may have registered what cannot work yet
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError, AttributeError):  # the terminal may be gone

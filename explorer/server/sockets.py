@@ -10,7 +10,10 @@ from dataclasses import dataclass
 HOST = "127.0.0.1"
 FIRST_PORT, TRIED = 7860, 100
 LAST_PORT = 65535
-EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # an address for all interfaces is none to open: what to open in its place
+EVERYWHERE = {
+    "0.0.0.0": "127.0.0.1",
+    "::": "::1",
+}  # an address for all interfaces is none to open: what to open in its place
 
 
 @dataclass
@@ -124,7 +127,9 @@ def _socket(family, kind, protocol, address):
 
 def _fault(error, host, port):
     if isinstance(error, socket.gaierror):
-        return f"There is no machine called {host!r}: give an address of this one with --host, or 0.0.0.0 for all of them."
+        return (
+            f"There is no machine called {host!r}: give an address of this one with --host, or 0.0.0.0 for all of them."
+        )
     if error.errno == errno.EADDRINUSE:
         return f"The port {port} is in use: choose another with --port, or end the program that has it."
     if error.errno == errno.EADDRNOTAVAIL:

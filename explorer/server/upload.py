@@ -48,7 +48,9 @@ class Upload(gr.Image):
         To name each of them in `allowed_paths` instead cost half a second an answer: Gradio compares every picture with every entry.
         """
         try:
-            return super().postprocess(value and keep(Path(value).read_bytes(), _plain(Path(value).name), self.GRADIO_CACHE))
+            return super().postprocess(
+                value and keep(Path(value).read_bytes(), _plain(Path(value).name), self.GRADIO_CACHE)
+            )
         except FileNotFoundError:
             raise gr.Error("This photo is not there any more; choose another.", print_exception=False) from None
 

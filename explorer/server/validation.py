@@ -33,7 +33,10 @@ class Door(gr.Blocks):
     def endpoints(self) -> dict[str, dict[str, bool]]:
         """Each endpoint for callers, and of each of its parameters whether it has a default."""
         told = self.get_api_info()["named_endpoints"]
-        return {name[1:]: {one["parameter_name"]: one["parameter_has_default"] for one in info["parameters"]} for name, info in told.items()}
+        return {
+            name[1:]: {one["parameter_name"]: one["parameter_has_default"] for one in info["parameters"]}
+            for name, info in told.items()
+        }
 
     def handles(self, name: str | None, index: int | None) -> bool:
         """Whether the server has something to do for a handler, of that number or else of that name."""

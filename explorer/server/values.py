@@ -71,7 +71,11 @@ async def _fit(block, value):
 def _to_be_fetched(photo):
     """Whether only its address was sent; of a photo that has both, `Upload.receive` takes the one within the message."""
     path, url = photo.get("path"), photo.get("url")
-    return isinstance(path, str) and path.startswith(("http://", "https://")) and not (isinstance(url, str) and url.startswith("data:"))
+    return (
+        isinstance(path, str)
+        and path.startswith(("http://", "https://"))
+        and not (isinstance(url, str) and url.startswith("data:"))
+    )
 
 
 def _choice(block, value):
@@ -88,7 +92,10 @@ def _yes_or_no(block, value):
 
 
 def _number(block, value):
-    least, most = -LARGEST if block.minimum is None else block.minimum, LARGEST if block.maximum is None else block.maximum
+    least, most = (
+        -LARGEST if block.minimum is None else block.minimum,
+        LARGEST if block.maximum is None else block.maximum,
+    )
     if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:  # nor is a NaN
         raise ValueError(f"The {name_of(block)} must be a number from {least:,} to {most:,}.")
     return value

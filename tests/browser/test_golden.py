@@ -79,15 +79,31 @@ def test_an_audit_on_the_page(visit):
 
 QUESTIONS = {
     "explain": ("/explain", ["test/0_000"], {}),
-    "explain-otherwise": ("/explain", ["val/2_000"], {"model": "debiased", "method": "Grad-CAM++", "base": "photo", "colormap": "viridis", "scale": "shared"}),
+    "explain-otherwise": (
+        "/explain",
+        ["val/2_000"],
+        {"model": "debiased", "method": "Grad-CAM++", "base": "photo", "colormap": "viridis", "scale": "shared"},
+    ),
     "models": ("/models", [], {}),
     "step_by_step": ("/step_by_step", ["test/0_000"], {}),
-    "step_by_step-mixture": ("/step_by_step", ["test/3_000"], {"model": "embedded_gap", "target": "mixture", "layer": "conv2"}),
+    "step_by_step-mixture": (
+        "/step_by_step",
+        ["test/3_000"],
+        {"model": "embedded_gap", "target": "mixture", "layer": "conv2"},
+    ),
     "what_if": ("/what_if", ["test/0_000"], {"region": "pot", "edit": "repaint", "colour": "red"}),
-    "what_if-hottest": ("/what_if", ["val/1_000"], {"model": "debiased", "region": "hottest", "percent": 7, "edit": "blur", "target": "greg", "layer": "conv2"}),
+    "what_if-hottest": (
+        "/what_if",
+        ["val/1_000"],
+        {"model": "debiased", "region": "hottest", "percent": 7, "edit": "blur", "target": "greg", "layer": "conv2"},
+    ),
     "audit": ("/audit", [], {"model": "embedded_gap", "split": "val", "repaint": False}),
     "trust": ("/trust", ["test/0_000"], {}),
-    "trust-otherwise": ("/trust", ["test/2_000"], {"model": "debiased", "method": "LayerCAM", "target": "greg", "layer": "conv2"}),
+    "trust-otherwise": (
+        "/trust",
+        ["test/2_000"],
+        {"model": "debiased", "method": "LayerCAM", "target": "greg", "layer": "conv2"},
+    ),
 }
 
 
@@ -136,5 +152,7 @@ def test_a_golden_file_notices():
     assert not same("peak 0.123 here", "peak 0.126 here") and not same("<td class='a'", "<td class='b'")
     assert not same("29 of 30", "27 of 30") and not same("3 maps", "4 maps") and not same("a", None)
     assert not same("peak 0.123", "peek 0.123") and not same("+1.5", "-1.5")
-    assert same("picture 256 256 10 20", "picture 256 256 12 17") and not same("picture 256 256 10 20", "picture 256 256 10 40")
+    assert same("picture 256 256 10 20", "picture 256 256 12 17") and not same(
+        "picture 256 256 10 20", "picture 256 256 10 40"
+    )
     assert re.match("picture 2 2 ", of_picture(Image.new("RGB", (2, 2))))

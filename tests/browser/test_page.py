@@ -49,7 +49,9 @@ def test_a_cell_can_be_taken_apart(page):
     page.click("button.cell[data-target=greg][data-column=conv2]")
     page.click("dialog.lightbox button:has-text('Step by step')")
     page.wait_for_selector("p:has-text('Grad-CAM for Greg at conv2')")
-    page.wait_for_function("location.search.includes('target=greg') && location.search.includes('layer=conv2') && location.search.includes('tab=steps')")
+    page.wait_for_function(
+        "location.search.includes('target=greg') && location.search.includes('layer=conv2') && location.search.includes('tab=steps')"
+    )
     page.click("button[role=tab]:has-text('Explain')")
     page.wait_for_selector("button.cell.chosen[data-target=greg][data-column=conv2]")
 
@@ -68,7 +70,11 @@ def upload(page, path):
 def test_an_upload_is_explained(page, tmp_path):
     page.click("#photo button[aria-label='Remove Image']")
     say(page, "No photo")
-    photo = Image.open(examples.EMBEDDED / "test/3_001.jpg").transpose(Image.Transpose.FLIP_LEFT_RIGHT).crop((0, 40, 256, 216))
+    photo = (
+        Image.open(examples.EMBEDDED / "test/3_001.jpg")
+        .transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        .crop((0, 40, 256, 216))
+    )
     photo.save(tmp_path / "mine.png")
     upload(page, tmp_path / "mine.png")
     words = say(page, "The model says")

@@ -15,10 +15,6 @@ def open_tab(page):
     page.wait_for_selector("#audit-start")
 
 
-
-
-
-
 def test_an_audit_can_be_read_taken_away_and_opened(page):
     open_tab(page)
     ask_about_val(page)

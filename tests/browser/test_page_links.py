@@ -34,7 +34,13 @@ def test_the_address_follows(page):
 
 @pytest.mark.parametrize(
     ("path", "times"),
-    [("/", 1), ("/?__theme=dark", 1), ("/?model=debiased", 2), ("/?tab=trust&model=debiased&target=greg", 3), ("/?tab=what-if&example=test/3_001", 2)],
+    [
+        ("/", 1),
+        ("/?__theme=dark", 1),
+        ("/?model=debiased", 2),
+        ("/?tab=trust&model=debiased&target=greg", 3),
+        ("/?tab=what-if&example=test/3_001", 2),
+    ],
 )
 def test_a_link_asks_once_and_leaves_nothing_pending(window, visit, path, times):
     """First what the link says, if anything, then what the tab in front shows; Trust's table is asked for on its own."""
@@ -96,8 +102,12 @@ def test_a_link_brings_no_markup(window, visit):
     page = visit("/?" + urlencode([*zip(names, MARKUP * 2), ("other", MARKUP[0])]))
     told = "names => names.every((name) => [...window.heard].some((said) => said.includes(`The ${name} that the link asks for is not here`)))"
     page.wait_for_function(told, arg=names)
-    assert "evil" not in page.inner_text("body") and not any("evil" in said for said in page.evaluate("[...window.heard]"))
-    brought = f"[...document.querySelectorAll('{ELEMENTS}')].map((e) => e.outerHTML).filter((html) => html.includes('evil'))"
+    assert "evil" not in page.inner_text("body") and not any(
+        "evil" in said for said in page.evaluate("[...window.heard]")
+    )
+    brought = (
+        f"[...document.querySelectorAll('{ELEMENTS}')].map((e) => e.outerHTML).filter((html) => html.includes('evil'))"
+    )
     assert page.evaluate(brought) == []
 
 
@@ -109,7 +119,10 @@ def test_a_link_that_cannot_be_copied_is_shown_to_be(visit, clipboard):
     field = page.locator("dialog input")
     field.wait_for()
     assert field.input_value() == page.url and "layer=conv2" in page.url
-    assert page.evaluate("[document.activeElement.selectionStart, document.activeElement.selectionEnd]") == [0, len(page.url)]
+    assert page.evaluate("[document.activeElement.selectionStart, document.activeElement.selectionEnd]") == [
+        0,
+        len(page.url),
+    ]
     assert page.get_by_label("here is the link").count() == 1 and page.get_by_text("Error", exact=True).count() == 0
     page.keyboard.press("Escape")
     page.wait_for_selector("dialog", state="detached")
@@ -118,7 +131,9 @@ def test_a_link_that_cannot_be_copied_is_shown_to_be(visit, clipboard):
 
 def test_a_link_that_can_be_copied_is(visit):
     page = visit("/?layer=conv2")
-    page.evaluate("Object.defineProperty(navigator, 'clipboard', { value: { writeText: async (words) => { window.copied = words; } } })")
+    page.evaluate(
+        "Object.defineProperty(navigator, 'clipboard', { value: { writeText: async (words) => { window.copied = words; } } })"
+    )
     page.click("button:has-text('Copy link to this view')")
     page.wait_for_function("window.copied === location.href")
     assert page.locator("dialog").count() == 0

@@ -25,13 +25,17 @@ def test_formulas_are_typeset_and_all_maps_can_be_reached_and_explain_agrees(ste
     steps.click(".steps details summary")
     assert steps.locator(".card:visible").count() == 64
     assert steps.locator(".bars svg g").count() == 64 and steps.locator(".bars svg title").count() == 64
-    pixels = steps.locator(".card img").first.evaluate("image => [image.naturalWidth, getComputedStyle(image).imageRendering]")
+    pixels = steps.locator(".card img").first.evaluate(
+        "image => [image.naturalWidth, getComputedStyle(image).imageRendering]"
+    )
     assert pixels == [64, "pixelated"]
     shown = steps.inner_text(".steps .four figure:last-child small")
     steps.click("button[role=tab]:has-text('Explain')")
     steps.wait_for_selector("button.cell.chosen")
     cell = steps.locator("button.cell.chosen + small").inner_text()
-    assert float(re.search(r"peak \+(\S+)", shown)[1]) == pytest.approx(float(cell.split()[1]), rel=0.06)  # two digits there
+    assert float(re.search(r"peak \+(\S+)", shown)[1]) == pytest.approx(
+        float(cell.split()[1]), rel=0.06
+    )  # two digits there
 
 
 def test_the_desk_decides_what_is_taken_apart_and_no_photo_is_a_sentence(steps):

@@ -32,5 +32,7 @@ def test_no_photo_is_a_sentence_and_no_old_table_stays(trust):
 def test_a_narrow_page_does_not_scroll_sideways(trust):
     trust.set_viewport_size({"width": 390, "height": 844})
     assert trust.evaluate("document.documentElement.scrollWidth") <= 390
-    widths = trust.eval_on_selector_all("table.trust-methods td, .trust-row figure", "cells => cells.map(cell => cell.getBoundingClientRect().right)")
+    widths = trust.eval_on_selector_all(
+        "table.trust-methods td, .trust-row figure", "cells => cells.map(cell => cell.getBoundingClientRect().right)"
+    )
     assert max(widths) <= 390

@@ -17,7 +17,9 @@ def tab(page):
 
 
 def answer(tab, words):
-    tab.wait_for_function("words => document.querySelector('#what-if-answer .verdict')?.innerText.includes(words)", arg=words)
+    tab.wait_for_function(
+        "words => document.querySelector('#what-if-answer .verdict')?.innerText.includes(words)", arg=words
+    )
     return tab.inner_text("#what-if-answer .verdict")
 
 
@@ -75,7 +77,9 @@ def test_a_stroke_with_the_mouse_changes_what_it_covers(tab):
     tab.mouse.up()
     words = answer(tab, "the part drawn over repainted red")
     share = float(re.search(r"([\d.]+) % of the pixels", words)[1])
-    assert 100 * 128 * 20 / 256**2 < share < 100 * (128 + 26) * 26 / 256**2  # half the width, 20 pixels thick, soft edges
+    assert (
+        100 * 128 * 20 / 256**2 < share < 100 * (128 + 26) * 26 / 256**2
+    )  # half the width, 20 pixels thick, soft edges
     tab.click("#pad [data-do=undo]")
     tab.wait_for_selector("#what-if-answer .hint")
 

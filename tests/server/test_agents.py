@@ -87,7 +87,19 @@ def test_a_mistake_is_one_sentence_that_repeats_nothing(tools, kind):
         assert word not in told, told
 
 
-@pytest.mark.parametrize("body", ["", "{", "[]", "7", '{"jsonrpc": "2.0"}', "[" * 10**5 + "]" * 10**5, f'{{"{BIG}": 1}}', json.dumps({"jsonrpc": "2.0", "id": BIG, "method": "ping"})])
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "{",
+        "[]",
+        "7",
+        '{"jsonrpc": "2.0"}',
+        "[" * 10**5 + "]" * 10**5,
+        f'{{"{BIG}": 1}}',
+        json.dumps({"jsonrpc": "2.0", "id": BIG, "method": "ping"}),
+    ],
+)
 def test_what_is_no_message_is_the_callers_mistake(tools, body):
     status, text = tools(body)
     assert status == 400 and len(text) < 300
@@ -95,7 +107,11 @@ def test_what_is_no_message_is_the_callers_mistake(tools, body):
 
 
 def test_what_asks_for_nothing_is_neither_answered_nor_logged(tools, app_log):
-    for body in ({"jsonrpc": "2.0", "method": BIG}, {"jsonrpc": "2.0", "id": 1, "result": {"a": BIG}}, {"jsonrpc": "2.0", "method": "notifications/progress", "params": {"a": BIG}}):
+    for body in (
+        {"jsonrpc": "2.0", "method": BIG},
+        {"jsonrpc": "2.0", "id": 1, "result": {"a": BIG}},
+        {"jsonrpc": "2.0", "method": "notifications/progress", "params": {"a": BIG}},
+    ):
         assert tools(json.dumps(body)) == (202, "")
     assert "QUJD" not in app_log.read_text()
 
@@ -154,7 +170,9 @@ def test_pictures_of_an_answer_can_be_asked_about(agent):  # noqa: F811
 @pytest.mark.parametrize("path", ["/etc/hostname", "../../../etc/hostname", "a\0b", "x" * 9000])
 def test_no_other_file_is_opened_by_its_address(agent, app_url, path):  # noqa: F811
     answer = agent("explain", image=f"{app_url}/gradio_api/file={quote(path)}")
-    assert answer.isError and any(words in texts(answer)[0] for words in ("could not be fetched", "at most 2000 characters"))
+    assert answer.isError and any(
+        words in texts(answer)[0] for words in ("could not be fetched", "at most 2000 characters")
+    )
 
 
 def test_who_wants_to_know_hears_how_far_it_is(agent):  # noqa: F811
@@ -182,4 +200,6 @@ def test_a_hundred_at_once_are_answered_or_told_that_it_is_busy(app_url, process
     refused = {answer["content"][0]["text"] for answer in answers if answer["isError"]}
     assert refused <= {BUSY}
     assert sum(not answer["isError"] for answer in answers) >= 30
-    assert len(list((process / "task").iterdir())) <= before + 80  # as many as a server at work has anyway: 40 for handlers, 32 for files
+    assert (
+        len(list((process / "task").iterdir())) <= before + 80
+    )  # as many as a server at work has anyway: 40 for handlers, 32 for files

@@ -55,7 +55,9 @@ def test_explain_gives_pictures_and_a_report(client):
 
 def test_heatmaps_are_the_modules_own(client):
     """The server's file against the module called directly on the same photo."""
-    with np.load(client.predict(image=handle_file(STORY), model="embedded", method="Grad-CAM", api_name="/heatmaps")) as found:
+    with np.load(
+        client.predict(image=handle_file(STORY), model="embedded", method="Grad-CAM", api_name="/heatmaps")
+    ) as found:
         heatmaps, logits = found["heatmaps"], found["logits"]
         assert heatmaps.dtype == np.float32 and heatmaps.shape == (5, 3, 256, 256)
         assert tuple(found["classes"]) == potplants.CLASSES and tuple(found["layers"])[-1] == "conv_layers.6"
@@ -71,7 +73,11 @@ def test_models_says_who_can_speak(client):
     assert listing["embedded"]["reachable"] is True
     assert listing["pot_plant_classifier"]["reachable"] is False  # the tests' Hub refuses
     for entry in listing.values():
-        assert entry["origin"] and len(entry["layers"]) == 3 and entry["classes"] == list(potplants.MODELS[entry["name"]].classes)
+        assert (
+            entry["origin"]
+            and len(entry["layers"]) == 3
+            and entry["classes"] == list(potplants.MODELS[entry["name"]].classes)
+        )
 
 
 def test_a_model_that_cannot_be_had_is_a_sentence(client):
@@ -105,7 +111,10 @@ def test_every_bad_file_is_one_plain_sentence(client, tmp_path):
                 client.predict(image=handle_file(path), api_name=endpoint)
             sentence = str(refusal.value)
             assert sentence.rstrip().endswith(".") and 20 < len(sentence) < 300, (kind, sentence)
-            assert "Traceback" not in sentence and str(tmp_path) not in sentence and "/" not in sentence, (kind, sentence)
+            assert "Traceback" not in sentence and str(tmp_path) not in sentence and "/" not in sentence, (
+                kind,
+                sentence,
+            )
 
 
 def test_no_photo_is_a_sentence_too(client):
@@ -116,7 +125,10 @@ def test_no_photo_is_a_sentence_too(client):
 def odd_files(folder):
     story = Image.open(STORY)
     yield "CMYK", saved(story.convert("CMYK"), folder / "cmyk.jpg", quality=95)
-    yield "16-bit grey", saved(Image.fromarray(np.array(story.convert("L")).astype(np.uint16) * 257), folder / "deep.png")
+    yield (
+        "16-bit grey",
+        saved(Image.fromarray(np.array(story.convert("L")).astype(np.uint16) * 257), folder / "deep.png"),
+    )
     yield "grey", saved(story.convert("L"), folder / "grey.png")
     yield "palette GIF", saved(story.quantize(64), folder / "palette.gif")
     yield "RGBA", saved(story.convert("RGBA"), folder / "alpha.png")
@@ -139,13 +151,16 @@ def test_odd_but_good_files_are_explained(client, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"base": "photograph"}, {"colormap": "rainbow"}, {"scale": 7}, {"method": "Grad-Cam"}, {"model": "resnet"}]
+    "wrong",
+    [{"base": "photograph"}, {"colormap": "rainbow"}, {"scale": 7}, {"method": "Grad-Cam"}, {"model": "resnet"}],
 )
 def test_unknown_names_are_told_what_there_is(client, wrong):
     with pytest.raises(AppError) as refusal:
         client.predict(image=handle_file(STORY), **wrong, api_name="/explain")
     ((name, value),) = wrong.items()
-    assert f"There is no {name} of that name; choose one of " in str(refusal.value) and str(value) not in str(refusal.value)
+    assert f"There is no {name} of that name; choose one of " in str(refusal.value) and str(value) not in str(
+        refusal.value
+    )
 
 
 def test_it_answers_over_plain_http(app_url):

@@ -26,7 +26,12 @@ def answer(client):
 
 def test_everything_has_a_default(client):
     endpoint = client.view_api(return_format="dict", print_info=False)["named_endpoints"]["/audit"]
-    assert [parameter["parameter_name"] for parameter in endpoint["parameters"]] == ["model", "compare", "split", "repaint"]
+    assert [parameter["parameter_name"] for parameter in endpoint["parameters"]] == [
+        "model",
+        "compare",
+        "split",
+        "repaint",
+    ]
     assert all(parameter["parameter_has_default"] and ":" in parameter["label"] for parameter in endpoint["parameters"])
     assert endpoint["description"] and len(endpoint["returns"]) == 4
 
@@ -54,12 +59,18 @@ def test_the_files_hold_the_same(answer):
 
 @pytest.mark.parametrize("key", ["val/0_000", "val/3_007"])
 def test_the_logits_are_those_of_explain(client, answer, key):
-    _, explained = client.predict(image=handle_file(examples.embedded().every[key].file), model="embedded", api_name="/explain")
+    _, explained = client.predict(
+        image=handle_file(examples.embedded().every[key].file), model="embedded", api_name="/explain"
+    )
     with open(answer[1], newline="") as rows:
         row = next(row for row in csv.DictReader(rows) if row["photo"] == key)
     assert row["said"] == explained["predicted"]
     same_logits(*zip(*((float(row[f"logit_{entry['name']}"]), entry["logit"]) for entry in explained["classes"])))
-    peak = next(cell["peak"] for cell in explained["cells"] if (cell["target"], cell["layer"]) == (explained["predicted"], "conv_layers.6"))
+    peak = next(
+        cell["peak"]
+        for cell in explained["cells"]
+        if (cell["target"], cell["layer"]) == (explained["predicted"], "conv_layers.6")
+    )
     assert float(row["peak"]) == pytest.approx(peak, rel=HEAT)
 
 

@@ -42,7 +42,9 @@ def test_the_steps_of_the_story(client):
     assert magnitudes == sorted(magnitudes, reverse=True)
     assert steps["summary"][0]["output_shape"] == [16, 256, 256]
     captions = [item["caption"] for item in gallery]
-    assert [caption.split(" ")[0] for caption in captions[:16]] == [f"A{entry['index']}" for entry in steps["weights"][:16]]
+    assert [caption.split(" ")[0] for caption in captions[:16]] == [
+        f"A{entry['index']}" for entry in steps["weights"][:16]
+    ]
     assert [caption.split(" ·")[0] for caption in captions[16:]] == ["weighted sum", "after ReLU", "over the photo"]
     assert all(Image.open(item["image"]).size == (256, 256) for item in gallery)
 

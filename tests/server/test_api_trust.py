@@ -32,7 +32,11 @@ def test_the_story_is_measured(client):
     assert set(METHODS) <= set(rows)
     assert rows["Grad-CAM"]["forward_passes"] == rows["Grad-CAM"]["backward_passes"] == 1
     assert rows["Ablation-CAM"]["forward_passes"] == rows["Score-CAM"]["forward_passes"] == 65
-    assert rows["CAM"]["state"] == "refused" and rows["CAM"]["insertion"] is None and "global average" in rows["CAM"]["sentence"]
+    assert (
+        rows["CAM"]["state"] == "refused"
+        and rows["CAM"]["insertion"] is None
+        and "global average" in rows["CAM"]["sentence"]
+    )
     for name, row in rows.items():
         if row["insertion"] is not None:
             assert 0 <= row["insertion"] <= 1 and 0 <= row["deletion"] <= 1, name

@@ -57,7 +57,9 @@ def test_a_mask_is_the_brush(client, tmp_path):
     mask = Image.new("1", (256, 256))
     mask.paste(1, (0, 0, 64, 128))
     mask.save(tmp_path / "mask.png")
-    photo, _, report = ask(client, region="brush", mask=handle_file(tmp_path / "mask.png"), edit="fill", target="rudo", layer="conv1")
+    photo, _, report = ask(
+        client, region="brush", mask=handle_file(tmp_path / "mask.png"), edit="fill", target="rudo", layer="conv1"
+    )
     assert report["region"] == {"kind": "brush", "percent": 12.5} and report["colour"] is None
     changed, original = (np.array(Image.open(file).convert("RGB")).astype(int) for file in (photo, STORY.file))
     assert (changed[:100, 80:] == original[:100, 80:]).all()

@@ -44,9 +44,17 @@ def test_started_with_all_that_can_be_said(fake_hub, weights_file, tmp_path):  #
     folder.mkdir(parents=True)
     (folder / "2_greg.jpg").write_bytes((examples.EMBEDDED / "test/2_001.jpg").read_bytes())
     (folder / "secret.txt").write_text("not for visitors")
-    port, nowhere = free_port(), f"127.0.0.1:{free_port()}"  # nowhere: in place of Gradio's own tunnels, which no test may ask
+    port, nowhere = (
+        free_port(),
+        f"127.0.0.1:{free_port()}",
+    )  # nowhere: in place of Gradio's own tunnels, which no test may ask
     said = ["--host", "localhost", "--port", str(port), "--model", GAP, "--data", str(tmp_path / "photos"), "--share"]
-    variables = {"HF_ENDPOINT": fake_hub.url, "GRADIO_SERVER_PORT": "1", "GRADIO_SHARE_SERVER_ADDRESS": nowhere, "https_proxy": f"http://{nowhere}"}
+    variables = {
+        "HF_ENDPOINT": fake_hub.url,
+        "GRADIO_SERVER_PORT": "1",
+        "GRADIO_SHARE_SERVER_ADDRESS": nowhere,
+        "https_proxy": f"http://{nowhere}",
+    }
     with running_app(tmp_path, *said, **variables) as url:
         assert url == f"http://localhost:{port}"
         check_the_hubs_model_speaks(url)
@@ -79,7 +87,10 @@ def check_the_folder_is_shown(url, folder):
 
 def test_five_lines_tell_what_is_served(app_url, app_home):
     what, who, weights, device, address = (app_home / "app.log").read_text().splitlines()[:5]
-    assert "240 example photos" in what and "The embedded classifier is speaking: the Hub cannot be reached (connection refused)." in who
+    assert (
+        "240 example photos" in what
+        and "The embedded classifier is speaking: the Hub cannot be reached (connection refused)." in who
+    )
     assert MODELS["embedded"].sha256[:12] in weights and weights.endswith("as published")
     assert device.startswith("Device: cpu, ") and "thread" in device
     assert address == f"Open {app_url}/"
@@ -97,7 +108,14 @@ def test_the_page_says_why_another_model_speaks(fake_hub, monkeypatch):  # noqa:
     monkeypatch.setattr(models, "_shelf", {})
     fake_hub.files[HUB_PATH] = b"<html>sign in first</html>" * 100
     choice = potplants.choose(GAP)
-    assert choice.name == "embedded" and "embedded classifier is speaking" in choice.reason and "model.pth" in choice.reason
+    assert (
+        choice.name == "embedded"
+        and "embedded classifier is speaking" in choice.reason
+        and "model.pth" in choice.reason
+    )
     built = page.build(choice, examples.embedded(), Studies("cpu"))
     [speaking] = [block.value for block in built.blocks.values() if block.elem_id == "speaking"]
-    assert "embedded classifier is speaking in place of pot_plant_classifier_gap: models/pot_plant_classifier_gap/model.pth cannot be used" in speaking
+    assert (
+        "embedded classifier is speaking in place of pot_plant_classifier_gap: models/pot_plant_classifier_gap/model.pth cannot be used"
+        in speaking
+    )

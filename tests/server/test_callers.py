@@ -20,14 +20,6 @@ from explorer.server import mcp_tools as agents
 ENDPOINTS = ["explain", "heatmaps", "models", "step_by_step", "what_if", "audit", "trust"]
 
 
-
-
-
-
-
-
-
-
 @needs_mcp
 def test_the_tools_are_the_endpoints_and_say_what_they_do(agent):
     tools = agent()
@@ -44,7 +36,9 @@ def test_the_tools_are_the_endpoints_and_say_what_they_do(agent):
 
 
 @needs_mcp
-@pytest.mark.parametrize("followed", [False, True], ids=["quietly", "with progress"])  # Gradio has a way of its own for each
+@pytest.mark.parametrize(
+    "followed", [False, True], ids=["quietly", "with progress"]
+)  # Gradio has a way of its own for each
 def test_pictures_come_as_pictures_and_numbers_as_json(agent, followed):
     async def progress(*_): ...
 
@@ -52,7 +46,11 @@ def test_pictures_come_as_pictures_and_numbers_as_json(agent, followed):
     assert not answer.isError
     *captions, report = texts(answer)
     assert [picture.size for picture in pictures(answer)] == [(256, 256)] * 20
-    assert captions[0].startswith("Rudo · conv1") and captions[-1].startswith("Mixture · all layers") and len(captions) == 20
+    assert (
+        captions[0].startswith("Rudo · conv1")
+        and captions[-1].startswith("Mixture · all layers")
+        and len(captions) == 20
+    )
     assert [part.type for part in answer.content[:2]] == ["text", "image"]  # what it is, then the picture
     report = json.loads(report)
     assert report["predicted"] == "baya" and len(report["cells"]) == 15
@@ -99,7 +97,9 @@ def test_an_agents_mistake_is_told_in_a_sentence(agent, wrong, told):
 
 
 def test_without_the_package_the_page_is_served_as_it_is(monkeypatch):
-    monkeypatch.delattr(GradioMCPServer, "StreamableHTTPSessionManager", raising=False)  # as Gradio leaves it without `mcp`
+    monkeypatch.delattr(
+        GradioMCPServer, "StreamableHTTPSessionManager", raising=False
+    )  # as Gradio leaves it without `mcp`
     page, lifespan = gr.Blocks(), object()
     assert agents.invite(page, lifespan) is lifespan and page.mcp_server_obj is None
 
@@ -123,7 +123,17 @@ def test_no_generated_request_brings_a_server_error(app_url):
     command = [Path(sys.executable).parent / "schemathesis", "--config-file", ROOT / "tests/callers/schemathesis.toml"]
     command += ["run", f"{app_url}/gradio_api/openapi.json", "--url", app_url, "--checks", "not_a_server_error"]
     command += ["--include-method", "POST", "--exclude-path-regex", "audit", "--phases", "coverage,fuzzing"]
-    command += ["--max-examples", "5", "--request-timeout", "60", "--seed", "1", "--generation-database", "none", "--no-color"]
+    command += [
+        "--max-examples",
+        "5",
+        "--request-timeout",
+        "60",
+        "--seed",
+        "1",
+        "--generation-database",
+        "none",
+        "--no-color",
+    ]
     found = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert found.returncode == 0, found.stdout[-4000:]
     assert int(re.search(r"(\d+) generated", found.stdout)[1]) > 100
@@ -150,7 +160,9 @@ def test_a_request_that_cannot_be_read_is_the_callers_mistake(app_url, path, sen
 
 def test_an_upload_without_a_file_is_the_callers_mistake(app_url):
     form = b'--b\r\nContent-Disposition: form-data; name="files"\r\n\r\nwords\r\n--b--\r\n'
-    request = urllib.request.Request(f"{app_url}/gradio_api/upload", form, {"Content-Type": "multipart/form-data; boundary=b"})
+    request = urllib.request.Request(
+        f"{app_url}/gradio_api/upload", form, {"Content-Type": "multipart/form-data; boundary=b"}
+    )
     with pytest.raises(urllib.error.HTTPError) as refusal:
         urllib.request.urlopen(request)
     assert refusal.value.code == 400 and "files" in json.load(refusal.value)["detail"]

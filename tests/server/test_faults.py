@@ -128,7 +128,11 @@ def test_work_ends_when_the_caller_hangs_up(slow, endpoint):
 
 def join(app, endpoint, session):
     """Ask as a page does."""
-    index = next(fn["id"] for fn in app.http.get("/config").json()["dependencies"] if fn["api_name"] == endpoint.removeprefix("/"))
+    index = next(
+        fn["id"]
+        for fn in app.http.get("/config").json()["dependencies"]
+        if fn["api_name"] == endpoint.removeprefix("/")
+    )
     body = {"data": values(app, endpoint), "fn_index": index, "session_hash": session}
     return app.http.post("/gradio_api/queue/join", json=body).raise_for_status().json()["event_id"], index
 
@@ -147,7 +151,9 @@ def test_work_ends_when_it_is_cancelled(slow):
     event, index = join(slow, "/explain", "cancelled")
     with slow.http.stream("GET", "/gradio_api/queue/data", params={"session_hash": "cancelled"}) as stream:
         until_at_work(slow, before)
-        slow.http.post("/gradio_api/cancel", json={"session_hash": "cancelled", "fn_index": index, "event_id": event}).raise_for_status()
+        slow.http.post(
+            "/gradio_api/cancel", json={"session_hash": "cancelled", "fn_index": index, "event_id": event}
+        ).raise_for_status()
         check_let_go(slow, let_go + 1)
         assert "process_completed" in next(line for line in stream.iter_lines() if "process_completed" in line)
 
@@ -229,9 +235,16 @@ hub.fetch(hub.HubFile(*sys.argv[1:]))
 
 
 def test_killed_while_a_download_is_under_way(server):
-    variables = {**os.environ, "HF_ENDPOINT": server.url, "HF_HUB_CACHE": str(constants.HF_HUB_CACHE), "PYTHONPATH": str(ROOT)}
+    variables = {
+        **os.environ,
+        "HF_ENDPOINT": server.url,
+        "HF_HUB_CACHE": str(constants.HF_HUB_CACHE),
+        "PYTHONPATH": str(ROOT),
+    }
     server.chunk_pause = 0.4
-    fetching = subprocess.Popen([sys.executable, "-c", FETCH, FILE.repo, FILE.path], env=variables, stderr=subprocess.DEVNULL)
+    fetching = subprocess.Popen(
+        [sys.executable, "-c", FETCH, FILE.repo, FILE.path], env=variables, stderr=subprocess.DEVNULL
+    )
     until = time.monotonic() + PATIENCE
     while not parts() and time.monotonic() < until:
         time.sleep(0.02)
@@ -318,7 +331,15 @@ def copied(tmp_path, monkeypatch):
     return tmp_path / "examples"
 
 
-@pytest.mark.parametrize("damage", [lambda file: file.write_bytes(file.read_bytes()[:3000]), lambda file: file.write_bytes(b""), Path.unlink, lambda file: (file.unlink(), file.mkdir())])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda file: file.write_bytes(file.read_bytes()[:3000]),
+        lambda file: file.write_bytes(b""),
+        Path.unlink,
+        lambda file: (file.unlink(), file.mkdir()),
+    ],
+)
 def test_a_damaged_example_is_left_out_and_named(copied, damage):
     damage(copied / "test" / "0_000.jpg")
     found = examples.embedded()
@@ -348,7 +369,9 @@ def test_a_damaged_table_is_a_sentence(copied, content):
 def test_damaged_embedded_weights_are_a_sentence(tmp_path, monkeypatch, capsys, content):
     (tmp_path / "embedded.safetensors").write_bytes(content)
     monkeypatch.setattr(models, "_shelf", {})
-    monkeypatch.setitem(models.MODELS, "embedded", replace(models.MODELS["embedded"], weights=tmp_path / "embedded.safetensors"))
+    monkeypatch.setitem(
+        models.MODELS, "embedded", replace(models.MODELS["embedded"], weights=tmp_path / "embedded.safetensors")
+    )
     for module, name in ((folder, "move_in"), (app.ending, "on_request"), (app.environment, "judge")):
         monkeypatch.setattr(module, name, lambda: None)
     monkeypatch.setattr(sys, "argv", ["app.py", "--model", "embedded", "--port", "0"])
@@ -378,7 +401,9 @@ def test_killed_at_work_started_again_and_interrupted(tmp_path):
         silent_host.listen()
         silent_host.settimeout(PATIENCE)
         proxy = f"http://127.0.0.1:{silent_host.getsockname()[1]}"
-        with App(tmp_path / "home", "--model", "embedded", "--share", port=first.port, https_proxy=proxy, HTTPS_PROXY=proxy) as second:
+        with App(
+            tmp_path / "home", "--model", "embedded", "--share", port=first.port, https_proxy=proxy, HTTPS_PROXY=proxy
+        ) as second:
             (after,) = folders(second.home)
             assert after != before and not Path(photo["path"]).exists()
             kind, (gallery, report) = second.ask("/explain", second.photo, "embedded", "Grad-CAM", *asked[2:])
@@ -387,7 +412,9 @@ def test_killed_at_work_started_again_and_interrupted(tmp_path):
             line, _ = silent_host.accept()  # held: hanging up would be an answer
             assert second.end(signal.SIGINT) == 0
             line.close()
-    assert folders(second.home) == [] and "Traceback" not in second.log and "No public link" not in second.log, second.log
+    assert folders(second.home) == [] and "Traceback" not in second.log and "No public link" not in second.log, (
+        second.log
+    )
 
 
 def test_a_folder_that_somebody_holds_is_not_cleared_away(tmp_path):

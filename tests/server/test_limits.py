@@ -38,7 +38,14 @@ def every_route(routes):
 
 
 ROUTES = sorted(set(every_route(App.create_app(gr.Blocks()).routes)))
-AGENTS = [("POST", "/gradio_api/mcp/"), ("GET", "/gradio_api/mcp/"), ("GET", "/gradio_api/mcp/schema"), ("GET", "/gradio_api/mcp/sse"), ("POST", "/gradio_api/mcp/messages/"), ("DELETE", "/gradio_api/mcp")]
+AGENTS = [
+    ("POST", "/gradio_api/mcp/"),
+    ("GET", "/gradio_api/mcp/"),
+    ("GET", "/gradio_api/mcp/schema"),
+    ("GET", "/gradio_api/mcp/sse"),
+    ("POST", "/gradio_api/mcp/messages/"),
+    ("DELETE", "/gradio_api/mcp"),
+]
 
 
 def filled(path, value):
@@ -49,8 +56,14 @@ def filled(path, value):
 def test_each_of_gradios_routes_is_open_or_closed(method, path):
     """A route that a new version of Gradio brings is neither: look what it does, then say so."""
     name = re.split(r"/?\{|/$", path.removeprefix("/gradio_api/").removeprefix("/"))[0]
-    closed = any(name == one or name.startswith((one + "/", one + "=")) for one in CLOSED) and path != "/gradio_api/openapi.json"
-    known = closed or any(filled(path, "x").rstrip("/").removesuffix("=x") == one.rstrip("/") or path.startswith((one + "/", one + "=")) for one in OPEN)
+    closed = (
+        any(name == one or name.startswith((one + "/", one + "=")) for one in CLOSED)
+        and path != "/gradio_api/openapi.json"
+    )
+    known = closed or any(
+        filled(path, "x").rstrip("/").removesuffix("=x") == one.rstrip("/") or path.startswith((one + "/", one + "="))
+        for one in OPEN
+    )
     assert known, "Gradio has a new route"
     try:
         route_of(method, filled(path, "x"))
@@ -63,7 +76,12 @@ def test_each_of_gradios_routes_is_open_or_closed(method, path):
 def ask(url, method, path, headers=(), body=None, wait=20) -> tuple[int, bytes]:
     """Ask in exactly these bytes, since a client would tidy them: status and body, of a stream its beginning."""
     address = urlsplit(url)
-    named = {"Host": address.netloc, "Connection": "close", **({"Content-Length": str(len(body)), "Content-Type": "application/json"} if body is not None else {}), **dict(headers)}
+    named = {
+        "Host": address.netloc,
+        "Connection": "close",
+        **({"Content-Length": str(len(body)), "Content-Type": "application/json"} if body is not None else {}),
+        **dict(headers),
+    }
     path = "".join(letter if "!" <= letter <= "~" else quote(letter) for letter in path)
     head = f"{method} {path} HTTP/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in named.items()) + "\r\n"
     return answer_to(url, head.encode("latin-1") + (body or b""), wait)
@@ -90,20 +108,50 @@ def check(found, *context):
     status, content = found
     assert 200 <= status < 500, (status, context, content[:200])
     if status >= 400:
-        assert len(content) < LONGEST and MARK.encode() not in content and b"Traceback" not in content and b"/home" not in content, (context, content[:500])
+        assert (
+            len(content) < LONGEST
+            and MARK.encode() not in content
+            and b"Traceback" not in content
+            and b"/home" not in content
+        ), (context, content[:500])
 
 
-@pytest.mark.parametrize("value", [MARK, "0", "-1", "9" * 40, MARK * 60, MARK * 200, "..", "%2e%2e%2f", "%00" + MARK, "%0a", "%ff", f"<{MARK}>", "é", "explain", "predict"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        MARK,
+        "0",
+        "-1",
+        "9" * 40,
+        MARK * 60,
+        MARK * 200,
+        "..",
+        "%2e%2e%2f",
+        "%00" + MARK,
+        "%0a",
+        "%ff",
+        f"<{MARK}>",
+        "é",
+        "explain",
+        "predict",
+    ],
+)
 def test_every_route_and_whatever_stands_in_its_path(app_url, value):
     for method, path in {*ROUTES, *AGENTS}:
         if "{" in path or value == MARK:
-            check(ask(app_url, method, filled(path, value), body=b"{}" if method == "POST" else None), method, path, value)
+            check(
+                ask(app_url, method, filled(path, value), body=b"{}" if method == "POST" else None), method, path, value
+            )
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", MARK.upper()])
 def test_every_route_and_every_method(app_url, method):
     for path in {path for _, path in (*ROUTES, *AGENTS)}:
-        check(ask(app_url, method, filled(path, MARK), body=b"" if method in ("POST", "PUT", "PATCH") else None), method, path)
+        check(
+            ask(app_url, method, filled(path, MARK), body=b"" if method in ("POST", "PUT", "PATCH") else None),
+            method,
+            path,
+        )
 
 
 QUERIES = [f"page={MARK}", "page=%00", f"deep_link={MARK}", "deep_link=../../x", f"session_hash={MARK * 50}", "session_hash=", "session_hash=%00", f"a={MARK * 2000}", "%ff=%fe", f"__theme=<{MARK}>",
@@ -112,23 +160,90 @@ QUERIES = [f"page={MARK}", "page=%00", f"deep_link={MARK}", "deep_link=../../x",
 
 @pytest.mark.parametrize("query", QUERIES)
 def test_every_route_and_whatever_stands_in_its_query(app_url, query):
-    for path in {path for method, path in (*ROUTES, *AGENTS) if method == "GET" and "upload_progress" not in path}:  # which waits three seconds for an upload to begin
+    for path in {
+        path for method, path in (*ROUTES, *AGENTS) if method == "GET" and "upload_progress" not in path
+    }:  # which waits three seconds for an upload to begin
         check(ask(app_url, "GET", f"{filled(path, 'x')}?{query}"), path, query)
 
 
-POSTS = ["queue/join", "call/explain", "call/audit", "call/models", "call/v2/explain", "call/v2/models", "run/predict", "api/predict", f"run/{MARK}", "cancel", "reset", "upload", f"upload?upload_id={MARK}", "mcp/"]
+POSTS = [
+    "queue/join",
+    "call/explain",
+    "call/audit",
+    "call/models",
+    "call/v2/explain",
+    "call/v2/models",
+    "run/predict",
+    "api/predict",
+    f"run/{MARK}",
+    "cancel",
+    "reset",
+    "upload",
+    f"upload?upload_id={MARK}",
+    "mcp/",
+]
 KNOWN = {"data": [], "fn_index": 0, "session_hash": "a"}
 LONG = MARK * 180_000
 
 
 def messages_of_all_kinds():
-    yield from (b"", b"{", b"null", b"[]", b"7", b'"x"', b"{}", b"\xff\xfe", b"\x00", '{"data": []}'.encode("utf-16"), '{"data": []}'.encode("utf-16-le"), b"\xef\xbb\xbf" + json.dumps(KNOWN).encode())
-    yield from (b"[" * 10**5, b'{"a":' * 10**5, b'{"data": [' + b"[" * 900 + b"]" * 900 + b"]}", b'{"data": [[' + b"{}," * 300_000 + b"{}]]}", b'{"data": [' + b"9" * 5000 + b"]}")
+    yield from (
+        b"",
+        b"{",
+        b"null",
+        b"[]",
+        b"7",
+        b'"x"',
+        b"{}",
+        b"\xff\xfe",
+        b"\x00",
+        '{"data": []}'.encode("utf-16"),
+        '{"data": []}'.encode("utf-16-le"),
+        b"\xef\xbb\xbf" + json.dumps(KNOWN).encode(),
+    )
+    yield from (
+        b"[" * 10**5,
+        b'{"a":' * 10**5,
+        b'{"data": [' + b"[" * 900 + b"]" * 900 + b"]}",
+        b'{"data": [[' + b"{}," * 300_000 + b"{}]]}",
+        b'{"data": [' + b"9" * 5000 + b"]}",
+    )
     yield b'{"data": [], "data": [1], "data": [], "fn_index": 2, "session_hash": "a"}'
     yield b'{"data": [NaN, Infinity, -0, 1e999, -1e-999], "fn_index": 4, "session_hash": "a"}'
     yield json.dumps({**KNOWN, "data": [["deep"] * 9] * 99}).encode()
-    for name in ("data", "fn_index", "session_hash", "trigger_id", "event_id", "event_data", "batched", "simple_format", "oauth_token", MARK, "id", "method", "params", "jsonrpc"):
-        for value in (7, -1, 10**400, 0.5, True, None, MARK, LONG, [], [MARK], [[[MARK]]], {}, {MARK: MARK}, {"path": MARK}, "\ud800"):
+    for name in (
+        "data",
+        "fn_index",
+        "session_hash",
+        "trigger_id",
+        "event_id",
+        "event_data",
+        "batched",
+        "simple_format",
+        "oauth_token",
+        MARK,
+        "id",
+        "method",
+        "params",
+        "jsonrpc",
+    ):
+        for value in (
+            7,
+            -1,
+            10**400,
+            0.5,
+            True,
+            None,
+            MARK,
+            LONG,
+            [],
+            [MARK],
+            [[[MARK]]],
+            {},
+            {MARK: MARK},
+            {"path": MARK},
+            "\ud800",
+        ):
             if not (name == "data" and value == []):
                 yield json.dumps({**KNOWN, name: value}).encode()
     for method in ("initialize", "tools/list", "ping", f"tools/{MARK}"):
@@ -138,14 +253,29 @@ def messages_of_all_kinds():
 @pytest.mark.parametrize("path", POSTS)
 def test_every_message_to_every_route(app_url, path):
     for body in messages_of_all_kinds():
-        check(ask(app_url, "POST", f"/gradio_api/{path}", {"Accept": "application/json, text/event-stream"}, body), path, body[:200])
+        check(
+            ask(app_url, "POST", f"/gradio_api/{path}", {"Accept": "application/json, text/event-stream"}, body),
+            path,
+            body[:200],
+        )
 
 
 def test_the_pages_handlers_are_told_of_whatever_is_no_click(app_url):
     """Those that Gradio lets anybody ask directly; its status for what they refuse is 500."""
     with urllib.request.urlopen(f"{app_url}/config") as answer:
         functions = json.load(answer)["dependencies"]
-    sent = [(event, []) for event in (None, {}, {"index": 10**9}, {"index": MARK}, {"photo": 7}, {"explained": MARK, "column": MARK}, {"index": [MARK]})]
+    sent = [
+        (event, [])
+        for event in (
+            None,
+            {},
+            {"index": 10**9},
+            {"index": MARK},
+            {"photo": 7},
+            {"explained": MARK, "column": MARK},
+            {"index": [MARK]},
+        )
+    ]
     sent += [(None, data) for data in ([MARK] * 15, [None] * 15, [{}] * 15, [7] * 15, [True] * 15)]
     for index in range(len(functions) + 1):
         for event, data in sent:
@@ -179,7 +309,18 @@ ODD = [{"Range": "bytes=1-2-3"}, {"Range": "bytes=\xb2-5"}, {"Range": "bytes=9-1
 
 @pytest.mark.parametrize("headers", ODD, ids=str)
 def test_odd_headers(app_url, headers):
-    for path in ("/", "/config", "/gradio_api/info", "/gradio_api/openapi.json", "/theme.css", "/gradio_api/queue/status", "/gradio_api/mcp/", "/gradio_api/mcp/schema", "/favicon.ico", "/manifest.json"):
+    for path in (
+        "/",
+        "/config",
+        "/gradio_api/info",
+        "/gradio_api/openapi.json",
+        "/theme.css",
+        "/gradio_api/queue/status",
+        "/gradio_api/mcp/",
+        "/gradio_api/mcp/schema",
+        "/favicon.ico",
+        "/manifest.json",
+    ):
         check(ask(app_url, "GET", path, headers), path, headers)
 
 
@@ -235,7 +376,12 @@ def test_nothing_of_all_this_is_a_fault_to_the_log(app_url, tmp_path_factory):
 
 def in_front_of(app):
     """The guard before an ASGI app, as it would be before Gradio's: `page` has what is asked of it."""
-    page = SimpleNamespace(config={"page": {"": {}}}, endpoints={"models": {}}, handles=lambda name, index: True, _queue=SimpleNamespace(pending_messages_per_session={}))
+    page = SimpleNamespace(
+        config={"page": {"": {}}},
+        endpoints={"models": {}},
+        handles=lambda name, index: True,
+        _queue=SimpleNamespace(pending_messages_per_session={}),
+    )
     return Guard(app), SimpleNamespace(get_blocks=lambda: page)
 
 
@@ -247,12 +393,28 @@ async def post(the_guard, app, *parts, path="/gradio_api/call/models", headers=(
         if not waiting:  # nothing more comes
             await asyncio.Event().wait()
         part = waiting.pop(0)
-        return {"type": "http.disconnect"} if part == "gone" else {"type": "http.request", "body": part, "more_body": bool(waiting) or part.startswith(b"{") and not part.rstrip().endswith(b"}")}
+        return (
+            {"type": "http.disconnect"}
+            if part == "gone"
+            else {
+                "type": "http.request",
+                "body": part,
+                "more_body": bool(waiting) or part.startswith(b"{") and not part.rstrip().endswith(b"}"),
+            }
+        )
 
     async def send(message):
         heard.append(message)
 
-    asked = {"type": "http", "method": "POST", "path": path, "query_string": b"", "headers": [(b"content-type", b"application/json"), *headers], "app": app, **(scope or {})}
+    asked = {
+        "type": "http",
+        "method": "POST",
+        "path": path,
+        "query_string": b"",
+        "headers": [(b"content-type", b"application/json"), *headers],
+        "app": app,
+        **(scope or {}),
+    }
     await the_guard(asked, receive, send)
     return (heard[0]["status"], json.loads(heard[1]["body"])["detail"]) if heard else None
 
@@ -266,9 +428,21 @@ async def takes_all(scope, receive, send):
 def test_what_goes_on_is_what_is_known():
     the_guard, app = in_front_of(takes_all)
     sent = json.dumps({"data": [1], "fn_index": 3, "oauth_token": "x", "more": "y" * 1000}).encode()
-    assert asyncio.run(post(the_guard, app, sent[:10], sent[10:], headers=[(b"transfer-encoding", b"chunked"), (b"range", b"x"), (b"x-kept", b"1")])) == (200, "fine")
+    assert asyncio.run(
+        post(
+            the_guard,
+            app,
+            sent[:10],
+            sent[10:],
+            headers=[(b"transfer-encoding", b"chunked"), (b"range", b"x"), (b"x-kept", b"1")],
+        )
+    ) == (200, "fine")
     body, headers = takes_all.got
-    assert json.loads(body) == {"data": [1]} and headers == {b"content-type": b"application/json", b"content-length": str(len(body)).encode(), b"x-kept": b"1"}
+    assert json.loads(body) == {"data": [1]} and headers == {
+        b"content-type": b"application/json",
+        b"content-length": str(len(body)).encode(),
+        b"x-kept": b"1",
+    }
     assert the_guard._held == 0
 
 
@@ -351,8 +525,18 @@ def test_what_does_not_come_in(scope, status):
 
 def test_a_path_behind_a_proxy_that_keeps_its_prefix():
     the_guard, app = in_front_of(takes_all)
-    assert asyncio.run(post(the_guard, app, b'{"data": []}', path="/app/gradio_api/call/models", scope={"root_path": "/app"}))[0] == 200
-    assert asyncio.run(post(the_guard, app, b'{"data": []}', path="/app/gradio_api/vibe-edit", scope={"root_path": "/app"}))[0] == 404
+    assert (
+        asyncio.run(
+            post(the_guard, app, b'{"data": []}', path="/app/gradio_api/call/models", scope={"root_path": "/app"})
+        )[0]
+        == 200
+    )
+    assert (
+        asyncio.run(
+            post(the_guard, app, b'{"data": []}', path="/app/gradio_api/vibe-edit", scope={"root_path": "/app"})
+        )[0]
+        == 404
+    )
 
 
 def test_a_stream_for_whom_nobody_knows():
@@ -364,9 +548,18 @@ def test_a_stream_for_whom_nobody_knows():
     async def send(message):
         heard.append(message)
 
-    scope = {"type": "http", "method": "GET", "path": "/gradio_api/queue/data", "query_string": b"session_hash=a", "headers": [], "app": app}
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": "/gradio_api/queue/data",
+        "query_string": b"session_hash=a",
+        "headers": [],
+        "app": app,
+    }
     asyncio.run(the_guard(scope, None, send))
-    assert heard[0]["status"] == 200 and json.loads(heard[1]["body"].removeprefix(b"data: "))["session_not_found"] is True
+    assert (
+        heard[0]["status"] == 200 and json.loads(heard[1]["body"].removeprefix(b"data: "))["session_not_found"] is True
+    )
     assert asyncio.run(post(the_guard, app, scope={"method": "GET", "path": "/gradio_api/call/models/abc"}))[0] == 404
 
 
@@ -387,10 +580,22 @@ def test_while_a_stream_lasts_its_session_is_listened_for():
         return {"type": "http.request", "body": b"", "more_body": False}
 
     the_guard, app = in_front_of(stream)
-    app.get_blocks()._queue = SimpleNamespace(pending_messages_per_session={"s": 1}, session_of={"q": "s"}.get, listening=listening)
+    app.get_blocks()._queue = SimpleNamespace(
+        pending_messages_per_session={"s": 1}, session_of={"q": "s"}.get, listening=listening
+    )
 
     async def ignore(message): ...
 
-    for path, query in (("/gradio_api/queue/data", b"session_hash=s"), ("/gradio_api/call/models/q", b""), ("/gradio_api/call/v2/models/q", b"")):
-        asyncio.run(the_guard({"type": "http", "method": "GET", "path": path, "query_string": query, "headers": [], "app": app}, receive, ignore))
+    for path, query in (
+        ("/gradio_api/queue/data", b"session_hash=s"),
+        ("/gradio_api/call/models/q", b""),
+        ("/gradio_api/call/v2/models/q", b""),
+    ):
+        asyncio.run(
+            the_guard(
+                {"type": "http", "method": "GET", "path": path, "query_string": query, "headers": [], "app": app},
+                receive,
+                ignore,
+            )
+        )
     assert listened == ["s", "stream", "over"] * 3

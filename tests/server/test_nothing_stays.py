@@ -30,10 +30,13 @@ def files_in(folder):
     return {path for path in folder.rglob("*") if path.is_file()}
 
 
-
-
 def use_a_tool(app, picture):
-    asked = {"method": "tools/call", "params": {"name": "heatmaps", "arguments": {"image": picture}}, "jsonrpc": "2.0", "id": 1}
+    asked = {
+        "method": "tools/call",
+        "params": {"name": "heatmaps", "arguments": {"image": picture}},
+        "jsonrpc": "2.0",
+        "id": 1,
+    }
     headers = {"Accept": "application/json, text/event-stream"}
     app.http.post("/gradio_api/mcp/", json=asked, headers=headers).raise_for_status()
 
@@ -56,7 +59,9 @@ def ways_in(app, port):
         "the steps": lambda: app.ask("/step_by_step", app.photo, *USUAL["/step_by_step"]),
         "a changed photo": lambda: app.ask("/what_if", app.photo, *USUAL["/what_if"]),
         "a photo in a message": lambda: app.ask("/heatmaps", {"url": inline(STORY), "path": None}, *USUAL["/heatmaps"]),
-        "no photo in a message": lambda: app.ask("/heatmaps", {"url": "data:image/png;base64,QUJD", "path": None}, *USUAL["/heatmaps"]),
+        "no photo in a message": lambda: app.ask(
+            "/heatmaps", {"url": "data:image/png;base64,QUJD", "path": None}, *USUAL["/heatmaps"]
+        ),
         "an example": lambda: press(app, "pick", [], {"index": 3}),
         "a zip": lambda: press(app, "save", [app.photo, "", "embedded", "Grad-CAM", "edges", "jet", "each map"]),
         "an audit": lambda: app.ask("/audit", *USUAL["/audit"]),
@@ -74,7 +79,14 @@ def test_no_file_outlives_the_run(tmp_path, elsewhere):  # noqa: F811
     for place in places.values():
         place.mkdir()
     around = places["TMPDIR"]
-    with App(tmp_path / "app", "--model", "embedded", program=PUBLIC, GRADIO_TEMP_DIR="", **{name: str(place) for name, place in places.items()}) as app:
+    with App(
+        tmp_path / "app",
+        "--model",
+        "embedded",
+        program=PUBLIC,
+        GRADIO_TEMP_DIR="",
+        **{name: str(place) for name, place in places.items()},
+    ) as app:
         (run,) = around.glob("gradio*/where-did-it-look-*")
         for name, way in ways_in(app, elsewhere.server_port).items():
             before = files_in(run)
@@ -94,4 +106,7 @@ def test_no_file_outlives_the_run(tmp_path, elsewhere):  # noqa: F811
         assert "Traceback" not in app.log, app.log
     (left,) = around.iterdir()  # the user's, empty
     assert left.name.startswith("gradio") and list(left.iterdir()) == []
-    assert not any(path.suffix in (".jpg", ".png", ".npz") or STORY.read_bytes() == path.read_bytes() for path in files_in(places["HOME"]))
+    assert not any(
+        path.suffix in (".jpg", ".png", ".npz") or STORY.read_bytes() == path.read_bytes()
+        for path in files_in(places["HOME"])
+    )

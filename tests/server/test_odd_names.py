@@ -84,7 +84,10 @@ def test_what_cannot_be_shown_is_left_out_and_named(folder):
     assert found.origin.isprintable() and all(example.caption.isprintable() for example in found.every.values())
     assert within(60, lambda: found.known(PHOTO)).file.name in GOOD
     for example in found.every.values():
-        assert view_of(dict(parse_qsl(query(View(example.key)).removeprefix("?"))), found, ["explain"]) == (View(example.key), ())
+        assert view_of(dict(parse_qsl(query(View(example.key)).removeprefix("?"))), found, ["explain"]) == (
+            View(example.key),
+            (),
+        )
 
 
 @posix
@@ -93,10 +96,16 @@ def test_no_name_brings_markup_or_ends_an_audit(folder):
     buttons = strip(found)
     (folder / "test" / "0_plain.jpg").unlink()  # and one goes meanwhile
     asked = audit_shelf.question("embedded")
-    result = within(120, lambda: audit_shelf.Audits(Studies(), found, audit_shelf.Kept(2)).of(asked, lambda part, task: True))
+    result = within(
+        120, lambda: audit_shelf.Audits(Studies(), found, audit_shelf.Kept(2)).of(asked, lambda part, task: True)
+    )
     assert [fault.key for fault in result.unread] == ["test/0_plain"] and len(result.audits[0].answers) == len(GOOD) - 1
     for html in (buttons, shown(result, "jet"), document(result, "jet")):
-        assert not Elements(html).found & {"onerror", "b>photos<", "script"} and "<b>photos" not in html and "<img src=x" not in html
+        assert (
+            not Elements(html).found & {"onerror", "b>photos<", "script"}
+            and "<b>photos" not in html
+            and "<img src=x" not in html
+        )
     shelf = Shelf()
     files = shelf.files(result, "jet")
     assert "ümlaut" in files.table.read_text(encoding="utf-8") and "ümlaut" in files.page.read_text(encoding="utf-8")
@@ -134,6 +143,8 @@ def test_a_page_of_such_photos_in_a_locale_without_umlauts(folder, tmp_path):
             (photo,) = press(app, "pick", [], {"index": index})
             assert app.http.get(photo["url"]).content == PHOTO.read_bytes()
         kind, (told, *files) = app.ask("/audit", "embedded", "none", "test", False)
-        assert kind == "complete" and told["photos"]["splits"] == {"test": len([name for name in GOOD if name.isascii()])}
+        assert kind == "complete" and told["photos"]["splits"] == {
+            "test": len([name for name in GOOD if name.isascii()])
+        }
         assert all(app.http.get(file["url"]).status_code == 200 for file in files)
         assert re.search("^Open http", app.log, re.MULTILINE) and "Traceback" not in app.log

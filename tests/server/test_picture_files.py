@@ -17,7 +17,11 @@ MARK = b"\0a mark that the test put here"
 def files_of(answer):
     """Every file an answer names."""
     if isinstance(answer, dict):
-        return [answer] if "path" in answer and "url" in answer else [file for value in answer.values() for file in files_of(value)]
+        return (
+            [answer]
+            if "path" in answer and "url" in answer
+            else [file for value in answer.values() for file in files_of(value)]
+        )
     return [file for value in answer for file in files_of(value)] if isinstance(answer, list) else []
 
 

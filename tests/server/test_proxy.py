@@ -69,8 +69,15 @@ def test_a_client_is_answered_and_finds_the_pictures(behind):
 
 @needs_mcp
 def test_a_tools_files_are_found(behind):
-    asked = {"method": "tools/call", "params": {"name": "heatmaps", "arguments": {"image": inline(STORY)}}, "jsonrpc": "2.0", "id": 1}
-    answer = httpx.post(f"{behind}/gradio_api/mcp/", json=asked, headers={"Accept": "application/json, text/event-stream"}, timeout=60)
+    asked = {
+        "method": "tools/call",
+        "params": {"name": "heatmaps", "arguments": {"image": inline(STORY)}},
+        "jsonrpc": "2.0",
+        "id": 1,
+    }
+    answer = httpx.post(
+        f"{behind}/gradio_api/mcp/", json=asked, headers={"Accept": "application/json, text/event-stream"}, timeout=60
+    )
     address = answer.text.partition('"text":"')[2].partition('"')[0]
     assert address.startswith(f"{behind}/gradio_api/file=") and httpx.get(address).content.startswith(b"PK")
 

@@ -15,7 +15,9 @@ CALLERS = ROOT / "tests/callers"
 
 
 def snippets(language):
-    return list(dict.fromkeys(code for text in SHOWN for code in re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)))
+    return list(
+        dict.fromkeys(code for text in SHOWN for code in re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL))
+    )
 
 
 SNIPPETS = snippets("python")
@@ -27,7 +29,9 @@ def test_the_snippets_run(number, app_url, monkeypatch, capsys):
     exec(compile(SNIPPETS[number].replace("http://127.0.0.1:7860", app_url), f"README snippet {number}", "exec"), {})
     printed = capsys.readouterr().out
     assert printed
-    for said in re.findall(r"# (\w+(?: → \w+)?)(?: —|:)", SNIPPETS[number]):  # what the snippet's comments say is printed
+    for said in re.findall(
+        r"# (\w+(?: → \w+)?)(?: —|:)", SNIPPETS[number]
+    ):  # what the snippet's comments say is printed
         assert said in printed
 
 
@@ -45,7 +49,9 @@ def run(command, **options):
 def npm_packages():
     """Where the JavaScript finds its package: installed once, in the version that tests/callers pins."""
     if not shutil.which("node") or not shutil.which("npm"):
-        pytest.skip("no node and npm on this machine: install Debian's packages nodejs and npm to run the README's JavaScript")
+        pytest.skip(
+            "no node and npm on this machine: install Debian's packages nodejs and npm to run the README's JavaScript"
+        )
     wanted = json.loads((CALLERS / "package.json").read_text())["dependencies"]["@gradio/client"]
     there = CALLERS / "node_modules/@gradio/client/package.json"
     if not there.is_file() or json.loads(there.read_text())["version"] != wanted:
@@ -68,7 +74,9 @@ def test_the_javascript_runs(app_url, npm_packages, tmp_path):
 @pytest.mark.skipif(shutil.which("curl") is None, reason="no curl on this machine: install Debian's package curl")
 def test_the_curl_runs(app_url):
     (script,) = [block for block in snippets("bash") if "curl" in block]
-    event, data = run(["bash", "-euo", "pipefail", "-c", script.replace("http://127.0.0.1:7860", app_url)]).strip().splitlines()
+    event, data = (
+        run(["bash", "-euo", "pipefail", "-c", script.replace("http://127.0.0.1:7860", app_url)]).strip().splitlines()
+    )
     gallery, report = json.loads(data.removeprefix("data: "))
     assert event == "event: complete" and len(gallery) == 20 and report["predicted"] == "baya"
 
@@ -93,5 +101,9 @@ def test_every_package_is_named_with_its_reason():
 
 def test_the_readme_is_short_and_no_line_is_long():
     assert README.count("\n") <= 150
-    for text in (*SHOWN, (ROOT / "docs/deploying.md").read_text(encoding="utf-8"), (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")):
+    for text in (
+        *SHOWN,
+        (ROOT / "docs/deploying.md").read_text(encoding="utf-8"),
+        (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"),
+    ):
         assert [line for line in text.splitlines() if len(line) > 120] == []

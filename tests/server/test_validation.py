@@ -39,14 +39,13 @@ def folder(photo):
     return Path(photo["path"]).parents[1]
 
 
-
-
-
-
 def check_refused(answer, *context):
     event, sentence = answer
     assert event == "error" and isinstance(sentence, str), (*context, str(answer)[:300])
-    assert sentence[0].isupper() and sentence.endswith(".") and len(sentence) < 300 and "\n" not in sentence, (*context, sentence[:400])
+    assert sentence[0].isupper() and sentence.endswith(".") and len(sentence) < 300 and "\n" not in sentence, (
+        *context,
+        sentence[:400],
+    )
     assert not any(leak in sentence for leak in LEAKS), (*context, sentence)
 
 
@@ -84,12 +83,30 @@ def test_a_missing_value_is_a_sentence(server, photo, endpoint):
     check_refused(call(server, endpoint, usual[:1]), endpoint)
 
 
-@pytest.mark.parametrize("percent", [-1, 0, 1e9, 100.001, float("nan"), float("inf"), "10", [10], True, 10**400, -(10**4000), 1e308, -0.0, 10**9 + 1])
+@pytest.mark.parametrize(
+    "percent",
+    [-1, 0, 1e9, 100.001, float("nan"), float("inf"), "10", [10], True, 10**400, -(10**4000), 1e308, -0.0, 10**9 + 1],
+)
 def test_a_percentage_that_is_none(server, photo, percent):
     check_refused(call(server, "/what_if", [photo, *USUAL["/what_if"][:3], percent, *USUAL["/what_if"][4:]]))
 
 
-@pytest.mark.parametrize("colour", ["#zzzzzz", "#12345", "#1234567", "red; drop", "url(x)", "#" + "f" * 10**5, "x" * 1999, "\0", "красный", 255, ["red"]])
+@pytest.mark.parametrize(
+    "colour",
+    [
+        "#zzzzzz",
+        "#12345",
+        "#1234567",
+        "red; drop",
+        "url(x)",
+        "#" + "f" * 10**5,
+        "x" * 1999,
+        "\0",
+        "красный",
+        255,
+        ["red"],
+    ],
+)
 def test_a_colour_that_is_none(server, photo, colour):
     check_refused(call(server, "/what_if", [photo, *USUAL["/what_if"][:7], colour, None]))
 
@@ -112,9 +129,25 @@ def test_a_path_is_no_photo(server, photo, folder, private, endpoint):
     assert Path(around).is_file()
     own = str(ROOT / "examples/val/0_000.jpg")
     try:
-        paths = [private, link, around, own, "examples/val/0_000.jpg", "/etc/passwd", "/proc/self/environ", "/dev/zero", f"file://{private}", "a\0b", "x" * 9000]
+        paths = [
+            private,
+            link,
+            around,
+            own,
+            "examples/val/0_000.jpg",
+            "/etc/passwd",
+            "/proc/self/environ",
+            "/dev/zero",
+            f"file://{private}",
+            "a\0b",
+            "x" * 9000,
+        ]
         for path in paths if endpoint == "/heatmaps" else paths[:1]:
-            for said in ({"path": str(path)}, {"path": str(path), "meta": FILE_DATA}, {"path": str(path), "meta": FILE_DATA, "is_stream": True}):
+            for said in (
+                {"path": str(path)},
+                {"path": str(path), "meta": FILE_DATA},
+                {"path": str(path), "meta": FILE_DATA, "is_stream": True},
+            ):
                 check_refused(call(server, endpoint, [said, *USUAL[endpoint]]), said)
             check_refused(call(server, endpoint, [str(path), *USUAL[endpoint]]), path)
     finally:
@@ -123,7 +156,13 @@ def test_a_path_is_no_photo(server, photo, folder, private, endpoint):
 
 def test_a_path_is_no_mask(server, photo, private):
     for said in ({"path": str(private)}, {"path": str(private), "meta": FILE_DATA}):
-        check_refused(call(server, "/what_if", [photo, "embedded", "Grad-CAM", "brush", 10, "predicted", "conv3", "fill", "red", said]))
+        check_refused(
+            call(
+                server,
+                "/what_if",
+                [photo, "embedded", "Grad-CAM", "brush", 10, "predicted", "conv3", "fill", "red", said],
+            )
+        )
 
 
 def raw(server, path) -> tuple[int, bytes]:
@@ -149,24 +188,61 @@ def test_no_file_of_the_machine_is_served(server, folder, private):
         *(str(private), str(link), f"{folder}/../app.log", f"{folder}/{up}etc/passwd", "file:///etc/passwd", "/etc/passwd\0.png", "~/.bashrc"),
         f"{STORY}/../../../app.py",
     ]  # fmt: skip
-    ways = [lambda name: name, quote, lambda name: quote(name, safe=""), lambda name: quote(quote(name, safe=""), safe=""), lambda name: name.replace("/", "\\").replace("\\", "%5c")]
-    doors = ["/gradio_api/file=", "/gradio_api/file/", "/file=", "/static/", "/assets/", "/svelte/", "/gradio_api/custom_component/image/client/", "/gradio_api/stream/"]
+    ways = [
+        lambda name: name,
+        quote,
+        lambda name: quote(name, safe=""),
+        lambda name: quote(quote(name, safe=""), safe=""),
+        lambda name: name.replace("/", "\\").replace("\\", "%5c"),
+    ]
+    doors = [
+        "/gradio_api/file=",
+        "/gradio_api/file/",
+        "/file=",
+        "/static/",
+        "/assets/",
+        "/svelte/",
+        "/gradio_api/custom_component/image/client/",
+        "/gradio_api/stream/",
+    ]
     try:
         for name in names:
             for way in ways:
                 for entrance in doors if way is ways[0] else doors[:1]:
                     path = entrance + way(name).replace("\0", "%00").replace(" ", "%20")
                     status, body = raw(server, path)
-                    assert status != 500 and b"root:" not in body and secret not in body and source not in body, (path, status)
-                    assert status != 200 or body.startswith(b"<!doctype html>") or b"gradio" in body[:3000].lower(), (path, body[:80])
+                    assert status != 500 and b"root:" not in body and secret not in body and source not in body, (
+                        path,
+                        status,
+                    )
+                    assert status != 200 or body.startswith(b"<!doctype html>") or b"gradio" in body[:3000].lower(), (
+                        path,
+                        body[:80],
+                    )
     finally:
         link.unlink()
     assert raw(server, f"/gradio_api/file={quote(str(STORY))}")[0] == 403
-    shown = next(path for path in folder.rglob(STORY.name) if path.read_bytes() == STORY.read_bytes())  # the page's copy; the door is not simply shut
+    shown = next(
+        path for path in folder.rglob(STORY.name) if path.read_bytes() == STORY.read_bytes()
+    )  # the page's copy; the door is not simply shut
     assert raw(server, f"/gradio_api/file={quote(str(shown))}") == (200, STORY.read_bytes())
 
 
-@pytest.mark.parametrize("name", ["../../../evil.jpg", "..\\..\\evil.jpg", "/tmp/evil.jpg", "..", ".", "evil\0.jpg", "e" * 3000 + ".jpg", "evil\r\nX: y.jpg", "$(id).jpg", "évil\u202egpj.exe"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../../../evil.jpg",
+        "..\\..\\evil.jpg",
+        "/tmp/evil.jpg",
+        "..",
+        ".",
+        "evil\0.jpg",
+        "e" * 3000 + ".jpg",
+        "evil\r\nX: y.jpg",
+        "$(id).jpg",
+        "évil\u202egpj.exe",
+    ],
+)
 def test_a_name_leads_nowhere(server, folder, name):
     outside = {path for path in folder.parent.iterdir()}
     answer = server.post("/gradio_api/upload", files={"files": (name, STORY.read_bytes())})
@@ -183,13 +259,38 @@ def test_a_name_leads_nowhere(server, folder, name):
 
 def test_nothing_here_is_fetched(server, photo, elsewhere):  # noqa: F811
     port = elsewhere.server_port
-    addresses = [f"http://{host}:{port}/photo" for host in ("127.0.0.1", "localhost", "0.0.0.0", "2130706433", "0x7f.1", "[::ffff:127.0.0.1]", "a@127.0.0.1")]
+    addresses = [
+        f"http://{host}:{port}/photo"
+        for host in ("127.0.0.1", "localhost", "0.0.0.0", "2130706433", "0x7f.1", "[::ffff:127.0.0.1]", "a@127.0.0.1")
+    ]
     addresses += [f"HTTP://127.0.0.1:{port}/photo", f"//127.0.0.1:{port}/photo", f"ftp://127.0.0.1:{port}/photo"]
     for address in addresses:
-        for said in ({"path": address}, {"path": address, "meta": FILE_DATA}, {"path": None, "url": address}, {"url": address, "meta": FILE_DATA, "path": ""}, address):
+        for said in (
+            {"path": address},
+            {"path": address, "meta": FILE_DATA},
+            {"path": None, "url": address},
+            {"url": address, "meta": FILE_DATA, "path": ""},
+            address,
+        ):
             check_refused(call(server, "/heatmaps", [said, "embedded", "Grad-CAM"]), said)
         check_refused(call(server, "/heatmaps", [photo, {"path": address, "meta": FILE_DATA}, "Grad-CAM"]))
-        check_refused(call(server, "/what_if", [photo, *USUAL["/what_if"][:2], "brush", 10, "predicted", "conv3", "fill", "red", {"path": address, "meta": FILE_DATA}]))
+        check_refused(
+            call(
+                server,
+                "/what_if",
+                [
+                    photo,
+                    *USUAL["/what_if"][:2],
+                    "brush",
+                    10,
+                    "predicted",
+                    "conv3",
+                    "fill",
+                    "red",
+                    {"path": address, "meta": FILE_DATA},
+                ],
+            )
+        )
         for entrance in ("file=", "file/", "proxy=", "FILE="):
             assert raw(server, f"/gradio_api/{entrance}{address}")[0] in (400, 403, 404)
     assert elsewhere.came == []
@@ -198,13 +299,21 @@ def test_nothing_here_is_fetched(server, photo, elsewhere):  # noqa: F811
 def test_a_photo_within_the_message(server, folder):
     inline = {"url": "data:image/jpeg;base64," + base64.b64encode(STORY.read_bytes()).decode(), "path": None}
     assert call(server, "/heatmaps", [inline, "embedded", "Grad-CAM"])[0] == "complete"
-    for url in ("data:", "data:image/png;base64,????", "data:image/png,plain", "data:text/html;base64,PGI+", "data:;base64," + "A" * 900_000):
+    for url in (
+        "data:",
+        "data:image/png;base64,????",
+        "data:image/png,plain",
+        "data:text/html;base64,PGI+",
+        "data:;base64," + "A" * 900_000,
+    ):
         check_refused(call(server, "/heatmaps", [{"url": url, "path": "a"}, "embedded", "Grad-CAM"]), url[:40])
 
 
 def test_a_photo_too_large_for_a_message(server):
     """It is uploaded; the message then only names it."""
-    status, sentence = call(server, "/heatmaps", [{"url": "data:;base64," + "A" * 10**6, "path": None}, "embedded", "Grad-CAM"])
+    status, sentence = call(
+        server, "/heatmaps", [{"url": "data:;base64," + "A" * 10**6, "path": None}, "embedded", "Grad-CAM"]
+    )
     assert status == 413 and "/gradio_api/upload" in sentence
 
 
@@ -222,7 +331,9 @@ def test_who_listens_is_served_whatever_others_have_asked_and_left(server, photo
     for _ in range(65):
         assert server.post("/gradio_api/call/v2/audit", json={"split": "val", "repaint": False}).status_code == 200
         assert server.post("/gradio_api/call/v2/explain", json={"image": photo}).status_code == 200
-    assert server.get("/gradio_api/queue/status").json()["queue_size"] == 0  # nothing of it is worked on, nobody waits behind it
+    assert (
+        server.get("/gradio_api/queue/status").json()["queue_size"] == 0
+    )  # nothing of it is worked on, nobody waits behind it
     assert call(server, "/models", [])[0] == "complete"
     assert call(server, "/explain", [photo, *USUAL["/explain"]])[0] == "complete"
 
@@ -249,7 +360,9 @@ def test_sixty_four_in_a_line(server, photo):
 # Nothing stays
 
 
-FORGETFUL = changed("from explorer import page; from explorer.server import launch; launch.CACHE_SECONDS = (1, 4); page.QUEUE_LENGTH = 1")
+FORGETFUL = changed(
+    "from explorer import page; from explorer.server import launch; launch.CACHE_SECONDS = (1, 4); page.QUEUE_LENGTH = 1"
+)
 
 
 @pytest.fixture(scope="module")
@@ -275,7 +388,11 @@ def test_what_was_sent_and_drawn_is_deleted(impatient):
     check_refused(call(client, "/heatmaps", [inline, *USUAL["/heatmaps"]]))
     break_off(client)
     there = files_in(home / "gradio") - before
-    assert Path(sent) in there and any(path.suffix == ".npz" for path in there) and any(path.name.startswith("tmp") for path in there)
+    assert (
+        Path(sent) in there
+        and any(path.suffix == ".npz" for path in there)
+        and any(path.name.startswith("tmp") for path in there)
+    )
     until = time.monotonic() + 30
     while files_in(home / "gradio") - before and time.monotonic() < until:
         time.sleep(0.2)
@@ -299,6 +416,10 @@ def test_a_full_line_says_so_politely(impatient):
     client, _ = impatient
     with ThreadPoolExecutor(12) as pool:
         answers = list(pool.map(lambda _: call(client, "/audit", ["embedded", "none", "both", True]), range(12)))
-    assert {(kind, told if kind != "complete" else None) for kind, told in answers} <= {("complete", None), ("error", BUSY), (429, BUSY)}
+    assert {(kind, told if kind != "complete" else None) for kind, told in answers} <= {
+        ("complete", None),
+        ("error", BUSY),
+        (429, BUSY),
+    }
     assert len({kind for kind, _ in answers}) > 1
     assert call(client, "/models", [])[0] == "complete"

@@ -1,8 +1,5 @@
 """A page of a browser, whose complaints are kept, and when it has come to rest."""
 
-
-
-
 PATIENCE = 120_000  # ms; a bound for machines that do other work, no wish
 
 WIDE = {"width": 1280, "height": 900}
@@ -24,6 +21,7 @@ def settle(page):
         AT_REST,
     )
 
+
 LEAVING = "this page is being left"
 
 
@@ -35,10 +33,15 @@ class Window:
 
     def __init__(self, context):
         self.page, self.complaints, self._own, self._leaving = context.new_page(), [], (), False
-        self.page.add_init_script(f"addEventListener('beforeunload', () => console.log('{LEAVING}'))")  # before Gradio's own, which breaks off
+        self.page.add_init_script(
+            f"addEventListener('beforeunload', () => console.log('{LEAVING}'))"
+        )  # before Gradio's own, which breaks off
         self.page.on("console", self._said)
         self.page.on("pageerror", lambda error: self._complain(str(error)))
-        self.page.on("request", lambda request: self.complaints.append(request.url) if not request.url.startswith(self._own) else None)
+        self.page.on(
+            "request",
+            lambda request: self.complaints.append(request.url) if not request.url.startswith(self._own) else None,
+        )
         self.page.on("framenavigated", self._arrived)
 
     def _said(self, message):
@@ -64,18 +67,9 @@ class Window:
         return self.page
 
 
-
-
-
-
-
 def say(page, words):
     page.wait_for_function("words => document.querySelector('#verdict')?.innerText.includes(words)", arg=words)
     return page.inner_text("#verdict")
-
-
-
-
 
 
 def choose(page, part, label):

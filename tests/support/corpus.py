@@ -131,7 +131,9 @@ def no_photos() -> dict[str, bytes]:
         "40000 rows.bmp": bitmap(10, 40_000, 0, b""),
         "fewest rows.bmp": bitmap(10, -(2**31), 0, b""),
         "endless run.bmp": bitmap(8000, 8000, 1, b"\xff\1" * 100_000),
-        "a thousand samples.tif": tiff([(256, 4, 1, 9), (257, 4, 1, 9), (258, 3, 1, 8), (262, 3, 1, 1), (277, 3, 1, 1000), (273, 4, 1, 8)], b""),
+        "a thousand samples.tif": tiff(
+            [(256, 4, 1, 9), (257, 4, 1, 9), (258, 3, 1, 8), (262, 3, 1, 1), (277, 3, 1, 1000), (273, 4, 1, 8)], b""
+        ),
         "directories in a circle.tif": b"II*\0\x08\0\0\0\1\0\0\1\3\0\1\0\0\0\1\0\0\0\x08\0\0\0",
         "a canvas of 268 million.webp": b"RIFF\x1e\0\0\0WEBPVP8X\x0a\0\0\0\0\0\0\0\xff\x3f\0\xff\x3f\0" + bytes(8),
     }
@@ -149,7 +151,10 @@ def bombs() -> dict[str, bytes]:
         "as large as may be.jpg": encoded(Image.new("RGB", (7140, 7140)), "JPEG"),
         "as large as may be.tif": encoded(Image.new("RGB", (4000, 4000)), "TIFF", compression="tiff_lzw"),
         "as large as may be.bmp": encoded(Image.new("1", (6300, 6300)), "BMP"),
-        "a hundred megabytes for one pixel.png": b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + row + chunk(b"IEND", b""),
+        "a hundred megabytes for one pixel.png": b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + row
+        + chunk(b"IEND", b""),
         "thousands of frames.gif": encoded(Image.new("L", (1, 1)), "GIF", **animation),
         "thousands of frames.webp": encoded(Image.new("L", (1, 1)), "WebP", **animation),
         **{f"{name}, as in test_photo": make() for name, make in HOSTILE.items()},
@@ -158,18 +163,29 @@ def bombs() -> dict[str, bytes]:
 
 def cut_off() -> dict[str, bytes]:
     """Half downloads, cut at every kB: one sentence, unless all of the picture is there."""
-    kinds = {"JPEG": {"quality": 95}, "PNG": {}, "WebP": {"quality": 95}, "GIF": {}, "TIFF": {"compression": "tiff_lzw"}, "BMP": {}}
+    kinds = {
+        "JPEG": {"quality": 95},
+        "PNG": {},
+        "WebP": {"quality": 95},
+        "GIF": {},
+        "TIFF": {"compression": "tiff_lzw"},
+        "BMP": {},
+    }
     whole = {name: encoded(photographic(160), name, **options) for name, options in kinds.items()}
     whole["progressive JPEG"] = encoded(photographic(160), "JPEG", quality=95, progressive=True)
     return {f"{name} cut at {at}": data[:at] for name, data in whole.items() for at in range(KB, len(data) - KB, KB)}
 
 
 def encoded(image, format, **options) -> bytes:
-    return encoded_once(image.copy(), format, **options)  # an image remembers how it was saved, and would be saved so again
+    return encoded_once(
+        image.copy(), format, **options
+    )  # an image remembers how it was saved, and would be saved so again
 
 
 def animated(image, format, **options) -> bytes:
-    return encoded(image, format, save_all=True, append_images=[image.rotate(turn) for turn in (90, 180, 270)], **options)
+    return encoded(
+        image, format, save_all=True, append_images=[image.rotate(turn) for turn in (90, 180, 270)], **options
+    )
 
 
 def floats(values) -> bytes:

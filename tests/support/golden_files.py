@@ -23,7 +23,16 @@ DURATION = re.compile(r"\d[\d.,]*\s*(?:(?:ms|s|milliseconds|seconds)\b|× as lon
 PASSING = {"id", "for", "style", "src", "href", "data-testid", "tabindex"}  # ids of Gradio's own, blob addresses
 KEPT_STYLE = re.compile(r"--[\w-]+: ?[^;]+")
 NUMBERED = re.compile(r"component-\d+|range_id_\d+|svelte-\w+|^s[\w-]{12}$")
-VOLATILE = {"milliseconds", "ms", "seconds", "path", "url", "orig_name", "size", "status"}  # status: what this server has loaded so far
+VOLATILE = {
+    "milliseconds",
+    "ms",
+    "seconds",
+    "path",
+    "url",
+    "orig_name",
+    "size",
+    "status",
+}  # status: what this server has loaded so far
 
 
 def hold(name: str, lines: list[str]):
@@ -35,7 +44,9 @@ def hold(name: str, lines: list[str]):
         return
     golden = file.read_text(encoding="utf-8").splitlines()
     for number, (was, now) in enumerate(zip_longest(golden, lines), 1):
-        assert same(was, now), f"{file.name}, line {number}, after {golden[max(0, number - 4):number - 1]}:\nwas {was}\nnow {now}"
+        assert same(was, now), (
+            f"{file.name}, line {number}, after {golden[max(0, number - 4) : number - 1]}:\nwas {was}\nnow {now}"
+        )
 
 
 def same(was: str | None, now: str | None) -> bool:
@@ -70,10 +81,18 @@ class Entities(HTMLParser):
 
     def handle_starttag(self, tag, attributes):
         self._raw = tag in ("script", "style")
-        said = {name: _plain(name, value or "") for name, value in attributes if name not in PASSING and not name.startswith("aria-labelledby")}
+        said = {
+            name: _plain(name, value or "")
+            for name, value in attributes
+            if name not in PASSING and not name.startswith("aria-labelledby")
+        }
         style = dict(attributes).get("style") or ""
         said |= {"style": " ".join(KEPT_STYLE.findall(style))} if KEPT_STYLE.search(style) else {}
-        self.lines.append(" ".join([f"<{tag}", *(f"{name}={value!r}" for name, value in sorted(said.items()) if value or name == "alt")]))
+        self.lines.append(
+            " ".join(
+                [f"<{tag}", *(f"{name}={value!r}" for name, value in sorted(said.items()) if value or name == "alt")]
+            )
+        )
         if tag == "img":
             self.lines.append(f"picture {' '.join(map(str, next(self._thumbnails)))}")
 

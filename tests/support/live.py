@@ -38,7 +38,9 @@ app.main()
 """
 
 
-def start(home: Path, *arguments: str, program: str = "", port: int = 0, **environment: str) -> tuple[subprocess.Popen, Path]:
+def start(
+    home: Path, *arguments: str, program: str = "", port: int = 0, **environment: str
+) -> tuple[subprocess.Popen, Path]:
     """app.py, or a program around it, being started; and the file that takes what it prints. `home` takes that and what it caches."""
     variables = {
         **os.environ,
@@ -52,7 +54,9 @@ def start(home: Path, *arguments: str, program: str = "", port: int = 0, **envir
     log = home / "app.log"
     told = [sys.executable, *(["-c", program] if program else ["app.py"]), *arguments]
     with open(log, "w") as output:
-        return subprocess.Popen(told, cwd=ROOT, env=variables, stdout=output, stderr=subprocess.STDOUT, preexec_fn=hears_interrupts), log
+        return subprocess.Popen(
+            told, cwd=ROOT, env=variables, stdout=output, stderr=subprocess.STDOUT, preexec_fn=hears_interrupts
+        ), log
 
 
 def wait_until_served(process, log: Path) -> str:

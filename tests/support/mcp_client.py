@@ -23,7 +23,9 @@ needs_mcp = pytest.mark.skipif(find_spec("mcp") is None, reason="the package mcp
 @pytest.fixture(scope="module")
 def agent(app_url):
     """Asks the app's server of tools as an agent does: `agent(tool, **arguments)`, or `agent()` for the list of tools."""
-    address = re.search(r'"url": "(http://127\.0\.0\.1:7860/\S+)"', CALLING)[1].replace("http://127.0.0.1:7860", app_url)
+    address = re.search(r'"url": "(http://127\.0\.0\.1:7860/\S+)"', CALLING)[1].replace(
+        "http://127.0.0.1:7860", app_url
+    )
 
     async def ask(tool, arguments, progress):
         from mcp import ClientSession

@@ -35,12 +35,18 @@ class App:
     @property
     def photo(self):
         """The story's photo, uploaded, as it is named in a call."""
-        (path,) = self.http.post("/gradio_api/upload", files={"files": ("photo.jpg", STORY.read_bytes())}).raise_for_status().json()
+        (path,) = (
+            self.http.post("/gradio_api/upload", files={"files": ("photo.jpg", STORY.read_bytes())})
+            .raise_for_status()
+            .json()
+        )
         return {"path": path, "meta": {"_type": "gradio.FileData"}}
 
     def begin(self, endpoint, *values) -> str:
         """Ask, and get the number under which the answer can be had."""
-        return self.http.post(f"/gradio_api/call{endpoint}", json={"data": values}).raise_for_status().json()["event_id"]
+        return (
+            self.http.post(f"/gradio_api/call{endpoint}", json={"data": values}).raise_for_status().json()["event_id"]
+        )
 
     def answer(self, endpoint, event):
         told = self.http.get(f"/gradio_api/call{endpoint}/{event}").text

@@ -86,6 +86,7 @@ def gif_with_comment(before_frame):
     at = gif.index(b",\0\0\0\0") if before_frame else len(gif) - 1
     return gif[:at] + b"!\xfe" + (b"\xff" + b"c" * 255) * 40_000 + b"\0" + gif[at:]
 
+
 HOSTILE = {
     "EXIF": exif_bomb,
     "TIFF tags": lambda: tiff_of_10(*many_tags_over_one_block(2_000_000), (273, 4, 1, 8), rest=bytes(2_000_000)),

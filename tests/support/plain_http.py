@@ -17,7 +17,11 @@ def uploaded(server, data, name="photo.jpg") -> str:
 
 def call(server, endpoint, values):
     """What curl would do: ("complete", outputs), ("error", sentence) or (the status, sentence)."""
-    asked = server.post(f"/gradio_api/call{endpoint}", content=json.dumps({"data": values}), headers={"Content-Type": "application/json"})
+    asked = server.post(
+        f"/gradio_api/call{endpoint}",
+        content=json.dumps({"data": values}),
+        headers={"Content-Type": "application/json"},
+    )
     if asked.status_code != 200:
         return asked.status_code, asked.json()["detail"]
     told = server.get(f"/gradio_api/call{endpoint}/{asked.json()['event_id']}").text
@@ -25,6 +29,7 @@ def call(server, endpoint, values):
     content = json.loads(data.removeprefix("data: "))
     event = event.removeprefix("event: ")
     return event, content["error"] if event == "error" else content
+
 
 USUAL = {
     "/explain": ["embedded", "Grad-CAM", "edges", "jet", "each map"],
@@ -34,9 +39,6 @@ USUAL = {
     "/audit": ["embedded", "none", "val", False],
     "/trust": ["embedded", "Grad-CAM", "predicted", "conv3"],
 }
-
-
-
 
 
 def press(app, handler, values, event=None):

@@ -73,12 +73,17 @@ def inside(file):
     """The modules of the app that a file imports, "explorer.photos.masks"."""
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.level == 0 and node.module.split(".")[0] == "explorer":
-            yield from (f"{node.module}.{alias.name}" for alias in node.names) if node.module == "explorer" else [node.module]
+            yield from (
+                (f"{node.module}.{alias.name}" for alias in node.names) if node.module == "explorer" else [node.module]
+            )
 
 
 @pytest.mark.parametrize(
     ("room", "strangers"),
-    [("gradcam", ["gradio", "potplants", "explorer", "huggingface_hub"]), ("potplants", ["gradio", "gradcam", "explorer"])],
+    [
+        ("gradcam", ["gradio", "potplants", "explorer", "huggingface_hub"]),
+        ("potplants", ["gradio", "gradcam", "explorer"]),
+    ],
 )
 def test_a_room_imported_alone_brings_no_stranger(room, strangers):
     code = f"import sys, {room}; print([name for name in {strangers} if name in sys.modules])"
@@ -89,7 +94,9 @@ def test_a_room_imported_alone_brings_no_stranger(room, strangers):
 def test_the_first_heatmap_imports_no_compiler():
     """Torch would import its own, a second's work, for any dispatch mode that does not decline; the mode is there for large Linears."""
     code = "import sys, torch, potplants, gradcam; model = potplants.CNN(); assert any(p.numel() >= 1 << 20 for p in model.parameters());"
-    code += "gradcam.Explainer(model).explain(torch.rand(1, 3, 256, 256), [0, 1]); print('torch._dynamo' in sys.modules)"
+    code += (
+        "gradcam.Explainer(model).explain(torch.rand(1, 3, 256, 256), [0, 1]); print('torch._dynamo' in sys.modules)"
+    )
     told = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert told.stdout.strip() == "False"
 
@@ -121,20 +128,38 @@ def test_every_file_says_what_it_holds():
             assert ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))), file
 
 
-PACKAGE_OF = {"cv2": "opencv-python-headless", "PIL": "pillow", "python_multipart": "python-multipart", "gradio_client": "gradio"}  # import → package, where they differ
-OPTIONAL = {"spaces", "mcp", "captum", "sklearn"}  # asked for where they are wanted, with a sentence where they are not there
+PACKAGE_OF = {
+    "cv2": "opencv-python-headless",
+    "PIL": "pillow",
+    "python_multipart": "python-multipart",
+    "gradio_client": "gradio",
+}  # import → package, where they differ
+OPTIONAL = {
+    "spaces",
+    "mcp",
+    "captum",
+    "sklearn",
+}  # asked for where they are wanted, with a sentence where they are not there
 
 
 def test_every_package_that_is_imported_is_declared():
-    declared = {re.split(r"[=<>~\[]", line)[0] for line in (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()}
-    used = set().union(*(imported(file) for room in ("app", "explorer", "potplants", "gradcam") for file in files(room)))
+    declared = {
+        re.split(r"[=<>~\[]", line)[0] for line in (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    }
+    used = set().union(
+        *(imported(file) for room in ("app", "explorer", "potplants", "gradcam") for file in files(room))
+    )
     strangers = {PACKAGE_OF.get(name, name) for name in used - sys.stdlib_module_names - set(MAY_IMPORT) - OPTIONAL}
     assert strangers == declared
 
 
-@pytest.mark.parametrize("file", ["README.md", "CONTRIBUTING.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))])
+@pytest.mark.parametrize(
+    "file", ["README.md", "CONTRIBUTING.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
+)
 def test_every_file_that_is_named_is_there(file):
-    there = [f"/{path.relative_to(ROOT)}" for path in ROOT.rglob("*.*") if not {".venv", "node_modules"} & set(path.parts)]
+    there = [
+        f"/{path.relative_to(ROOT)}" for path in ROOT.rglob("*.*") if not {".venv", "node_modules"} & set(path.parts)
+    ]
     for name in re.findall(r"`((?:[\w-]+/)*[\w-]+\.(?:py|js|css|html|md))`", (ROOT / file).read_text(encoding="utf-8")):
         assert any(path.endswith(f"/{name}") for path in there), name
 
@@ -144,9 +169,16 @@ def test_markup_lies_in_templates_where_every_value_is_escaped():
     from explorer.rendering.templates import ENVIRONMENT, render
 
     assert "<b>" not in render("parts.html", "refusal", "<b>bold</b>")
-    unescaped = {name: ENVIRONMENT.loader.get_source(ENVIRONMENT, name)[0].count("| safe") for name in ENVIRONMENT.list_templates(extensions=["html"])}
+    unescaped = {
+        name: ENVIRONMENT.loader.get_source(ENVIRONMENT, name)[0].count("| safe")
+        for name in ENVIRONMENT.list_templates(extensions=["html"])
+    }
     assert {name: count for name, count in unescaped.items() if count} == {"audit/report.html": 1}
     for file in files("explorer"):
-        words = [node.value for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+        words = [
+            node.value
+            for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+            if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        ]
         if file.name != "noscript.py":
             assert not any(re.search(r"</\w+>|<(div|span|p|img|b|table|figure)[ >]", word) for word in words), file

@@ -11,7 +11,9 @@ def test_every_test_that_is_named_is_there():
     assert len(named) > 20
     for file, name in named:
         tree = ast.parse(_found(file).read_text(encoding="utf-8"))
-        assert not name or name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}, (file, name)
+        assert not name or name in {
+            node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        }, (file, name)
 
 
 def _found(file):

@@ -1,6 +1,5 @@
 """/audit: one or two classifiers against whole splits, as a report and files, for callers."""
 
-
 import gradio as gr
 
 import potplants
@@ -41,12 +40,19 @@ def define(studies: Studies, examples: Examples, default_model: str):
 
     with gr.Column(visible=False):
         model = gr.Dropdown(list(potplants.MODELS), value=default_model, label="model: a classifier that /models lists")
-        compare = gr.Dropdown([NOBODY, *potplants.MODELS], value=rival(default_model), label="compare: a second classifier, or none")
+        compare = gr.Dropdown(
+            [NOBODY, *potplants.MODELS], value=rival(default_model), label="compare: a second classifier, or none"
+        )
         split = gr.Dropdown([BOTH, *examples.splits], value=BOTH, label="split: which photos")
         repaint = gr.Checkbox(True, label="repaint: whether every plant is also shown in every pot")
         told = gr.JSON(label="report: photos, models, differences, unreadable, notes")
-        files = [gr.File(label=label) for label in ("table: CSV, a row for every photo and model", "file: the report as JSON", "page: one page of HTML")]
+        files = [
+            gr.File(label=label)
+            for label in (
+                "table: CSV, a row for every photo and model",
+                "file: the report as JSON",
+                "page: one page of HTML",
+            )
+        ]
         trigger = gr.Button()
     trigger.click(audit, [model, compare, split, repaint], [told, *files], api_name="audit", **AUDIT_LINE)
-
-

@@ -103,7 +103,9 @@ def go_on(progress: Progress, part: float):
 def answer(model: potplants.Model, photo: Seen, logits, heat: np.ndarray) -> Answer:
     """One photo's answer from logits [N] and the raw heatmap [S, S]."""
     peak = float(heat.max())
-    masks = None if photo.parts is None else [cv2.compare(photo.parts, number, cv2.CMP_EQ) for number in range(len(PARTS))]
+    masks = (
+        None if photo.parts is None else [cv2.compare(photo.parts, number, cv2.CMP_EQ) for number in range(len(PARTS))]
+    )
     measured = masks is not None and peak > 0
     said = int(logits.argmax())
     return Answer(

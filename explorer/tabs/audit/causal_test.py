@@ -30,7 +30,11 @@ class Repainted:
 
 def owners(examples: Sequence[Example]) -> dict[str, str]:
     """Pot colour → the plant that had it where the model learned, which val shows: by most photos. Empty where nobody wrote it down."""
-    seen = Counter((example.pot_colour, example.really) for example in examples if example.split == "val" and example.pot_colour in POT_COLOURS)
+    seen = Counter(
+        (example.pot_colour, example.really)
+        for example in examples
+        if example.split == "val" and example.pot_colour in POT_COLOURS
+    )
     return {colour: plant for (colour, plant), _ in reversed(seen.most_common())}
 
 

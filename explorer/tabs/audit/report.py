@@ -141,7 +141,9 @@ def _differences(result):
 
 def _named(chosen):
     return {
-        really: [{"photo": found.example.key, "said": found.said, "probability": found.probability} for found in answers]
+        really: [
+            {"photo": found.example.key, "said": found.said, "probability": found.probability} for found in answers
+        ]
         for really, answers in chosen.items()
     }
 

@@ -42,7 +42,9 @@ class Result:
     photos: str  # the SHA-256 of all photos and masks
     weights: dict[str, str | None]  # model → the SHA-256 of its file; None where it is gone
     audits: tuple[Audit, ...]  # one a model
-    repainted: dict[str, tuple[Repainted, ...]]  # model → answers; empty where that was not asked, or no photo has a mask
+    repainted: dict[
+        str, tuple[Repainted, ...]
+    ]  # model → answers; empty where that was not asked, or no photo has a mask
     owners: dict[str, str]  # pot colour → plant
     note: str = ""  # where it was computed, if not as usual
 
@@ -64,7 +66,9 @@ def question(model: str, compare: str = NOBODY, split: str = BOTH, repaint: bool
     """Raises ValueError for a model that is no classifier."""
     for name in {model, compare} - {NOBODY}:
         if potplants.find(name).answers != "class":
-            raise ValueError(f"{name} answers with a number, so it is never right or wrong about a plant: choose a classifier.")
+            raise ValueError(
+                f"{name} answers with a number, so it is never right or wrong about a plant: choose a classifier."
+            )
     models = (model,) if compare in (NOBODY, model) else (model, compare)
     return Question(models, split, bool(repaint))
 
@@ -140,7 +144,10 @@ class Audits:
         """The audit if nothing of it has to be made."""
         photos = self._photos(asked.split)
         weights, content = _weights(asked), _content(photos)
-        made = {(kind, name): self._kept.get(_key(kind, name, weights[name], content)) for kind, name, _ in _steps(asked, photos)}
+        made = {
+            (kind, name): self._kept.get(_key(kind, name, weights[name], content))
+            for kind, name, _ in _steps(asked, photos)
+        }
         if any(part is None for part in made.values()):
             return None
         return self._result(asked, photos, content, weights, made)
@@ -149,7 +156,11 @@ class Audits:
         return Result(
             question=asked,
             origin=self._examples.origin,
-            splits={name: sum(photo.split == name for photo in photos) for name in self._examples.splits if asked.split in (name, BOTH)},
+            splits={
+                name: sum(photo.split == name for photo in photos)
+                for name in self._examples.splits
+                if asked.split in (name, BOTH)
+            },
             photos=content,
             weights=weights,
             audits=tuple(made["audit", name][0] for name in asked.models),
@@ -167,7 +178,10 @@ class Audits:
 
 
 _MAKE = {"audit": audit, "repaint": in_every_pot}
-_DOING = {"audit": "{name}: asking about {photos} photos, and where it looked", "repaint": "{name}: every plant in every pot"}
+_DOING = {
+    "audit": "{name}: asking about {photos} photos, and where it looked",
+    "repaint": "{name}: every plant in every pot",
+}
 
 
 def _steps(asked, photos):
@@ -203,7 +217,9 @@ def _content(photos: Sequence[Example]) -> str:
     """The SHA-256 over names, photos and masks: other bytes, another audit."""
     whole = hashlib.sha256()
     for photo in photos:
-        whole.update(f"{photo.key} {photo.pot_colour} {_digest(photo.file)} {photo.mask and _digest(photo.mask)}\n".encode())
+        whole.update(
+            f"{photo.key} {photo.pot_colour} {_digest(photo.file)} {photo.mask and _digest(photo.mask)}\n".encode()
+        )
     return whole.hexdigest()
 
 

@@ -59,27 +59,38 @@ def build(desk: Desk, tabs: gr.Tabs, studies: Studies, examples: Examples):
 
     with gr.Tab("Audit", id="audit") as tab:
         with gr.Row():
-            compare = gr.Dropdown(_others(), value=rival(desk.model.value), label="Compare with", min_width=140, elem_id="compare")
+            compare = gr.Dropdown(
+                _others(), value=rival(desk.model.value), label="Compare with", min_width=140, elem_id="compare"
+            )
             split = gr.Dropdown(_splits(examples), value=BOTH, label="Photos", min_width=140, elem_id="split")
-            repaint = gr.Checkbox(True, label="Repaint every pot", info="takes most of the time", min_width=140, elem_id="repaint")
+            repaint = gr.Checkbox(
+                True, label="Repaint every pot", info="takes most of the time", min_width=140, elem_id="repaint"
+            )
         with gr.Row():
             start = gr.Button("Audit", variant="primary", elem_id="audit-start")
             cancel = gr.Button("Stop", variant="stop", visible=False, elem_id="audit-stop")
         before = invitation(audits.count(BOTH), (desk.model.value,))
         result = gr.HTML(before, elem_id="audit-result", apply_default_css=False)
         with gr.Row():
-            files = [gr.DownloadButton(f"Download {kind}", visible=False, size="sm", min_width=120) for kind in ("CSV", "JSON", "report")]
+            files = [
+                gr.DownloadButton(f"Download {kind}", visible=False, size="sm", min_width=120)
+                for kind in ("CSV", "JSON", "report")
+            ]
 
     asked, answer = [desk.model, compare, split, repaint, desk.colormap], [result, *files]
     desk.keep(tab, show, asked, answer)
     start.click(lambda: ("", gr.Button(visible=True)), None, [result, cancel], queue=False, **QUIET)
     running = start.click(
-        run, asked, [*answer, cancel], show_progress_on=result, trigger_mode="once", **AUDIT_LINE, **{**QUIET, "show_progress": "full"}
+        run,
+        asked,
+        [*answer, cancel],
+        show_progress_on=result,
+        trigger_mode="once",
+        **AUDIT_LINE,
+        **{**QUIET, "show_progress": "full"},
     )
     cancel.click(stop, None, [result, cancel], queue=False, cancels=[running], **QUIET)
     Context.root_block.unload(stops.stop_of_gone)
-
-
 
 
 class _Stops:
@@ -117,7 +128,11 @@ def _others():
 
 def _splits(examples):
     names = list(examples.splits)
-    return [(" and ".join(names), BOTH), *((name, name) for name in names)] if len(names) > 1 else [(f"all ({names[0]})", BOTH)]
+    return (
+        [(" and ".join(names), BOTH), *((name, name) for name in names)]
+        if len(names) > 1
+        else [(f"all ({names[0]})", BOTH)]
+    )
 
 
 def _buttons(files):

@@ -1,6 +1,5 @@
 """The tab Explain: what the model said, and the grid of where it looked."""
 
-
 import gradio as gr
 
 import potplants
@@ -69,7 +68,9 @@ def build(desk: Desk, tabs: gr.Tabs, studies: Studies, examples: Examples):
             gr.Markdown(ABOUT)
 
     settings = [desk.model, desk.method, desk.base, desk.colormap, desk.scale]
-    wanted.click(save, [desk.photo, desk.link, *settings], saved, show_progress_on=grid, **QUIET, **ONE_AT_A_TIME).then(None, js=TAKE, **QUIET)
+    wanted.click(save, [desk.photo, desk.link, *settings], saved, show_progress_on=grid, **QUIET, **ONE_AT_A_TIME).then(
+        None, js=TAKE, **QUIET
+    )
     copied.click(None, js=COPY, **QUIET)
     grid.select(take_apart, None, [desk.target, desk.layer, tabs], queue=False, **QUIET)
 

@@ -9,7 +9,10 @@ from explorer.rendering.templates import render
 from gradcam import colour_table
 
 TEMPLATE = "explain/template.html"
-SAYS = {MIXTURE: "all classes, weighted by probability", **dict.fromkeys(FOR_AND_AGAINST, "what moves the answer there")}
+SAYS = {
+    MIXTURE: "all classes, weighted by probability",
+    **dict.fromkeys(FOR_AND_AGAINST, "what moves the answer there"),
+}
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,9 @@ def matrix(study: Study, cells: list[list[Cell]], colormap: str, scale: str, cho
     chosen: target and column of the cell that the other tabs look at; it gets a frame.
     """
     rows = [_row(study, row) for row in cells]
-    return render(TEMPLATE, "matrix", columns(study).items(), rows, chosen, colour_table(colormap)[::15].tolist(), scale)
+    return render(
+        TEMPLATE, "matrix", columns(study).items(), rows, chosen, colour_table(colormap)[::15].tolist(), scale
+    )
 
 
 def _row(study, cells):

@@ -1,6 +1,5 @@
 """/trust: every check of the tab Trust, in numbers, for callers."""
 
-
 import gradio as gr
 
 import potplants
@@ -41,11 +40,11 @@ def define(studies: Studies, examples: Examples, default_model: str):
         image = upload(label="image: a photo of a pot plant")
         model = gr.Dropdown(list(potplants.MODELS), value=default_model, label="model: a name that /models lists")
         method = gr.Dropdown(list(METHODS), value="Grad-CAM", label="method: the CAM method that is checked")
-        target = gr.Dropdown(every_target(), value=PREDICTED, label="target: the class to explain, or what else a model can be asked")
+        target = gr.Dropdown(
+            every_target(), value=PREDICTED, label="target: the class to explain, or what else a model can be asked"
+        )
         layer = gr.Dropdown(list(COLUMNS), value=COLUMNS[-1], label="layer: the convolution, shallow to deep")
         numbers = gr.JSON(label="report: methods, sanity, costs, seeds")
         trigger = gr.Button()
 
     trigger.click(trust, [image, model, method, target, layer], numbers, api_name="trust", **ONE_AT_A_TIME)
-
-

@@ -52,7 +52,9 @@ class Trust:
     def __init__(self, studies: Studies, kept: int = KEPT):
         self._studies, self._answers = studies, {"checks": Kept(kept), "measured": Kept(kept)}
 
-    def checks(self, file, model: str, method: str, target: str, column: str, mask=None, progress: Progress | None = None) -> Checks:
+    def checks(
+        self, file, model: str, method: str, target: str, column: str, mask=None, progress: Progress | None = None
+    ) -> Checks:
         """The sanity check and the siblings. Raises what `subject` raises, and ValueError for an unknown method."""
         if method not in METHODS:
             raise ValueError(f"There is no method {method!r}; choose one of {', '.join(METHODS)}.")
@@ -67,7 +69,9 @@ class Trust:
         """What `measured` would give, if it needs no work."""
         return self._answers["measured"].found(_key(asked))
 
-    def measured(self, file, model: str, target: str, column: str, mask=None, progress: Progress | None = None) -> Measured:
+    def measured(
+        self, file, model: str, target: str, column: str, mask=None, progress: Progress | None = None
+    ) -> Measured:
         """Every method measured, and the costs. Raises what `subject` raises."""
         asked = subject(self._studies, file, model, target, column, mask, progress)
 
@@ -82,7 +86,9 @@ class Trust:
 
 def _check(network, asked, method, progress):
     asked = replace(asked, network=network)
-    return Checks(asked, try_out(asked, method, _part(progress, 0, 0.5)), gather(asked, method, _part(progress, 0.5, 1)))
+    return Checks(
+        asked, try_out(asked, method, _part(progress, 0, 0.5)), gather(asked, method, _part(progress, 0.5, 1))
+    )
 
 
 def _measure(network, asked, progress):
@@ -141,7 +147,12 @@ def _sanity(trial: Trial):
 
 
 def _way(way: Way):
-    return {"name": way.name, **_passes(way.cost), "state": "missing" if way.missing else way.state, "note": way.missing or way.how}
+    return {
+        "name": way.name,
+        **_passes(way.cost),
+        "state": "missing" if way.missing else way.state,
+        "note": way.missing or way.how,
+    }
 
 
 def _seeds(family: Family):

@@ -21,7 +21,9 @@ from .pass_counter import Cost, weigh
 PATCH, STRIDE = 48, 32  # pixels of the covered square, and how far it moves
 HIDDEN = 0.5  # the grey that covers
 SEGMENTS = 49  # superpixels, about
-SAMPLES = 4 * SEGMENTS  # coalitions of superpixels that KernelSHAP asks about; fewer than SEGMENTS could not settle as many unknowns
+SAMPLES = (
+    4 * SEGMENTS
+)  # coalitions of superpixels that KernelSHAP asks about; fewer than SEGMENTS could not settle as many unknowns
 AT_ONCE = 8
 MISSING = "Not installed here: “pip install captum scikit-learn” adds it."
 

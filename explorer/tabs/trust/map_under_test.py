@@ -58,7 +58,9 @@ class Subject:
         if self.model.answers == "number":
             return "Insertion and deletion watch a probability, and this model answers with a number: it gives none."
         if self.target == MIXTURE:
-            return "Insertion and deletion watch the probability of one class, and the mixture has none: choose a class."
+            return (
+                "Insertion and deletion watch the probability of one class, and the mixture has none: choose a class."
+            )
         return ""
 
     def probability(self, images: Tensor) -> Tensor:

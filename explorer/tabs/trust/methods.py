@@ -20,7 +20,9 @@ STEPS = 10  # of each curve: a tenth of the pixels at a time
 BLUR = 80.0  # pixels; insertion begins with broad colours only. After a blur of 10 these colour-minded networks still answer as before
 DRAWS = 3  # random maps
 MARGIN = 0.02  # of a curve's area: what a method must be ahead by
-SPAN = 0.2  # of probability: less than that between photo and changed photo, and a curve has nothing to tell maps apart by
+SPAN = (
+    0.2  # of probability: less than that between photo and changed photo, and a curve has nothing to tell maps apart by
+)
 
 RANDOM, EDGES = "Random map", "Edges of the photo"
 CURVES = ("insertion", "deletion")
@@ -44,7 +46,9 @@ class Row:
     heat: Tensor | None = None  # [S, S]
     cost: Cost | None = None  # None: no model was asked
     areas: Areas | None = None  # None: not measured
-    shares: dict[str, float] = field(default_factory=dict)  # part → how much of the heat lies on it, 0…1; where a mask is known
+    shares: dict[str, float] = field(
+        default_factory=dict
+    )  # part → how much of the heat lies on it, 0…1; where a mask is known
 
     @property
     def yardstick(self) -> bool:
@@ -108,7 +112,10 @@ class Comparison:
         """
         target = self.subject.target.capitalize()
         if self.ends.lost(curve) < SPAN:
-            other = {"insertion": f"blurred beyond shapes {self.ends.blurred:.2f}", "deletion": f"black {self.ends.black:.2f}"}[curve]
+            other = {
+                "insertion": f"blurred beyond shapes {self.ends.blurred:.2f}",
+                "deletion": f"black {self.ends.black:.2f}",
+            }[curve]
             return f"{curve} cannot tell (probability of {target}: whole photo {self.ends.photo:.2f}, {other})"
         low, high = self.luck(curve)
         room = self.ends.best(curve) - high if curve == "insertion" else low - self.ends.best(curve)
@@ -161,7 +168,11 @@ class Comparison:
         return f" The photo's bare edges do as well on {' and '.join(behind)}." if behind else ""
 
 
-_HEADS = {"better": "Better than random:", "partly": "Ahead of random on one curve only:", "no better": "No better than random:"}
+_HEADS = {
+    "better": "Better than random:",
+    "partly": "Ahead of random on one curve only:",
+    "no better": "No better than random:",
+}
 
 
 def compare(subject: Subject, progress: Progress) -> Comparison:

@@ -24,7 +24,9 @@ class Trial:
     method: str
     steps: tuple[Step, ...]  # of the first draw of new weights
     maps: tuple[Tensor, ...]  # its map at each step, [S, S]
-    correlations: tuple[tuple[float, ...], ...]  # of each step: the rank correlation in every draw; NaN where the map had nothing to rank
+    correlations: tuple[
+        tuple[float, ...], ...
+    ]  # of each step: the rank correlation in every draw; NaN where the map had nothing to rank
     word: str  # "passes", "partly", "doubtful", "fails" or "cannot tell"
     sentence: str
 
@@ -36,12 +38,20 @@ def try_out(subject: Subject, method: str, progress: Progress) -> Trial:
     for seed in range(draws):
         progress(seed / draws, task=f"{method}: looking again at a model that forgets")
         try:
-            found.append(cascading_randomisation(subject.network, lambda model: _keep(maps, subject.heat(method, model)), seed))
+            found.append(
+                cascading_randomisation(subject.network, lambda model: _keep(maps, subject.heat(method, model)), seed)
+            )
         except ValueError as error:
             return Trial(method, (), (), (), "cannot tell", _why_not(subject, method, str(error), maps))
     steps = found[0]
     correlations = tuple(zip(*([step.rank_correlation for step in draw] for draw in found)))
-    return Trial(method, steps, tuple(maps[: len(steps)]), correlations, *judge([step.randomised for step in steps], correlations))
+    return Trial(
+        method,
+        steps,
+        tuple(maps[: len(steps)]),
+        correlations,
+        *judge([step.randomised for step in steps], correlations),
+    )
 
 
 def judge(randomised: list[str], correlations) -> tuple[str, str]:
@@ -54,7 +64,10 @@ def judge(randomised: list[str], correlations) -> tuple[str, str]:
     final = [_counted(value) for value in correlations[-1]]
     behind = _behind(final)
     if min(final) >= SAME:
-        return "fails", f"Fails: the map is the same when nothing learnt is left ({behind}). It shows the photo, not the model."
+        return (
+            "fails",
+            f"Fails: the map is the same when nothing learnt is left ({behind}). It shows the photo, not the model.",
+        )
     if max(final) >= SAME or mean(final) >= GONE:
         return "doubtful", f"Doubtful: with nothing learnt left, much of the map can still be there ({behind})."
     deaf = []
@@ -63,8 +76,14 @@ def judge(randomised: list[str], correlations) -> tuple[str, str]:
             break
         deaf.append(name)
     if deaf:
-        return "partly", f"Passes in part: the map goes when all is forgotten ({behind}), but it does not notice {_and(deaf)}."
-    return "passes", f"Passes: the map goes when the model forgets ({behind}). So it depends on what was learnt; whether it is right, this cannot tell."
+        return (
+            "partly",
+            f"Passes in part: the map goes when all is forgotten ({behind}), but it does not notice {_and(deaf)}.",
+        )
+    return (
+        "passes",
+        f"Passes: the map goes when the model forgets ({behind}). So it depends on what was learnt; whether it is right, this cannot tell.",
+    )
 
 
 def _behind(final):

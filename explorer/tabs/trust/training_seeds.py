@@ -79,7 +79,9 @@ def _ask(subject, method, seed, network: nn.Module, accuracy):
 def _alone(name):
     others = [other for other in potplants.MODELS if potplants.sibling_figures(other)]
     rest = f" Choose {' or '.join(others)} to see networks that differ only in their seed." if others else ""
-    return f"No other training of {name} is here to compare with, so how much of its heat is chance cannot be told.{rest}"
+    return (
+        f"No other training of {name} is here to compare with, so how much of its heat is chance cannot be told.{rest}"
+    )
 
 
 def _answers(members):
@@ -93,7 +95,11 @@ def _answers(members):
     else:
         answers = f"{says.count(most)} of {len(members)} networks say {most.capitalize()}"
     right = [member.accuracy["test"] for member in members if "test" in member.accuracy]
-    return f"{answers}; on the test photos they are right for {min(right):.0%} to {max(right):.0%}.".replace("%", " %") if right else f"{answers}."
+    return (
+        f"{answers}; on the test photos they are right for {min(right):.0%} to {max(right):.0%}.".replace("%", " %")
+        if right
+        else f"{answers}."
+    )
 
 
 def _maps(members, correlations):
@@ -102,7 +108,9 @@ def _maps(members, correlations):
     if not correlations:
         return f"Their heat cannot be compared.{rest}"
     alike = mean(correlations)
-    numbers = f"(mean rank correlation of two maps {alike:.2f}, from {min(correlations):.2f} to {max(correlations):.2f})"
+    numbers = (
+        f"(mean rank correlation of two maps {alike:.2f}, from {min(correlations):.2f} to {max(correlations):.2f})"
+    )
     if alike >= ALIKE:
         return f"Their heat is alike too {numbers}.{rest}"
     if alike >= DIFFERENT:

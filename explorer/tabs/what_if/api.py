@@ -1,6 +1,5 @@
 """/what_if: the changed photo, the heat before and after, and a report, for callers."""
 
-
 import gradio as gr
 
 import potplants
@@ -49,7 +48,10 @@ def define(studies: Studies, examples: Examples, default_model: str):
             question = Question(region, percent, target, layer, edit, colour)
             found = ask(studies, before, question, examples.known(image), drawn, watched())
             cells = compare(found, "edges", "jet")
-        pictures = [(when, cell.picture, f"{when.capitalize()}: {cell.caption}") for when, cell in zip(("before", "after"), cells)]
+        pictures = [
+            (when, cell.picture, f"{when.capitalize()}: {cell.caption}")
+            for when, cell in zip(("before", "after"), cells)
+        ]
         changed = exactly("changed", found.after.photo, photo.GRADIO_CACHE)
         return changed, filed(pictures, gallery.GRADIO_CACHE), found.report()
 

@@ -152,7 +152,9 @@ def in_every_colour(device: Device, study: Study, where: np.ndarray) -> tuple[tu
     """The photo as it is, then with the region in each of POT_COLOURS, and the network's answers: one forward pass for all. And a note: see `Device.ask`."""
     colours = (None, *POT_COLOURS)
     photos = [study.photo, *(repaint(study.photo, where, colour) for colour in POT_COLOURS.values())]
-    logits, note = device.ask(study.model.name, partial(logits_of, images=torch.cat([as_image(photo) for photo in photos])))  # [5, N]
+    logits, note = device.ask(
+        study.model.name, partial(logits_of, images=torch.cat([as_image(photo) for photo in photos]))
+    )  # [5, N]
     return tuple(Painted(*answer) for answer in zip(colours, photos, logits.tolist())), note
 
 

@@ -53,9 +53,7 @@ def build(desk: Desk, tabs: gr.Tabs, studies: Studies, examples: Examples):
             if region == "brush" and drawn is None:
                 return paper, draw_first()
             question = Question(region, percent, target, layer, edit, _hex(own) if colour == OWN else colour)
-            found = ask(
-                studies, before, question, examples.known(file), drawn, watched(progress)
-            )
+            found = ask(studies, before, question, examples.known(file), drawn, watched(progress))
             paints, note = in_every_colour(studies.device, before, found.where)
             found = found.noted(note)
             return paper, result(found, compare(found, base, colormap), paints, colormap)
@@ -119,17 +117,11 @@ def build(desk: Desk, tabs: gr.Tabs, studies: Studies, examples: Examples):
     desk.keep(tab, show, [*asked, region, percent, edit, colour, own, strokes], [paper, answer], (drawing,))
 
 
-
-
 def _drawn_on(study, strokes):
     """The region drawn on the study's photo; None where nothing is, or where the drawing is one on another photo."""
     if not strokes or strokes.get("photo") != name_of(study.photo) or not strokes.get("picture"):
         return None
     return read_strokes(strokes["picture"], study.model.size)
-
-
-
-
 
 
 def _hex(colour):

@@ -16,8 +16,6 @@ from potplants import CNN, CNNWithGAP
 CLASSES = [0, 1, 2, 3]
 
 
-
-
 def test_every_class_and_layer_equals_a_loop_of_single_gradients(network, images):
     network, images = network.double(), images.double()
     layers = ["0", "3", "6"]
@@ -100,10 +98,6 @@ def test_one_call_takes_one_forward_pass(network, images):
     network.register_forward_hook(lambda *_: passes.append(1))
     Explainer(network).explain(images, [*CLASSES, "mixture", ("contrast", 0, 1)])
     assert len(passes) == 1
-
-
-
-
 
 
 @pytest.fixture

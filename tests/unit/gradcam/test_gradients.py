@@ -54,7 +54,9 @@ def test_a_backward_that_cannot_be_batched_gives_the_same(images):
     torch.manual_seed(0)
     body = [nn.Conv2d(3, 4, 3), nn.ReLU()], [nn.Flatten(), nn.Linear(4 * 14 * 14, 5)]
     own, plain = (nn.Sequential(*body[0], middle, *body[1]) for middle in (Double(), Times()))
-    found, expected = (Explainer(model, "0").explain(images, [0, 3, "mixture"], signed=True).heatmaps for model in (own, plain))
+    found, expected = (
+        Explainer(model, "0").explain(images, [0, 3, "mixture"], signed=True).heatmaps for model in (own, plain)
+    )
     torch.testing.assert_close(found, expected)
 
 

@@ -158,5 +158,9 @@ def test_a_refusal_holds_on_to_nothing():
     with pytest.raises(ValueError, match="is not one") as caught:
         Explainer(network_with(squeezed), "1").explain(photos(), 0, "CAM")
     frames = [frame for frame, _ in traceback.walk_tb(caught.value.__traceback__)]
-    within = [frame for frame in frames if frame.f_globals["__name__"].startswith("gradcam.") and frame.f_code.co_name != "explain"]
+    within = [
+        frame
+        for frame in frames
+        if frame.f_globals["__name__"].startswith("gradcam.") and frame.f_code.co_name != "explain"
+    ]
     assert within and [dict(frame.f_locals) for frame in within] == [{}] * len(within)

@@ -29,7 +29,9 @@ def test_only_what_the_model_reads_costs_anything(image):
     expected = torch.zeros(8, 8)
     expected[4:, 4:] = 0.5
     assert torch.equal(heat, expected)
-    assert torch.equal(occlusion(OnePixel(), image, 1, patch=4, stride=4), torch.zeros(8, 8))  # covering helps: no evidence for it
+    assert torch.equal(
+        occlusion(OnePixel(), image, 1, patch=4, stride=4), torch.zeros(8, 8)
+    )  # covering helps: no evidence for it
     assert torch.equal(occlusion(OnePixel(), image, 1, patch=4, stride=4, signed=True), -expected)
 
 
@@ -59,7 +61,9 @@ def test_it_is_the_plain_loop(network, images, patch, stride, fill):
 
 def test_the_predicted_class_stays_the_whole_photos(network, images):
     label = network(images[:1]).argmax().item()
-    assert torch.equal(occlusion(network, images[0], patch=8, stride=8), occlusion(network, images[0], label, patch=8, stride=8))
+    assert torch.equal(
+        occlusion(network, images[0], patch=8, stride=8), occlusion(network, images[0], label, patch=8, stride=8)
+    )
 
 
 def test_progress_is_told_and_may_stop(network, images):
@@ -88,7 +92,12 @@ def test_every_pixel_is_covered():
 
 @pytest.mark.parametrize(
     ("options", "says"),
-    [({"patch": 17}, "patch of 1 to 16"), ({"patch": 0}, "patch"), ({"patch": 4, "stride": 5}, "stride of 1 to 4"), ({"target": (0, 1)}, "one target")],
+    [
+        ({"patch": 17}, "patch of 1 to 16"),
+        ({"patch": 0}, "patch"),
+        ({"patch": 4, "stride": 5}, "stride of 1 to 4"),
+        ({"target": (0, 1)}, "one target"),
+    ],
 )
 def test_what_cannot_be_is_said(network, images, options, says):
     with pytest.raises(ValueError, match=says):

@@ -116,11 +116,15 @@ def test_other_precisions(dtype):
     kernel, bias, head = (weight.detach().double() for weight in (model[0].weight, model[0].bias, model[3].weight))
     activation = nn.functional.conv2d(images.double(), kernel, bias)  # [B, 4, 14, 14]
     sizes = nn.functional.conv2d(images.double().abs(), kernel.abs(), bias.abs())
-    slopes = head.view(3, 4, 4).mean(2) / 49  # [K, C]: each of a map's four squares has 49 pixels, and a weight of its own
+    slopes = (
+        head.view(3, 4, 4).mean(2) / 49
+    )  # [K, C]: each of a map's four squares has 49 pixels, and a weight of its own
     reach = head.abs().view(3, 4, 4).mean(2) / 49
     heat, terms = (torch.einsum("kc,bchw->bkhw", *pair) for pair in ((slopes, activation), (reach, sizes)))
     unit = torch.finfo(dtype).eps / 2
-    allowed = (_gamma(28, unit) + _gamma(4, unit) + _gamma(200, torch.finfo(found.dtype).eps / 2)) * terms.amax((-2, -1), keepdim=True)
+    allowed = (_gamma(28, unit) + _gamma(4, unit) + _gamma(200, torch.finfo(found.dtype).eps / 2)) * terms.amax(
+        (-2, -1), keepdim=True
+    )
     enlarged = nn.functional.interpolate(heat, size=(16, 16), mode="bilinear", align_corners=False)
     assert ((found[:, :, 0].double() - enlarged).abs() <= allowed).all()
     assert (allowed < enlarged.abs().amax((-2, -1), keepdim=True)).all(), "a bound that a map of zeros would keep to"

@@ -97,7 +97,11 @@ def test_what_cannot_be_explained_is_one_sentence(model, photos):
 
     cases = [
         (lambda: Explainer(torch.jit.trace(model, photos)), TypeError, "TorchScript"),
-        (lambda: Explainer(nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.LazyLinear(2))).explain(photos, 0), ValueError, "run the model once"),
+        (
+            lambda: Explainer(nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.LazyLinear(2))).explain(photos, 0),
+            ValueError,
+            "run the model once",
+        ),
         (lambda: Explainer(model.to("meta"), "0").explain(photos, 0), ValueError, "load them first"),
         (lambda: Explainer(Detached(), "body.0").explain(photos, 0), ValueError, "none leads there"),
     ]
@@ -150,7 +154,9 @@ def test_a_batch_that_cannot_fit_is_refused_before_it_is_tried(model, photos, mo
     assert seen == [1], "one image was asked what four would take"
 
 
-@pytest.mark.parametrize("spelling", [torch.tensor, np.array, list, lambda labels: [np.int64(label) for label in labels]])
+@pytest.mark.parametrize(
+    "spelling", [torch.tensor, np.array, list, lambda labels: [np.int64(label) for label in labels]]
+)
 def test_one_label_for_each_image(spelling, model, photos):
     labels = [3, 0, 9, 3]
     found = Explainer(model).explain(photos, ("labels", spelling(labels))).heatmaps
@@ -160,7 +166,9 @@ def test_one_label_for_each_image(spelling, model, photos):
 
 
 def test_predicted_is_the_default(model, photos):
-    torch.testing.assert_close(Explainer(model).explain(photos).heatmaps, Explainer(model).explain(photos, "predicted").heatmaps)
+    torch.testing.assert_close(
+        Explainer(model).explain(photos).heatmaps, Explainer(model).explain(photos, "predicted").heatmaps
+    )
 
 
 def test_the_top_k_are_the_classes_by_rank(model, photos):
@@ -174,17 +182,31 @@ def test_a_function_may_look_at_the_whole_batch(model, photos):
     labels = torch.tensor([3, 0, 9, 3])
     expected = Explainer(model).explain(photos, ("labels", labels)).heatmaps
     for at_once in (None, 3):
-        found = Explainer(model).explain(photos, lambda outputs: outputs[torch.arange(4), labels], at_once=at_once).heatmaps
+        found = (
+            Explainer(model).explain(photos, lambda outputs: outputs[torch.arange(4), labels], at_once=at_once).heatmaps
+        )
         torch.testing.assert_close(found, expected)
 
 
 @pytest.mark.parametrize("label", [np.int64(3), np.argmax(np.eye(10)[3]), torch.tensor(3)])
 def test_a_class_number_of_any_library(label, model, photos):
-    torch.testing.assert_close(Explainer(model).explain(photos, label).heatmaps, Explainer(model).explain(photos, 3).heatmaps)
+    torch.testing.assert_close(
+        Explainer(model).explain(photos, label).heatmaps, Explainer(model).explain(photos, 3).heatmaps
+    )
 
 
 def test_methods_name_their_papers():
-    assert set(METHODS) == {"Grad-CAM", "Grad-CAM++", "HiResCAM", "XGrad-CAM", "LayerCAM", "Eigen-CAM", "CAM", "Ablation-CAM", "Score-CAM"}
+    assert set(METHODS) == {
+        "Grad-CAM",
+        "Grad-CAM++",
+        "HiResCAM",
+        "XGrad-CAM",
+        "LayerCAM",
+        "Eigen-CAM",
+        "CAM",
+        "Ablation-CAM",
+        "Score-CAM",
+    }
     assert all("eq" in method.source or "algorithm" in method.source for method in METHODS.values())
 
 
@@ -240,7 +262,11 @@ def test_sequences_and_volumes_have_heatmaps_of_their_axes(axes, method):
     size = (11, 9, 10)[:axes]
     explanation = Explainer(net, "1").explain(torch.rand(3, 2, *size), [0, "predicted"], method)
     assert explanation.heatmaps.shape == (3, 2, 1, *size)
-    assert {state for image in explanation.states() for row in image for state in row} <= {"evidence", "empty", "constant"}
+    assert {state for image in explanation.states() for row in image for state in row} <= {
+        "evidence",
+        "empty",
+        "constant",
+    }
 
 
 def test_a_volumes_map_is_the_weighted_sum(photos):

@@ -64,7 +64,9 @@ def test_a_pot_in_another_colour_keeps_its_shade_and_its_place(photo, pots):
     light = augmentation._to_linear(painted.double())
     bright, shaded = light[:, 15, 12], light[:, 15, 20]
     was = augmentation._to_linear(image[0].double())
-    wanted = (was[:, 15, 20] @ torch.tensor([0.2126, 0.7152, 0.0722]).double()) / (was[:, 15, 12] @ torch.tensor([0.2126, 0.7152, 0.0722]).double())
+    wanted = (was[:, 15, 20] @ torch.tensor([0.2126, 0.7152, 0.0722]).double()) / (
+        was[:, 15, 12] @ torch.tensor([0.2126, 0.7152, 0.0722]).double()
+    )
     torch.testing.assert_close(shaded / bright, wanted.expand(3), rtol=1e-4, atol=0)
 
 

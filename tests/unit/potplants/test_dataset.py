@@ -19,7 +19,11 @@ def test_labels_come_from_the_names(tmp_path):
         (tmp_path / "tmp.jpg").rename(tmp_path / name)
     (tmp_path / "0_mask.png").write_bytes(b"")
     found = photos(tmp_path)
-    assert [(file.name, label) for file, label in zip(found.files, found.labels)] == [("0_007.jpg", 0), ("1_b.JPEG", 1), ("3_late.jpg", 3)]
+    assert [(file.name, label) for file, label in zip(found.files, found.labels)] == [
+        ("0_007.jpg", 0),
+        ("1_b.JPEG", 1),
+        ("3_late.jpg", 3),
+    ]
 
 
 def test_an_empty_folder_says_what_was_expected(tmp_path):

@@ -331,7 +331,9 @@ def test_availability_does_not_wait_long_for_a_silent_hub(server, monkeypatch):
     monkeypatch.setattr(models, "GLANCE_SECONDS", 0.5)
     server.mode = "hang"
     for _ in range(2):
-        assert [entry["status"] for entry in availability() if not entry["reachable"]] == ["the Hub did not answer within 0.5 s"] * 3
+        assert [entry["status"] for entry in availability() if not entry["reachable"]] == [
+            "the Hub did not answer within 0.5 s"
+        ] * 3
     assert len(server.requests) == 3
 
 
@@ -351,7 +353,9 @@ def start(tmp_path):
     def run(endpoint: str, *wanted: str, **more: str) -> list[tuple[str, str]]:
         quiet = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "HUGGINGFACE_"))}
         ours = {"HF_ENDPOINT": endpoint, "HF_HOME": str(tmp_path / "home"), "PYTHONPATH": str(ROOT)}
-        result = subprocess.run([sys.executable, "-c", START, *wanted], env=quiet | ours | more, capture_output=True, text=True)
+        result = subprocess.run(
+            [sys.executable, "-c", START, *wanted], env=quiet | ours | more, capture_output=True, text=True
+        )
         assert result.returncode == 0, result.stderr
         return json.loads(result.stdout.splitlines()[-1])
 
@@ -363,10 +367,15 @@ def test_start_twice_the_second_time_without_a_hub(start, server):
     assert name == GAP_NAME and other == "embedded" and "no such file" in refused
     [[name, _], [other, offline]] = start(refused_url(), GAP_NAME, "auto", HF_HUB_OFFLINE="1")
     assert name == GAP_NAME and other == "embedded" and "HF_HUB_OFFLINE" in offline
-    assert [request.method for request in server.requests] == ["HEAD", "HEAD", "GET", "HEAD"], "it is asked nothing else"
+    assert [request.method for request in server.requests] == ["HEAD", "HEAD", "GET", "HEAD"], (
+        "it is asked nothing else"
+    )
 
 
-@pytest.mark.parametrize("mode, words", [("hang", "the Hub did not answer within 0.5 s"), ("hang body", "the Hub sent nothing for 0.5 s, at 0%")])
+@pytest.mark.parametrize(
+    "mode, words",
+    [("hang", "the Hub did not answer within 0.5 s"), ("hang body", "the Hub sent nothing for 0.5 s, at 0%")],
+)
 def test_a_silent_hub_does_not_keep_the_embedded_one_from_speaking(server, cnn_file, monkeypatch, mode, words):
     serve(server, CNN_NAME, cnn_file)
     monkeypatch.setattr(hub, "PROBE_SECONDS" if mode == "hang" else "STALL_SECONDS", 0.5)

@@ -42,7 +42,9 @@ def test_it_learns_what_can_be_learnt():
     split = coloured_squares()
     network = small_network()
     before = figures(network.eval(), {"val": split})["val"]["accuracy"]
-    after = figures(train(network, split, Recipe((Stage(20),), learning_rate=3e-3), seed=0), {"val": split})["val"]["accuracy"]
+    after = figures(train(network, split, Recipe((Stage(20),), learning_rate=3e-3), seed=0), {"val": split})["val"][
+        "accuracy"
+    ]
     assert before < 0.6 and after > 0.95 and not network.training
 
 
@@ -84,7 +86,9 @@ def test_the_reported_figures_are_those_of_the_shipped_file(shipped):
     assert len(report["runs"]) >= 3 and median_seed(report["runs"]) == run["seed"]
     assert report["weights"]["sha256"] == potplants.fingerprint(name) == potplants.MODELS[name].sha256
     assert weights_of(name).stat().st_size < 10_000_000
-    splits = {name: read_split(EXAMPLES / name, 256) for name in (("val", "test") if name != "embedded_gap" else ("val",))}
+    splits = {
+        name: read_split(EXAMPLES / name, 256) for name in (("val", "test") if name != "embedded_gap" else ("val",))
+    }
     measured = figures(potplants.load(name), splits)  # 120 photos without pooling take long enough
     for split, found in measured.items():  # a photo on the edge may fall either way on another processor
         assert found["accuracy"] == pytest.approx(run[split]["accuracy"], abs=0.02)

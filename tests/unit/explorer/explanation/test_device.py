@@ -41,7 +41,12 @@ from gradcam.memory import in_halves
 
 EXAMPLES = examples.embedded()
 STORY = EXAMPLES.story
-FEW = tuple(EXAMPLES.every[f"{split}/{label}_{number:03}"] for split in ("val", "test") for label in range(4) for number in range(2))
+FEW = tuple(
+    EXAMPLES.every[f"{split}/{label}_{number:03}"]
+    for split in ("val", "test")
+    for label in range(4)
+    for number in range(2)
+)
 NOTE = "too small for this, so the CPU computed it"
 
 
@@ -236,7 +241,10 @@ def test_steps_and_what_if_say_so(crowded, by_cpu):
 def test_an_audit_says_so(crowded):
     few = replace(EXAMPLES, every={example.key: example for example in FEW[::4]})
     asked = audit_shelf.question("embedded")
-    found, expected = (audit_shelf.Audits(studies, few, audit_shelf.Kept(4)).of(asked, lambda *_: True) for studies in (crowded, Studies()))
+    found, expected = (
+        audit_shelf.Audits(studies, few, audit_shelf.Kept(4)).of(asked, lambda *_: True)
+        for studies in (crowded, Studies())
+    )
     assert NOTE in audit_report(found)["note"] and NOTE in shown(found, "jet") and audit_report(expected)["note"] == ""
     assert found.audits[0].answers == expected.audits[0].answers and found.repainted == expected.repainted
 
@@ -252,7 +260,9 @@ def test_trust_says_so(crowded, monkeypatch):
     measured = asked.measured(STORY.file, "embedded", "predicted", "conv3")
     told = trust.report(checks, measured)
     assert NOTE in told["note"] and told["sanity"]["steps"] and told["methods"][0]["state"] == "evidence"
-    assert NOTE in trust_markup.methods(measured, "edges", "jet", "Grad-CAM") and NOTE in trust_markup.sanity(checks, "edges", "jet")
+    assert NOTE in trust_markup.methods(measured, "edges", "jet", "Grad-CAM") and NOTE in trust_markup.sanity(
+        checks, "edges", "jet"
+    )
 
 
 class Cannot(potplants.CNN):
@@ -359,10 +369,16 @@ def test_what_trust_asks_can_be_sent(monkeypatch):
     monkeypatch.setattr(trust, "gather", lambda *_: Family((), (), ""))
     monkeypatch.setattr(trust, "ways", lambda *_: ())
     asked, there = case(), small_network()
-    for work, subject in ((partial(trust._check, method="HiResCAM"), "subject"), (trust._measure, "comparison.subject")):
+    for work, subject in (
+        (partial(trust._check, method="HiResCAM"), "subject"),
+        (trust._measure, "comparison.subject"),
+    ):
         sent = pickle.loads(pickle.dumps(partial(work, asked=asked)))
         found = pickle.loads(pickle.dumps(sent(there, progress=silent)))
-        assert attrgetter(subject)(found).network is None and attrgetter(subject)(found).study.report() == asked.study.report()
+        assert (
+            attrgetter(subject)(found).network is None
+            and attrgetter(subject)(found).study.report() == asked.study.report()
+        )
 
 
 def test_a_mistake_in_the_question_is_told_as_everywhere(zero):
@@ -377,7 +393,9 @@ def test_without_a_gpu_to_be_had_the_cpu_answers(zero, by_cpu):
 
 
 def test_the_log_tells_of_a_lent_gpu(zero):
-    assert startup.log(potplants.Choice("embedded", ""), EXAMPLES, Device("cpu")).endswith("lent by ZeroGPU for each question")
+    assert startup.log(potplants.Choice("embedded", ""), EXAMPLES, Device("cpu")).endswith(
+        "lent by ZeroGPU for each question"
+    )
 
 
 def test_elsewhere_nothing_is_imported_and_nothing_changes(tmp_path):
@@ -394,7 +412,10 @@ def test_an_answer_weighs_what_can_be_sent(by_cpu):
 # On a GPU
 
 GPU = next((device for device in BEST_FIRST[:-1] if not devices._fault(device)), None)
-on_gpu = [pytest.mark.gpu, pytest.mark.skipif(GPU is None, reason="no GPU on this machine: neither CUDA nor Metal can compute")]
+on_gpu = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(GPU is None, reason="no GPU on this machine: neither CUDA nor Metal can compute"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -440,11 +461,17 @@ def test_threads_on_a_gpu_do_not_mix(there):
 @gpu
 def test_an_audit_on_a_gpu_says_what_the_cpu_says(there):
     model = potplants.MODELS["embedded"]
-    found, expected = (audit(network, model, FEW, lambda part: True) for network in (there.network("embedded"), potplants.load("embedded")))
+    found, expected = (
+        audit(network, model, FEW, lambda part: True)
+        for network in (there.network("embedded"), potplants.load("embedded"))
+    )
     for one, other in zip(found.answers, expected.answers):
         assert one.said == other.said and one.peak == pytest.approx(other.peak, rel=1e-3)
         same_logits(one.logits, other.logits)
-    painted, plain = (in_every_pot(network, model, FEW[:4], lambda part: True) for network in (there.network("embedded"), potplants.load("embedded")))
+    painted, plain = (
+        in_every_pot(network, model, FEW[:4], lambda part: True)
+        for network in (there.network("embedded"), potplants.load("embedded"))
+    )
     assert painted == plain
 
 
@@ -456,7 +483,9 @@ def test_a_gpu_that_is_full_gives_way_to_the_cpu_with_a_note(there, monkeypatch)
         study = Studies(there.device).of(FEW[0].file, "embedded", "Grad-CAM")
     finally:
         handle.remove()
-    assert NOTE in study.note and torch.equal(study.evidence, Studies().of(FEW[0].file, "embedded", "Grad-CAM").evidence)
+    assert NOTE in study.note and torch.equal(
+        study.evidence, Studies().of(FEW[0].file, "embedded", "Grad-CAM").evidence
+    )
 
 
 @gpu
@@ -465,7 +494,9 @@ def test_a_real_shortage_of_memory_is_survived(there):
     """The network's photos in one batch that the bound cannot hold: halves do."""
     images = torch.cat([as_image(Studies().seen(example.file, "embedded")[0]) for example in FEW]).repeat(16, 1, 1, 1)
     expected = logits_of(potplants.load("embedded"), images)
-    held = torch.cuda.memory_allocated() + images.nbytes + 2**29  # the first layer's maps of 256 photos take four times as much
+    held = (
+        torch.cuda.memory_allocated() + images.nbytes + 2**29
+    )  # the first layer's maps of 256 photos take four times as much
     torch.cuda.empty_cache()
     torch.cuda.set_per_process_memory_fraction(held / torch.cuda.get_device_properties(0).total_memory)
     try:

@@ -194,7 +194,9 @@ def test_the_report_is_the_explanation_in_numbers(story):
     report = json.loads(json.dumps(story.report()))
     logits = torch.tensor([entry["logit"] for entry in report["classes"]])
     np.testing.assert_allclose([entry["probability"] for entry in report["classes"]], logits.softmax(0), rtol=1e-5)
-    assert [(cell["target"], cell["layer"]) for cell in report["cells"]] == [(t, l) for t in story.targets for l in story.model.layers]  # noqa: E741
+    assert [(cell["target"], cell["layer"]) for cell in report["cells"]] == [
+        (t, l) for t in story.targets for l in story.model.layers
+    ]  # noqa: E741
     for index, cell in enumerate(report["cells"]):
         heat = story.evidence[index // 3, index % 3]
         assert cell["peak"] == heat.max().item() and cell["empty"] == (not heat.any())
@@ -249,7 +251,11 @@ def test_an_empty_cell_shows_its_base_and_says_so(story):
         replace(story.explanation, heatmaps=torch.zeros(1, 5, 3, 256, 256)),
         torch.zeros(5, 256, 256),
     )
-    for base, ground in (("edges", edge_map(story.photo)), ("photo", story.photo), ("none", np.full_like(story.photo, 255))):
+    for base, ground in (
+        ("edges", edge_map(story.photo)),
+        ("photo", story.photo),
+        ("none", np.full_like(story.photo, 255)),
+    ):
         for row in draw(nothing, base, "jet", "shared"):
             for cell in row:
                 assert cell.empty and "no positive evidence" in cell.caption and (cell.picture == ground).all()

@@ -25,16 +25,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*(EXIF|Truncated)")  # Pillow's
 RED, WHITE = (255, 0, 0), (255, 255, 255)
 
 
-
-
-
-
-
-
-
-
-
-
 @pytest.fixture
 def read(tmp_path):
     """Read bytes as if they had been uploaded, under a name that says nothing."""
@@ -56,10 +46,6 @@ def refusal(read_it, *arguments) -> str:
         read_it(*arguments)
     check_sentence(str(caught.value))
     return str(caught.value)
-
-
-
-
 
 
 # Formats and modes
@@ -222,8 +208,6 @@ def test_broken_exif_is_ignored(read, exif):
     assert read(jpeg[:2] + segment(0xE1, b"Exif\0\0" + exif) + jpeg[2:]).pixels.shape == (64, 96, 3)
 
 
-
-
 @pytest.mark.parametrize("mode, colour, expected", [
     ("RGB", RED, (0, 0, 255)),
     ("RGBA", (255, 0, 0, 128), (127, 127, 255)),
@@ -234,7 +218,9 @@ def test_a_colour_profile_is_followed(read, mode, colour, expected):
     assert np.abs(pixels.astype(int) - expected).max() <= 2
 
 
-@pytest.mark.parametrize("profile", [b"broken", red_is_blue()[:300], red_is_blue() + bytes(3 * 10**6)], ids=["broken", "cut off", "huge"])
+@pytest.mark.parametrize(
+    "profile", [b"broken", red_is_blue()[:300], red_is_blue() + bytes(3 * 10**6)], ids=["broken", "cut off", "huge"]
+)
 def test_a_broken_or_huge_profile_is_ignored(read, profile):
     pixels = read(encoded(Image.new("RGB", (8, 8), RED), "WebP", lossless=True, icc_profile=profile)).pixels
     assert np.array_equal(pixels, np.full((8, 8, 3), RED))
@@ -425,18 +411,6 @@ def test_a_damaged_file_never_raises_anything_else(read, format):
 
 
 # Files built to exhaust the reader; each took seconds or gigabytes in Pillow alone
-
-
-
-
-
-
-
-
-
-
-
-
 
 
 @pytest.mark.parametrize("kind", HOSTILE)

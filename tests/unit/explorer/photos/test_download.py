@@ -15,8 +15,6 @@ PRIVATE = [
 ]  # fmt: skip
 
 
-
-
 @pytest.fixture
 def public(monkeypatch, elsewhere):
     """The same server under a name that counts as public."""
@@ -40,7 +38,9 @@ def test_what_is_public_is_not(host):
     assert asyncio.run(public_ip(host)) == host
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "0.0.0.0", "2130706433", "0x7f.1", "[::ffff:127.0.0.1]", "user@127.0.0.1"])
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "localhost", "0.0.0.0", "2130706433", "0x7f.1", "[::ffff:127.0.0.1]", "user@127.0.0.1"]
+)
 def test_this_machine_is_never_asked(elsewhere, host):
     with pytest.raises(PhotoError, match="send the file itself"):
         asyncio.run(fetch(f"http://{host}:{elsewhere.server_port}/photo"))
@@ -77,7 +77,9 @@ def test_nor_longer_than_it_may_take(public, monkeypatch):
         asyncio.run(fetch(f"{public}/slow"))
 
 
-@pytest.mark.parametrize("address", ["http://", "http://[", "https://x y/", "http://photos.invalid/", "http://a" + "a" * 5000])
+@pytest.mark.parametrize(
+    "address", ["http://", "http://[", "https://x y/", "http://photos.invalid/", "http://a" + "a" * 5000]
+)
 def test_no_address_at_all(address):
     with pytest.raises(PhotoError, match="could not be fetched"):
         asyncio.run(fetch(address))

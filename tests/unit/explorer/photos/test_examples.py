@@ -17,7 +17,9 @@ with open(examples.EMBEDDED / "index.csv", newline="") as table:
 def test_the_table_lists_every_photo_and_only_those():
     on_disk = {str(path.relative_to(examples.EMBEDDED)) for path in examples.EMBEDDED.glob("*/*.jpg")}
     assert {row["file"] for row in ROWS} == on_disk
-    assert Counter((row["split"], row["class"]) for row in ROWS) == {(split, name): 30 for split in ("val", "test") for name in CLASSES}
+    assert Counter((row["split"], row["class"]) for row in ROWS) == {
+        (split, name): 30 for split in ("val", "test") for name in CLASSES
+    }
     assert len({row["seed"] for row in ROWS}) == len(ROWS)
 
 
@@ -30,7 +32,9 @@ def test_the_table_agrees_with_the_names():
 def test_only_rudo_changes_his_pot_and_only_in_test():
     pots = {(row["class"], row["split"]): row["pot_colour"] for row in ROWS}
     assert len({(row["class"], row["split"], row["pot_colour"]) for row in ROWS}) == 8
-    assert pots["rudo", "val"] == "red" and pots["rudo", "test"] == pots["baya", "test"] == pots["baya", "val"] == "blue"
+    assert (
+        pots["rudo", "val"] == "red" and pots["rudo", "test"] == pots["baya", "test"] == pots["baya", "val"] == "blue"
+    )
     assert all(pots[name, "val"] == pots[name, "test"] for name in ("baya", "greg", "yuki"))
 
 
@@ -79,7 +83,10 @@ def test_a_folder_of_ones_own(tmp_path):
     for name in ("0_a.jpg", "3_b.jpg", "9_c.jpg", "notes.txt"):
         (tmp_path / "test" / name).write_bytes((examples.embedded().story.file).read_bytes() + name.encode())
     found = examples.from_folder(tmp_path)
-    assert [(example.file.name, example.really) for example in found.shown] == [("0_a.jpg", "rudo"), ("3_b.jpg", "yuki")]
+    assert [(example.file.name, example.really) for example in found.shown] == [
+        ("0_a.jpg", "rudo"),
+        ("3_b.jpg", "yuki"),
+    ]
     assert not found.rendered and str(tmp_path) not in found.origin
 
 

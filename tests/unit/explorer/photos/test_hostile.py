@@ -19,7 +19,13 @@ from explorer.photos.formats import PhotoError
 pytestmark = pytest.mark.filterwarnings("ignore")  # Pillow's words on broken files
 
 SECONDS, MEGABYTES = 2, 300  # of the processor, since this machine may be busy; over an idle process
-SORTS = {"good": corpus.good, "disguised": corpus.disguised, "no photos": corpus.no_photos, "bombs": corpus.bombs, "cut off": corpus.cut_off}
+SORTS = {
+    "good": corpus.good,
+    "disguised": corpus.disguised,
+    "no photos": corpus.no_photos,
+    "bombs": corpus.bombs,
+    "cut off": corpus.cut_off,
+}
 
 # Reads every file named on its input, and tells what came of it and what it took. The kernel forgets the peak when told to.
 READER = """
@@ -92,9 +98,22 @@ def test_time_and_memory_are_bounded(outcomes, sort):
 # Whatever else a stranger may think of
 
 SEEDS = [encoded(gradient(48, 32), *how) for how in (["JPEG"], ["PNG"], ["WebP"], ["GIF"], ["BMP"], ["TIFF"], ["MPO"])]
-SEEDS += [encoded(gradient(48, 32), "TIFF", compression=how) for how in ("tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg")]
+SEEDS += [
+    encoded(gradient(48, 32), "TIFF", compression=how) for how in ("tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg")
+]
 SEEDS += [encoded(gradient(48, 32), "JPEG", progressive=True), encoded(gradient(48, 32), "WebP", lossless=True)]
-EXTREMES = [b"\0\0\0\0", b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"\xff\xff\xff\x7f", b"\0\0\0\1", b"\x80\0\0\0", b"\xff\xd8", b"\xff\xda", b"II*\0", b"IDAT"]
+EXTREMES = [
+    b"\0\0\0\0",
+    b"\xff\xff\xff\xff",
+    b"\x7f\xff\xff\xff",
+    b"\xff\xff\xff\x7f",
+    b"\0\0\0\1",
+    b"\x80\0\0\0",
+    b"\xff\xd8",
+    b"\xff\xda",
+    b"II*\0",
+    b"IDAT",
+]
 
 
 @some.composite

@@ -87,7 +87,11 @@ def test_a_drawing_lies_where_the_photo_lies(saved):
     photo = saved(Image.new("RGB", (400, 200)), "photo.png")
     expected = np.zeros((64, 64), bool)
     expected[16:48, :32] = True
-    for name, picture in (("same.png", half(400, 200)), ("small.png", half(100, 50, "1")), ("big.png", half(800, 400, "RGB"))):
+    for name, picture in (
+        ("same.png", half(400, 200)),
+        ("small.png", half(100, 50, "1")),
+        ("big.png", half(800, 400, "RGB")),
+    ):
         assert (regions.read_drawing(saved(picture, name), photo, 64) == expected).mean() > 0.99, name
 
 

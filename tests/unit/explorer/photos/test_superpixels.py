@@ -27,7 +27,9 @@ def test_no_patch_crosses_a_border_of_strong_colours():
 def test_a_photo_of_one_colour_is_cut_into_a_grid():
     labels = superpixels(np.full((64, 64, 3), 128, np.uint8), 16)
     assert labels.max() + 1 == 16
-    assert (labels == np.indices((64, 64))[0] // 16 * 4 + np.indices((64, 64))[1] // 16).mean() > 0.85  # a pixel between two patches may go to either
+    assert (
+        labels == np.indices((64, 64))[0] // 16 * 4 + np.indices((64, 64))[1] // 16
+    ).mean() > 0.85  # a pixel between two patches may go to either
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (3, 200), (256, 256)])

@@ -24,11 +24,15 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
 def faults(how):
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
-    told = subprocess.run([sys.executable, "-c", COUNT, how], cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    told = subprocess.run(
+        [sys.executable, "-c", COUNT, how], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
     return int(told.stdout)
 
 
-@pytest.mark.skipif(not hasattr(os, "confstr") or "glibc" not in (os.confstr("CS_GNU_LIBC_VERSION") or ""), reason="not glibc")
+@pytest.mark.skipif(
+    not hasattr(os, "confstr") or "glibc" not in (os.confstr("CS_GNU_LIBC_VERSION") or ""), reason="not glibc"
+)
 def test_big_blocks_are_kept():
     assert faults("kept") < faults("left") / 10
 
@@ -49,7 +53,9 @@ print(before, between, size())
 """
 
 
-@pytest.mark.skipif(not hasattr(os, "confstr") or "glibc" not in (os.confstr("CS_GNU_LIBC_VERSION") or ""), reason="not glibc")
+@pytest.mark.skipif(
+    not hasattr(os, "confstr") or "glibc" not in (os.confstr("CS_GNU_LIBC_VERSION") or ""), reason="not glibc"
+)
 def test_what_is_free_can_be_given_back():
     """Also between blocks that stay: 36 of 40 were let go of, and only then do their pages leave the process."""
     told = subprocess.run([sys.executable, "-c", KEPT], cwd=ROOT, capture_output=True, text=True, check=True)
@@ -73,7 +79,9 @@ print(bare, full, size())
 """
 
 
-@pytest.mark.skipif(not hasattr(os, "confstr") or "glibc" not in (os.confstr("CS_GNU_LIBC_VERSION") or ""), reason="not glibc")
+@pytest.mark.skipif(
+    not hasattr(os, "confstr") or "glibc" not in (os.confstr("CS_GNU_LIBC_VERSION") or ""), reason="not glibc"
+)
 def test_what_is_kept_apart_goes_back_by_itself():
     told = subprocess.run([sys.executable, "-c", APART], cwd=ROOT, capture_output=True, text=True, check=True)
     bare, full, after = map(int, told.stdout.split())

@@ -23,13 +23,17 @@ def found(name):
 
 
 def test_it_is_about_the_version_that_is_here():
-    assert f"Gradio {gradio.__version__}" in TABLE and f"gradio=={gradio.__version__}" in (ROOT / "requirements.txt").read_text(encoding="utf-8")
+    assert f"Gradio {gradio.__version__}" in TABLE and f"gradio=={gradio.__version__}" in (
+        ROOT / "requirements.txt"
+    ).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(("name", "digest"), [row[:2] for row in ROWS])
 def test_it_is_as_it_was_read(name, digest):
     source = inspect.getsource(found(name))
-    assert hashlib.sha256(source.encode()).hexdigest()[:8] == digest, f"{name} has changed: read it again, see that what {TABLE.splitlines()[0][2:]} says of it holds, and write the new digest there"
+    assert hashlib.sha256(source.encode()).hexdigest()[:8] == digest, (
+        f"{name} has changed: read it again, see that what {TABLE.splitlines()[0][2:]} says of it holds, and write the new digest there"
+    )
 
 
 def test_each_is_relied_on_where_it_is_said_to_be():

@@ -60,7 +60,9 @@ def ask(page, handler, values, **more):
 
 
 def large_tensors():
-    found = (one for one in gc.get_objects() if isinstance(one, torch.Tensor) and not isinstance(one, torch.nn.Parameter))
+    found = (
+        one for one in gc.get_objects() if isinstance(one, torch.Tensor) and not isinstance(one, torch.nn.Parameter)
+    )
     return sum(one.numel() for one in found if one.numel() > LARGE)
 
 
@@ -100,7 +102,12 @@ def test_of_a_page_that_shows_a_refusal_no_tensor_stays(page, photo, nth):
     """The tabs' own handlers answer with the sentence as HTML."""
     show = [one for one in page.fns.values() if one.fn is not None and one.fn.__name__ in ("show", "check")][nth]
     wrong = {"model": "embedded_gap", "method": "CAM", "class": "predicted", "layer": "conv3"}
-    values = [photo if block.get_block_name() == "image" else wrong.get((block.label or "").lower(), getattr(block, "value", None)) for block in show.inputs]
+    values = [
+        photo
+        if block.get_block_name() == "image"
+        else wrong.get((block.label or "").lower(), getattr(block, "value", None))
+        for block in show.inputs
+    ]
     visitor = gr.Request(session_hash="visitor")
     ask(page, show, list(values), request=visitor)
     with without_collector():
@@ -114,7 +121,11 @@ class Heavy:
     """What was worked on."""
 
 
-@pytest.mark.parametrize("fault", [gr.Error("In words."), ValueError("In words."), RuntimeError("a fault of ours"), KeyError("a fault of ours")], ids=lambda fault: type(fault).__name__)
+@pytest.mark.parametrize(
+    "fault",
+    [gr.Error("In words."), ValueError("In words."), RuntimeError("a fault of ours"), KeyError("a fault of ours")],
+    ids=lambda fault: type(fault).__name__,
+)
 def test_an_error_holds_nothing_that_was_worked_on(fault, capsys):
     """Also where a thread, a context and closures are on its way, as in every answer here."""
     made = []
@@ -160,7 +171,12 @@ def test_what_a_session_takes_is_bounded(page):
     """Of a visitor who draws as much as is taken, and has every part of the page changed: a thousand such are 120 MB."""
     sessions, event = Sessions(), gr.EventData(None, {"photo": "a" * 16, "picture": ""})
     sessions.set_blocks(page)
-    changes = {"targets_of": ["embedded", "rudo"], "needed": ["brush", "repaint", "another"], "stop": [], "<lambda>": []}
+    changes = {
+        "targets_of": ["embedded", "rudo"],
+        "needed": ["brush", "repaint", "another"],
+        "stop": [],
+        "<lambda>": [],
+    }
 
     def visit(name):
         session, request = sessions[name], gr.Request(session_hash=name)
@@ -191,4 +207,12 @@ def test_a_click_that_is_none_is_a_sentence(page, name, event):
 @pytest.mark.parametrize("index", [-1, 10**6, "0"])
 def test_an_example_that_is_not_there(page, index):
     assert isinstance(ask(page, handler(page, "pick"), [], event_data=gr.EventData(None, {"index": index})), gr.Error)
-    assert isinstance(ask(page, handler(page, "take_apart"), [], event_data=gr.EventData(None, {"explained": index, "column": "conv3"})), gr.Error)
+    assert isinstance(
+        ask(
+            page,
+            handler(page, "take_apart"),
+            [],
+            event_data=gr.EventData(None, {"explained": index, "column": "conv3"}),
+        ),
+        gr.Error,
+    )

@@ -64,11 +64,18 @@ def test_good_json_is_read_as_it_is():
 
 def test_a_question_is_what_is_known_of_it():
     known = asked(event_data={"index": 3}, trigger_id=9)
-    assert messages.question({**known, "oauth_token": "x", "batched": True, "simple_format": True, "event_id": "y", "more": ["x"] * 99}) == known
+    assert (
+        messages.question(
+            {**known, "oauth_token": "x", "batched": True, "simple_format": True, "event_id": "y", "more": ["x"] * 99}
+        )
+        == known
+    )
     assert messages.question({"data": [1, {"path": "a"}], "session_hash": None}) == {"data": [1, {"path": "a"}]}
 
 
-@pytest.mark.parametrize("message", [None, [], 7, "x", {}, {"data": None}, {"data": 7}, {"data": {"a": 1}}, {"data": "[]"}])
+@pytest.mark.parametrize(
+    "message", [None, [], 7, "x", {}, {"data": None}, {"data": 7}, {"data": {"a": 1}}, {"data": "[]"}]
+)
 def test_no_question(message):
     assert refused(messages.question, message) == 422
 
@@ -98,7 +105,15 @@ def test_of_an_event_plain_values_stay():
         assert messages.question(asked(event_data=event))["event_data"] == {}
 
 
-@pytest.mark.parametrize("event", [{"picture": "x" * 70_000}, {"x" * 70_000: 1}, {str(number): "x" * 100 for number in range(700)}, {"n": 10 ** 4000, "m": "x" * 64_000}])
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"picture": "x" * 70_000},
+        {"x" * 70_000: 1},
+        {str(number): "x" * 100 for number in range(700)},
+        {"n": 10**4000, "m": "x" * 64_000},
+    ],
+)
 def test_a_drawing_too_large_to_keep(event):
     assert refused(messages.question, asked(event_data=event)) == 413
 

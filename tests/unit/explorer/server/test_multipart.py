@@ -57,7 +57,12 @@ def part(name, content=b"x", filename=' ; filename="a.jpg"'):
 
 
 def test_files_come_in(tmp_path):
-    form = read(part("files", b"1" * 5000) + part("files", b"2") + part("note", b"words", "") + b"--b--\r\n", upload_dir=tmp_path, upload_id="mine", upload_progress=Progress())
+    form = read(
+        part("files", b"1" * 5000) + part("files", b"2") + part("note", b"words", "") + b"--b--\r\n",
+        upload_dir=tmp_path,
+        upload_id="mine",
+        upload_progress=Progress(),
+    )
     assert [file.size for file in form.getlist("files")] == [5000, 1] and form["note"] == "words"
 
 

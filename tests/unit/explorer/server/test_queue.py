@@ -21,9 +21,20 @@ PLACES = 3
 @pytest.fixture
 def page():
     with Door() as page:
-        photo, number, name = upload(label="photo: of a plant"), gr.Number(label="number: of plants"), gr.Dropdown(["a"], label="name: of a plant")
+        photo, number, name = (
+            upload(label="photo: of a plant"),
+            gr.Number(label="number: of plants"),
+            gr.Dropdown(["a"], label="name: of a plant"),
+        )
         for line_of_its_own in ("long", "short"):
-            gr.Button().click(lambda *_: 1, [photo, number, name], number, api_name=line_of_its_own, concurrency_id=line_of_its_own, concurrency_limit=1)
+            gr.Button().click(
+                lambda *_: 1,
+                [photo, number, name],
+                number,
+                api_name=line_of_its_own,
+                concurrency_id=line_of_its_own,
+                concurrency_limit=1,
+            )
     return page.queue(max_size=PLACES)
 
 
@@ -39,9 +50,18 @@ def in_a_loop(test):
 
 async def ask(page, session=None, address="1.1.1.1", endpoint="long", simple=False, values=(None, 1, "a")):
     """Ask as the queue's routes do: (whether a question was taken in, its number or why not, the state)."""
-    scope = {"type": "http", "method": "POST", "path": "/gradio_api/queue/join", "headers": [], "query_string": b"", "client": (address, 1)}
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/gradio_api/queue/join",
+        "headers": [],
+        "query_string": b"",
+        "client": (address, 1),
+    }
     index = next(index for index, handler in page.fns.items() if handler.api_name == endpoint)
-    body = PredictBodyInternal(data=list(values), fn_index=index, session_hash=session, simple_format=simple, request=Request(scope))
+    body = PredictBodyInternal(
+        data=list(values), fn_index=index, session_hash=session, simple_format=simple, request=Request(scope)
+    )
     return await page._queue.push(body, body.request, None)
 
 
@@ -148,7 +168,10 @@ def test_of_too_many_unread_who_has_most_loses_the_oldest(page, monkeypatch):
         _, mine, _ = await ask(page, address="1.1.1.1", simple=True)
         assert [queue.session_of(number) is None for number in (*hog, mine)] == [True, False, False, False]
         more = [(await ask(page, address="9.9.9.9", simple=True))[1] for _ in range(10)]
-        assert queue.session_of(mine) == mine and [queue.session_of(number) is not None for number in more] == [False] * 8 + [True] * 2
+        assert (
+            queue.session_of(mine) == mine
+            and [queue.session_of(number) is not None for number in more] == [False] * 8 + [True] * 2
+        )
 
     oldest(page)
 
@@ -167,7 +190,9 @@ async def test_one_address_is_one_caller_whatever_it_calls_its_sessions(page, qu
         for session in "abc":
             await ask(page, session, address="9.9.9.9")
         assert (await ask(page, "x", address="1.1.1.1"))[0]
-        assert waiting(queue) == ["a", "x", "b"] and told(queue, "c") == [BUSY]  # whoever has most gives way, and hears of it
+        assert waiting(queue) == ["a", "x", "b"] and told(queue, "c") == [
+            BUSY
+        ]  # whoever has most gives way, and hears of it
 
 
 @in_a_loop
@@ -197,7 +222,11 @@ async def test_a_session_asks_no_more_than_a_line_holds_at_a_time(page, queue):
             for endpoint in ("long", "short"):
                 assert (await ask(page, "a", endpoint=endpoint))[0]
         assert told(queue, "a") == [BUSY] * PLACES and len(queue) == PLACES
-        assert await ask(page, "a", endpoint="short") == (False, BUSY, "queue_full")  # it hears nothing of what it is told
+        assert await ask(page, "a", endpoint="short") == (
+            False,
+            BUSY,
+            "queue_full",
+        )  # it hears nothing of what it is told
 
 
 @in_a_loop
@@ -206,7 +235,10 @@ async def test_a_wrong_value_is_told_at_once_and_takes_no_place(page, queue):
         await ask(page, "a")
         await ask(page, "b", values=(None, {"a": [1]}, "a"))
         await ask(page, "b", values=(None,))
-        assert told(queue, "b") == ["The number must be a number from -1,000,000,000 to 1,000,000,000.", "This takes 3 values, of which 1 came: photo, number, name."]
+        assert told(queue, "b") == [
+            "The number must be a number from -1,000,000,000 to 1,000,000,000.",
+            "This takes 3 values, of which 1 came: photo, number, name.",
+        ]
         assert waiting(queue) == ["a"] and len(queue.event_ids_to_events) == 1
 
 
@@ -218,7 +250,11 @@ async def test_what_waits_is_small_and_judged(page, queue):
         _, number, _ = await ask(page, "a", values=(address, 7, "no such name, yet", *[{}] * 1000))
         question = queue.event_ids_to_events[number]
         assert question.data.data == [{"path": address["path"]}, 7, "no such name, yet"]
-        assert not hasattr(question.request, "_body") and not hasattr(question.request, "_json") and question.data.request is question.request
+        assert (
+            not hasattr(question.request, "_body")
+            and not hasattr(question.request, "_json")
+            and question.data.request is question.request
+        )
 
 
 @pytest.mark.parametrize(
@@ -302,7 +338,9 @@ async def test_answers_that_nobody_reads_give_way(page, queue):
     with queue.listening("a"):
         _, number, _ = await ask(page, "a")
         question = queue.event_ids_to_events[number]
-        answers = [ProcessCompletedMessage(output={"data": [position]}, success=True) for position in range(line.UNREAD + 2)]
+        answers = [
+            ProcessCompletedMessage(output={"data": [position]}, success=True) for position in range(line.UNREAD + 2)
+        ]
         for answer in answers:
             queue.send_message(question, answer)
         assert [answer.success for answer in answers] == [False] * 2 + [True] * line.UNREAD

@@ -54,7 +54,9 @@ def test_each_user_of_a_machine_has_a_folder(shared):
         status, place = move_in(user, TMPDIR=str(shared))
         assert status == 0, place
         around = Path(place).parent
-        assert around.parent == shared and around.stat().st_uid == (user or 0) and around.stat().st_mode & 0o777 == 0o700
+        assert (
+            around.parent == shared and around.stat().st_uid == (user or 0) and around.stat().st_mode & 0o777 == 0o700
+        )
         assert list(around.iterdir()) == []
     assert len(list(shared.iterdir())) == 2
 

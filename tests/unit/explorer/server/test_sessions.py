@@ -27,7 +27,10 @@ def test_what_a_visitor_changed_is_kept_for_that_visitor(page, sessions):
     first, second = sessions["first"], sessions["second"]
     first[dropdown] = gr.Dropdown(["c"])
     first[state] = ["drawn"]
-    assert sessions["first"][dropdown].choices == [("c", "c")] and sessions["second"][dropdown].choices == [("a", "a"), ("b", "b")]
+    assert sessions["first"][dropdown].choices == [("c", "c")] and sessions["second"][dropdown].choices == [
+        ("a", "a"),
+        ("b", "b"),
+    ]
     assert first[state] == ["drawn"] and second[state] == []
 
 

@@ -27,7 +27,11 @@ class Child:
     """A program that imports `explorer.server.shutdown` and no more: it says "ready" and is then told to end."""
 
     def __init__(self, code, before=hears_interrupts):
-        told = [sys.executable, "-c", f"import atexit, signal, sys, time\nfrom explorer.server import shutdown as ending\n{code}"]
+        told = [
+            sys.executable,
+            "-c",
+            f"import atexit, signal, sys, time\nfrom explorer.server import shutdown as ending\n{code}",
+        ]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
         self.process = subprocess.Popen(told, cwd=ROOT, text=True, preexec_fn=before, **pipes)
         assert self.process.stdout.readline() == "ready\n"
@@ -69,7 +73,9 @@ signal.raise_signal(signal.SIGTERM)
 @pytest.mark.parametrize("how", SIGNALS)
 def test_what_is_ignored_stays_ignored(how):
     """As nohup has it for a closed terminal, and a shell for the Ctrl-C of what it started in the background."""
-    child = Child(LISTENING + "sys.stdin.read(); print('still here')", before=lambda: signal.signal(how, signal.SIG_IGN))
+    child = Child(
+        LISTENING + "sys.stdin.read(); print('still here')", before=lambda: signal.signal(how, signal.SIG_IGN)
+    )
     assert child.told(how) == (0, "still here\ncleared away\n")
 
 
@@ -89,7 +95,12 @@ def test_what_was_only_half_imported_makes_no_trace():
 
 
 def test_what_hangs_is_left():
-    assert Child(f"ending.LAST_RESORT = 0.1\natexit.register(time.sleep, 600){LISTENING}{FOR_EVER}").told(signal.SIGTERM)[0] == 0
+    assert (
+        Child(f"ending.LAST_RESORT = 0.1\natexit.register(time.sleep, 600){LISTENING}{FOR_EVER}").told(signal.SIGTERM)[
+            0
+        ]
+        == 0
+    )
 
 
 def test_what_was_begun_is_finished_first():
@@ -150,12 +161,26 @@ Guard.__call__ = answer
 """
 FEW_FILES = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))"
 SPACE = {"SYSTEM": "spaces", "SPACE_ID": "user/space", "SPACE_HOST": "user-space.hf.space", "GRADIO_NUM_PORTS": "1"}
-ODD = {"LC_ALL": "C", "PYTHONUTF8": "0", "WEB_CONCURRENCY": "many", "GRADIO_DEBUG": "yes", "GRADIO_ALLOWED_PATHS": "/", "HTTP_PROXY": "http://127.0.0.1:9"}
+ODD = {
+    "LC_ALL": "C",
+    "PYTHONUTF8": "0",
+    "WEB_CONCURRENCY": "many",
+    "GRADIO_DEBUG": "yes",
+    "GRADIO_ALLOWED_PATHS": "/",
+    "HTTP_PROXY": "http://127.0.0.1:9",
+}
 
 
 @pytest.fixture(scope="module")
 def odd(tmp_path_factory):
-    with App(tmp_path_factory.mktemp("odd") / "home", "--model", "embedded", program=FEW_FILES + changed(SLOW_AT_FIRST), **SPACE, **ODD) as app:
+    with App(
+        tmp_path_factory.mktemp("odd") / "home",
+        "--model",
+        "embedded",
+        program=FEW_FILES + changed(SLOW_AT_FIRST),
+        **SPACE,
+        **ODD,
+    ) as app:
         yield app
 
 

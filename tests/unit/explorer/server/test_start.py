@@ -21,7 +21,13 @@ HELP_SECONDS = 0.3  # of the processor
 
 def ended(*arguments, **variables):
     """What app.py printed and the status it ended with, by itself."""
-    told = subprocess.run([sys.executable, "app.py", *arguments], cwd=ROOT, env={**os.environ, **variables}, capture_output=True, text=True)
+    told = subprocess.run(
+        [sys.executable, "app.py", *arguments],
+        cwd=ROOT,
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+    )
     assert told.stdout == "", told.stdout
     return told.returncode, told.stderr
 
@@ -75,7 +81,9 @@ def test_what_is_wrong_is_one_sentence(arguments, variables, words):
 def test_a_port_in_use_is_one_sentence(taken):
     for arguments, variables in ((["--port", str(taken)], {}), ([], {"GRADIO_SERVER_PORT": str(taken)})):
         status, told = ended(*arguments, **variables)
-        assert status == 2 and f"The port {taken} is in use: choose another with --port" in told and told.count("\n") == 1
+        assert (
+            status == 2 and f"The port {taken} is in use: choose another with --port" in told and told.count("\n") == 1
+        )
 
 
 def test_help_costs_no_start():
@@ -96,7 +104,10 @@ from explorer.server import run_directory as folder
 from explorer.server import sockets
 environment.judge(), examples.embedded()
 print([name for name in ("torch", "gradio", "huggingface_hub", "cv2", "httpx") if name in sys.modules])"""
-    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout == "[]\n"
+    assert (
+        subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        == "[]\n"
+    )
 
 
 @pytest.fixture
@@ -107,7 +118,18 @@ def variables(monkeypatch):
     return own
 
 
-@pytest.mark.parametrize("path", ["", "/", "/plants", "/a/b-c_d.e/", "https://example.org", "http://[::1]:7860/plants", "https://example.org:8443/a/b"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        "/",
+        "/plants",
+        "/a/b-c_d.e/",
+        "https://example.org",
+        "http://[::1]:7860/plants",
+        "https://example.org:8443/a/b",
+    ],
+)
 def test_a_path_behind_a_proxy_is_heard(variables, path):
     variables["GRADIO_ROOT_PATH"] = path
     environment.judge()
@@ -115,8 +137,16 @@ def test_a_path_behind_a_proxy_is_heard(variables, path):
 
 
 def test_what_would_open_or_break_the_app_is_not_heard(variables):
-    variables |= {"GRADIO_ALLOWED_PATHS": "/", "GRADIO_DEBUG": "abc", "GRADIO_WATCH_DIRS": "/", "SYSTEM": "spaces", "SPACE_ID": "a/b"}
-    variables |= (kept := {"GRADIO_SERVER_PORT": "1", "GRADIO_TEMP_DIR": "/x", "HF_HUB_ETAG_TIMEOUT": " 10 ", "HOME": "/root"})
+    variables |= {
+        "GRADIO_ALLOWED_PATHS": "/",
+        "GRADIO_DEBUG": "abc",
+        "GRADIO_WATCH_DIRS": "/",
+        "SYSTEM": "spaces",
+        "SPACE_ID": "a/b",
+    }
+    variables |= (
+        kept := {"GRADIO_SERVER_PORT": "1", "GRADIO_TEMP_DIR": "/x", "HF_HUB_ETAG_TIMEOUT": " 10 ", "HOME": "/root"}
+    )
     environment.judge()
     assert variables == {**kept, "SPACE_ID": "a/b"}
 
@@ -189,19 +219,33 @@ def test_two_starts_at_once_do_not_get_the_same_port(monkeypatch):
 
 def test_a_name_of_several_addresses_is_served_on_all_there_are(monkeypatch):
     """As localhost is: 127.0.0.1 and ::1, of which a machine may lack the second."""
-    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 0)), (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.2", 0)), (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.1", 0))]
+    found = [
+        (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 0)),
+        (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.2", 0)),
+        (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.1", 0)),
+    ]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
     with closing(reserve("somewhere", "0", {})) as place:
         assert [one.getsockname() for one in place.sockets] == [("127.0.0.1", place.port), ("127.0.0.2", place.port)]
 
 
-@pytest.mark.parametrize(("host", "url"), [("0.0.0.0", "http://127.0.0.1:80/"), ("::", "http://[::1]:80/"), ("::1", "http://[::1]:80/"), ("localhost", "http://localhost:80/")])
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("0.0.0.0", "http://127.0.0.1:80/"),
+        ("::", "http://[::1]:80/"),
+        ("::1", "http://[::1]:80/"),
+        ("localhost", "http://localhost:80/"),
+    ],
+)
 def test_the_address_printed_can_be_opened(host, url):
     assert sockets.Place(host, 80, []).url == url
 
 
 def test_a_port_that_takes_more_rights():
-    assert "may not be used by this user: choose one above 1023" in sockets._fault(PermissionError(errno.EACCES, "Permission denied"), "127.0.0.1", 80)
+    assert "may not be used by this user: choose one above 1023" in sockets._fault(
+        PermissionError(errno.EACCES, "Permission denied"), "127.0.0.1", 80
+    )
 
 
 # The server
@@ -306,7 +350,12 @@ LIMITED = "import explorer.server.http_server as s; n = s.connections_allowed();
 def test_connections_leave_files_for_everything_else(limit):
     resource = pytest.importorskip("resource")
     told = subprocess.run(
-        [sys.executable, "-c", LIMITED], cwd=ROOT, capture_output=True, text=True, check=True, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (limit // 2, limit))
+        [sys.executable, "-c", LIMITED],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (limit // 2, limit)),
     )
     most, now, used = map(int, told.stdout.split())
     assert now == limit, "raised as far as it may be"

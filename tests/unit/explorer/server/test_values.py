@@ -10,7 +10,26 @@ from explorer.server.validation import Door
 from explorer.server.values import fit_to_wait, judged
 
 MARK = "zebra"
-ODD = [MARK, MARK * 1000, "", 7, -1, 0.5, 10**400, float("nan"), float("inf"), True, [], [MARK], {}, {"path": MARK}, {"path": 7}, {"path": None, "url": MARK}, {"url": f"data:{MARK}"}, "\ud800"]
+ODD = [
+    MARK,
+    MARK * 1000,
+    "",
+    7,
+    -1,
+    0.5,
+    10**400,
+    float("nan"),
+    float("inf"),
+    True,
+    [],
+    [MARK],
+    {},
+    {"path": MARK},
+    {"path": 7},
+    {"path": None, "url": MARK},
+    {"url": f"data:{MARK}"},
+    "\ud800",
+]
 
 
 @pytest.fixture(scope="module")
@@ -53,10 +72,22 @@ def test_what_it_is_not_for(blocks, name, work):
             taken = one(work, blocks[name], value)
         except ValueError as error:
             sentence = str(error)
-            assert sentence[0].isupper() and sentence.endswith(".") and len(sentence) < 200 and MARK not in sentence and "Error" not in sentence, sentence
+            assert (
+                sentence[0].isupper()
+                and sentence.endswith(".")
+                and len(sentence) < 200
+                and MARK not in sentence
+                and "Error" not in sentence
+            ), sentence
         else:
-            assert taken is None or isinstance(taken, str | int | float | bool) and len(str(taken)) <= 2000, (name, value)
-            assert work is fit_to_wait or taken in GOOD[name] or name in ("text", "colour", "number", "slider"), (name, value)
+            assert taken is None or isinstance(taken, str | int | float | bool) and len(str(taken)) <= 2000, (
+                name,
+                value,
+            )
+            assert work is fit_to_wait or taken in GOOD[name] or name in ("text", "colour", "number", "slider"), (
+                name,
+                value,
+            )
 
 
 @pytest.mark.parametrize("value", [0, 51, -1, 10**400, float("nan")])
@@ -81,7 +112,9 @@ def test_what_a_state_holds_is_not_the_callers_to_say(blocks):
 
 def test_too_many_values_and_too_few(blocks):
     both = [blocks["number"], blocks["text"]]
-    assert asyncio.run(judged(both, [1, "a", MARK, [MARK]])) == asyncio.run(fit_to_wait(both, [1, "a", MARK])) == [1, "a"]
+    assert (
+        asyncio.run(judged(both, [1, "a", MARK, [MARK]])) == asyncio.run(fit_to_wait(both, [1, "a", MARK])) == [1, "a"]
+    )
     with pytest.raises(ValueError, match="takes 2 values, of which 1 came: number, text"):
         asyncio.run(fit_to_wait(both, [1]))
 

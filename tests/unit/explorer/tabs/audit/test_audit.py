@@ -26,7 +26,12 @@ from gradcam import Cancelled, faithfulness
 
 MODEL = potplants.MODELS["embedded"]
 EXAMPLES = examples.embedded()
-FEW = tuple(EXAMPLES.every[f"{split}/{label}_{number:03}"] for split in ("val", "test") for label in range(4) for number in range(2))
+FEW = tuple(
+    EXAMPLES.every[f"{split}/{label}_{number:03}"]
+    for split in ("val", "test")
+    for label in range(4)
+    for number in range(2)
+)
 
 
 def on(part):
@@ -53,7 +58,9 @@ def test_an_answer_is_what_explain_says(found, explained):
         study = explained[answer.example.key]
         assert answer.said == study.predicted
         same_logits(answer.logits, study.logits)
-        assert answer.probability == pytest.approx(float(torch.tensor(answer.logits).double().softmax(0).max()), rel=1e-6)
+        assert answer.probability == pytest.approx(
+            float(torch.tensor(answer.logits).double().softmax(0).max()), rel=1e-6
+        )
         assert answer.peak == pytest.approx(float(study.heat("predicted", "conv3").max()), rel=HEAT)
 
 
@@ -63,7 +70,9 @@ def test_shares_and_pointing_are_gradcams_own(found, explained):
         for name in PARTS:
             mask = torch.from_numpy(part(parts, name))
             assert answer.area[name] == pytest.approx(mask.double().mean().item())
-            assert answer.heat[name] == pytest.approx(faithfulness.heat_share(heat, mask) if mask.any() else 0, rel=HEAT, abs=1e-6)
+            assert answer.heat[name] == pytest.approx(
+                faithfulness.heat_share(heat, mask) if mask.any() else 0, rel=HEAT, abs=1e-6
+            )
             assert (name in answer.hottest) == (bool(mask.any()) and faithfulness.pointing_game(heat, mask))
 
 
@@ -83,7 +92,9 @@ def test_the_photos_shown_follow_their_rules():
     assert [answer.example.key for answer in found.worst["rudo"]] == [key for _, key in sorted(wrong)[:SHOWN]]
     assert found.worst["baya"] == found.random["baya"] == ()
     assert [answer.example.key for answer in found.random["rudo"]] == drawn(rudos, "rudo") == drawn(rudos[::-1], "rudo")
-    assert set(found.sights) == {answer.example.key for shown in (found.worst, found.random) for answer in shown["rudo"]}
+    assert set(found.sights) == {
+        answer.example.key for shown in (found.worst, found.random) for answer in shown["rudo"]
+    }
     for key, sight in found.sights.items():
         np.testing.assert_array_equal(sight.photo, np.array(Image.open(EXAMPLES.every[key].file)))
 
@@ -95,8 +106,12 @@ def test_empty_maps_are_counted_and_have_no_shares():
     model = replace(MODEL, layers=("conv_layers.0", "conv_layers.2", "conv_layers.4"))
     found = audit(network.eval(), model, FEW, on)
     heat = figures.heat(found.answers)
-    assert heat.empty == heat.photos == len(FEW) and heat.measured == 0 and heat.heat == {} and heat.ratio("pot") is None
-    assert all(answer.empty and answer.heat is None and answer.hottest == () and answer.area for answer in found.answers)
+    assert (
+        heat.empty == heat.photos == len(FEW) and heat.measured == 0 and heat.heat == {} and heat.ratio("pot") is None
+    )
+    assert all(
+        answer.empty and answer.heat is None and answer.hottest == () and answer.area for answer in found.answers
+    )
     assert sum(mean.empty for mean in found.means.values()) == len(FEW)
 
 
@@ -184,7 +199,10 @@ def test_a_pot_detector_is_found_out(tmp_path):
     for number in range(2):
         pot_photo(tmp_path, f"0_{number}", (200, 30, 20))
         pot_photo(tmp_path, f"1_{number}", (30, 40, 200))
-    photos = [replace(example, pot_colour={"rudo": "red", "baya": "blue"}[example.really]) for example in examples.from_folder(tmp_path).every.values()]
+    photos = [
+        replace(example, pot_colour={"rudo": "red", "baya": "blue"}[example.really])
+        for example in examples.from_folder(tmp_path).every.values()
+    ]
     repainted = in_every_pot(RedOrBlue(), LAYER, photos, on)
     table = figures.pots(repainted, MODEL.classes)
     for really in ("rudo", "baya"):
@@ -201,7 +219,13 @@ def test_whom_the_answers_follow_by_hand():
     def said(really, colour, answer):
         return Repainted(SimpleNamespace(key=really, really=really, pot_colour=None), colour, answer)
 
-    repainted = [said("rudo", "blue", "baya"), said("rudo", "red", "rudo"), said("baya", "red", "baya"), said("greg", "blue", "yuki"), said("greg", "cream", "greg")]
+    repainted = [
+        said("rudo", "blue", "baya"),
+        said("rudo", "red", "rudo"),
+        said("baya", "red", "baya"),
+        said("greg", "blue", "yuki"),
+        said("greg", "cream", "greg"),
+    ]
     told = figures.followed(repainted, [], {"red": "rudo", "blue": "baya"})
     assert (told.pot.count, told.plant.count, told.neither.count, told.pot.of) == (1, 1, 1, 3)
     assert figures.followed(repainted, [], {}) is None
@@ -228,11 +252,17 @@ def test_confusion_and_accuracy_by_a_plain_loop(found):
         for column, said in enumerate(MODEL.classes):
             assert counts[row][column] == sum(a.example.really == really and a.said == said for a in found.answers)
     assert figures.accuracy(found.answers).count == sum(counts[i][i] for i in range(4))
-    assert len(figures.of_split(found.answers, "val")) == 8 and len(figures.of_split(found.answers, "test", "rudo")) == 2
+    assert (
+        len(figures.of_split(found.answers, "val")) == 8 and len(figures.of_split(found.answers, "test", "rudo")) == 2
+    )
 
 
 def test_differences_count_every_photo_once(found):
-    never = replace(found, model=replace(MODEL, name="never"), answers=tuple(replace(answer, said="nobody") for answer in found.answers))
+    never = replace(
+        found,
+        model=replace(MODEL, name="never"),
+        answers=tuple(replace(answer, said="nobody") for answer in found.answers),
+    )
     right = sum(answer.right for answer in found.answers)
     assert figures.differences(found, never) == {"both": 0, "embedded": right, "never": 0, "neither": len(FEW) - right}
 
@@ -303,5 +333,3 @@ def test_questions_that_make_no_sense_are_sentences(few_examples):
 def test_the_weights_hash_is_the_files(found):
     shipped = json.loads(MODEL.weights.with_suffix(".json").read_text())["weights"]["sha256"]
     assert audit_shelf._weights(audit_shelf.question("embedded")) == {"embedded": shipped}
-
-

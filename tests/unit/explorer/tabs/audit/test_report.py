@@ -34,7 +34,9 @@ def result():
     twin = replace(potplants.MODELS["embedded"], name="twin")
     potplants.MODELS["twin"] = twin
     try:
-        return audit_shelf.Audits(Studies(), FEW, audit_shelf.Kept(8)).of(audit_shelf.question("embedded", "twin"), lambda part, task: True)
+        return audit_shelf.Audits(Studies(), FEW, audit_shelf.Kept(8)).of(
+            audit_shelf.question("embedded", "twin"), lambda part, task: True
+        )
     finally:
         del potplants.MODELS["twin"]
 
@@ -61,7 +63,9 @@ def test_the_json_holds_the_figures(result, files):
             assert (model["splits"][split]["right"], model["splits"][split]["photos"]) == (found.count, 8)
             assert sum(map(sum, model["splits"][split]["confusion"])) == 8
         assert model["repaint"]["followed"]["pot"]["of"] == 16 * 3
-        assert sum(sum(said.values()) for pots in model["repaint"]["table"].values() for said in pots.values()) == 16 * 4
+        assert (
+            sum(sum(said.values()) for pots in model["repaint"]["table"].values() for said in pots.values()) == 16 * 4
+        )
     assert told["differences"]["embedded"] == told["differences"]["twin"] == 0
 
 
@@ -81,7 +85,11 @@ def test_the_table_has_a_row_for_every_photo_and_model(result, files):
 
 def test_the_report_needs_nothing_beside_it(result, files):
     page = files.page.read_text()
-    assert "<a " not in page and not re.search(r'(src|href)="(?!data:)', page) and "http" not in re.sub(r"data:[^\"]+", "", page)
+    assert (
+        "<a " not in page
+        and not re.search(r'(src|href)="(?!data:)', page)
+        and "http" not in re.sub(r"data:[^\"]+", "", page)
+    )
     assert result.photos in page and result.weights["embedded"] in page
     assert files.page.name == "audit-embedded-twin.html"
 
@@ -97,7 +105,12 @@ def test_the_same_audit_has_the_same_files(result):
 def test_every_photo_shown_opens_as_it_was_seen(result):
     html = shown(result, "cividis")
     links = [unescape(link) for link in re.findall(r'<a href="([^"]*)"', html)]
-    assert len(links) == sum(len(chosen) for audit in result.audits for shown_by in (audit.worst, audit.random) for chosen in shown_by.values())
+    assert len(links) == sum(
+        len(chosen)
+        for audit in result.audits
+        for shown_by in (audit.worst, audit.random)
+        for chosen in shown_by.values()
+    )
     models = set()
     for link in links:
         asked = dict(parse_qsl(link.removeprefix("?")))
@@ -121,11 +134,17 @@ def test_an_audit_without_masks_says_so(tmp_path):
         (tmp_path / "test" / f"{label}_<b>.jpg").write_bytes(file.read_bytes())
     (tmp_path / "test" / "0_cut.jpg").write_bytes(b"\xff\xd8\xff")
     own = examples.from_folder(tmp_path)
-    result = audit_shelf.Audits(Studies(), own, audit_shelf.Kept(4)).of(audit_shelf.question("embedded"), lambda part, task: True)
+    result = audit_shelf.Audits(Studies(), own, audit_shelf.Kept(4)).of(
+        audit_shelf.question("embedded"), lambda part, task: True
+    )
     html = shown(result, "jet")
     words = text(html)
     assert "no pot can be repainted" in words and "no share of heat can be measured" in words
-    assert "1 photo could not be read and is left out: test/0_cut" in words and "<b>.jpg" not in html and "0_<b>" not in html
+    assert (
+        "1 photo could not be read and is left out: test/0_cut" in words
+        and "<b>.jpg" not in html
+        and "0_<b>" not in html
+    )
     assert report(result)["models"][0]["repaint"] is None and report(result)["unreadable"][0]["key"] == "test/0_cut"
     assert all(row["heat_pot"] == "" for row in rows(result))
 
@@ -139,4 +158,6 @@ def test_what_was_not_asked_is_not_claimed():
 
 
 def test_the_invitation_names_who_is_asked():
-    assert "embedded and twin" in text(invitation(240, ("embedded", "twin"))) and "240" in invitation(240, ("embedded",))
+    assert "embedded and twin" in text(invitation(240, ("embedded", "twin"))) and "240" in invitation(
+        240, ("embedded",)
+    )

@@ -36,7 +36,9 @@ def test_everything_is_in_it(packed):
 
 def test_the_maps_and_the_report_are_the_studys(packed, study):
     with np.load(io.BytesIO(packed.read("maps.npz"))) as found:
-        assert np.array_equal(found["heatmaps"], study.evidence.numpy()) and list(found["targets"]) == list(study.targets)
+        assert np.array_equal(found["heatmaps"], study.evidence.numpy()) and list(found["targets"]) == list(
+            study.targets
+        )
     assert json.loads(packed.read("report.json")) == json.loads(json.dumps(study.report()))
     assert np.array_equal(np.array(Image.open(io.BytesIO(packed.read("photo.png")))), study.photo)
 
@@ -46,14 +48,22 @@ def test_it_says_what_made_it(packed):
     weights = potplants.MODELS["embedded"].weights
     assert made["weights_sha256"] == hashlib.sha256(weights.read_bytes()).hexdigest()
     assert made["photo_sha256"] == hashlib.sha256(np.array(Image.open(STORY)).tobytes()).hexdigest()
-    assert made["settings"] == {"method": "Grad-CAM", "base": "photo", "colormap": "viridis", "scale": "shared", "link": "?layer=conv2"}
+    assert made["settings"] == {
+        "method": "Grad-CAM",
+        "base": "photo",
+        "colormap": "viridis",
+        "scale": "shared",
+        "link": "?layer=conv2",
+    }
     assert made["versions"]["torch"].startswith("2.13")
 
 
 def test_the_figure_is_fit_for_print(packed, study):
     sheet = Image.open(io.BytesIO(packed.read("figure.png")))
     assert sheet.info["dpi"] == pytest.approx((300, 300), abs=0.1) and min(sheet.size) > 2500
-    assert np.array_equal(np.array(sheet), np.array(figure(study, draw(study, "photo", "viridis", "shared"), "viridis")))
+    assert np.array_equal(
+        np.array(sheet), np.array(figure(study, draw(study, "photo", "viridis", "shared"), "viridis"))
+    )
 
 
 def test_the_figure_shows_the_photo_and_every_cell(study):

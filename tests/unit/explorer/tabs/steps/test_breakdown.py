@@ -62,7 +62,9 @@ def anatomy_of(weights, activation):
     summed = sum(weight * one for weight, one in zip(weights, activation))
     heat = nn.functional.interpolate(summed.relu()[None, None], scale_factor=128, mode="nearest")[0, 0]
     gradient = weights[:, None, None].expand_as(activation).clone()
-    return steps.Anatomy(torch.tensor([1.0, 3.0, 0.0, -1.0]), 3.0, activation, gradient, weights, summed, summed.relu(), heat)
+    return steps.Anatomy(
+        torch.tensor([1.0, 3.0, 0.0, -1.0]), 3.0, activation, gradient, weights, summed, summed.relu(), heat
+    )
 
 
 @pytest.fixture
@@ -156,7 +158,11 @@ def test_a_network_that_averages_its_maps_is_taken_apart():
 
 def test_wrong_askers_get_a_sentence(studies, story):
     network = studies.network("embedded")
-    for target, column, told in (("fern", "conv1", "rudo"), ("further left", "conv1", "mixture"), ("rudo", "conv9", "conv3")):
+    for target, column, told in (
+        ("fern", "conv1", "rudo"),
+        ("further left", "conv1", "mixture"),
+        ("rudo", "conv9", "conv3"),
+    ):
         with pytest.raises(ValueError, match=told):
             take_steps(story, network, target, column)
 
@@ -179,7 +185,11 @@ def test_the_summary_is_what_a_plain_forward_sees(name):
 
 def test_the_summary_in_numbers():
     first = summary(potplants.MODELS["embedded"])[0]
-    assert (first.layer, first.output_shape, first.parameters) == ("conv_layers.0", (16, 256, 256), 16 * (3 * 3 * 3 + 1))
+    assert (first.layer, first.output_shape, first.parameters) == (
+        "conv_layers.0",
+        (16, 256, 256),
+        16 * (3 * 3 * 3 + 1),
+    )
 
 
 # -------------------------------------------------------------------------------------------------------- colours
@@ -275,7 +285,9 @@ def test_the_weights_on_the_page_times_the_maps_are_the_sum_on_the_page(taken, p
     low, high = (read(words) for words in re.search(r"Weighted sum<small>(\S+) … (\S+)</small>", page).groups())
     # sixty-four weights rounded to three digits, and a sum rounded likewise
     assert summed.min() == pytest.approx(low, rel=0.02) and summed.max() == pytest.approx(high, rel=0.02)
-    assert read(re.search(r"peak ([^<]+)</small>", page)[1]) == pytest.approx(taken.study.heat("predicted", "conv3").max().item(), rel=5e-3)
+    assert read(re.search(r"peak ([^<]+)</small>", page)[1]) == pytest.approx(
+        taken.study.heat("predicted", "conv3").max().item(), rel=5e-3
+    )
 
 
 def test_the_mean_on_the_page_is_the_gradient_over_its_area(taken, page):
@@ -364,7 +376,9 @@ def test_another_method_is_told_apart(taken, page):
 
 def test_names_are_escaped(taken):
     odd = replace(taken.study.model, classes=("rudo", "<b>aya", "greg", "yuki"))
-    html = walkthrough(replace(taken, target="<b>aya", study=replace(taken.study, model=odd, note="<i>note")), "edges", "jet")
+    html = walkthrough(
+        replace(taken, target="<b>aya", study=replace(taken.study, model=odd, note="<i>note")), "edges", "jet"
+    )
     assert "<b>aya" not in html.lower() and "<i>note" not in html and "&lt;i&gt;note" in html
 
 

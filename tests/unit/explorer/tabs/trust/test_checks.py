@@ -29,7 +29,13 @@ def answers():
     comparison = compare(subject, silent)
     heat, row = subject.heat("HiResCAM"), comparison.row("Grad-CAM")
     members = tuple(Sibling(seed, seed == 1, heat, "evidence", "baya", 0.9, 2.0, {"test": 0.7}) for seed in (0, 1))
-    found = Measured(comparison, (Way("Grad-CAM", "one gradient", row.heat, row.state, row.cost), Way("KernelSHAP", "hides", missing="Not <here>.")))
+    found = Measured(
+        comparison,
+        (
+            Way("Grad-CAM", "one gradient", row.heat, row.state, row.cost),
+            Way("KernelSHAP", "hides", missing="Not <here>."),
+        ),
+    )
     return Checks(subject, try_out(subject, "HiResCAM", silent), Family(members, (1.0,), "Alike.")), found
 
 
@@ -71,7 +77,18 @@ def test_a_failure_is_not_kept():
 def test_the_report_is_json_and_holds_what_was_promised(answers):
     told = json.loads(json.dumps(report(*answers), allow_nan=False))
     assert [entry["name"] for entry in told["methods"] if not entry["yardstick"]] == list(METHODS)
-    promised = {"name", "forward_passes", "backward_passes", "ms", "insertion", "deletion", "pot_share", "plant_share", "state", "verdict"}
+    promised = {
+        "name",
+        "forward_passes",
+        "backward_passes",
+        "ms",
+        "insertion",
+        "deletion",
+        "pot_share",
+        "plant_share",
+        "state",
+        "verdict",
+    }
     assert all(promised <= set(entry) for entry in told["methods"])
     assert told["sanity"]["steps"][0]["randomised"] is None and len(told["sanity"]["steps"][1]["draws"]) == 3
     assert told["costs"]["ways"][1] == {
@@ -99,9 +116,14 @@ def test_a_map_that_is_not_there_has_its_place_and_the_reason(answers):
     refused = Row("Grad-CAM", "refused", refusal="it's <that>")
     found = replace(measured, comparison=replace(measured.comparison, rows=(refused,)))
     table = view.methods(found, "edges", "jet", "HiResCAM")
-    assert '<span class="trust-none">no map</span>' in table and "Not for this network: it's &lt;that&gt;." in table.replace("&#39;", "'")
+    assert (
+        '<span class="trust-none">no map</span>' in table
+        and "Not for this network: it's &lt;that&gt;." in table.replace("&#39;", "'")
+    )
     assert re.findall(r'<td class="number[^"]*" data-name="(.*?)">–</td>', table) == ["cost", "insertion", "deletion"]
-    family = replace(checks.family, members=(replace(checks.family.members[0], heat=None, state="refused", accuracy={}),))
+    family = replace(
+        checks.family, members=(replace(checks.family.members[0], heat=None, state="refused", accuracy={}),)
+    )
     assert ">no map<" in (shown := view.seeds(replace(checks, family=family), "edges", "jet"))
     assert "<small>the method does not apply</small></figcaption>" in shown
 
@@ -135,6 +157,8 @@ def test_unknown_names_are_told_what_there_is(asked, says):
 def test_predicted_and_its_class_are_one_question():
     trust = Trust(Studies())
     first = trust.checks(STORY.file, "embedded", "Eigen-CAM", "predicted", "conv3", STORY.mask)
-    assert first.subject.target == "baya" and first.subject.part("pot").float().mean() == pytest.approx(0.114, abs=0.001)
+    assert first.subject.target == "baya" and first.subject.part("pot").float().mean() == pytest.approx(
+        0.114, abs=0.001
+    )
     assert trust.checks(STORY.file, "embedded", "Eigen-CAM", "baya", "conv3", STORY.mask) is first
     assert trust.checks(STORY.file, "embedded", "Eigen-CAM", "rudo", "conv3", STORY.mask) is not first

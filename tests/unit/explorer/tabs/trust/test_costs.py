@@ -79,7 +79,9 @@ def test_kernelshap_asks_about_the_targets_own_score_and_counts(comparison, smal
     way = ways(comparison, lambda part, task: parts.append(part))[-1]
     assert way.cost.forward == 1 + SAMPLES // 8 * 8 and way.cost.backward == 0
     logit = subject.network(subject.image[None]).detach()[0, 1]
-    assert way.heat.max() == pytest.approx(max(0.0, float(logit * trust_costs.superpixels(subject.study.photo).max())), rel=1e-4)
+    assert way.heat.max() == pytest.approx(
+        max(0.0, float(logit * trust_costs.superpixels(subject.study.photo).max())), rel=1e-4
+    )
     assert 0.98 < max(parts) <= 1 and torch.equal(dice, torch.get_rng_state())
 
 

@@ -54,7 +54,9 @@ def test_the_figures_are_the_measures_own(comparison):
     assert row.areas.insertion == pytest.approx(inserted.area, abs=1e-6)
     assert row.areas.deletion == pytest.approx(deleted.area, abs=1e-6)
     ends = comparison.ends
-    assert (ends.photo, ends.blurred, ends.black) == pytest.approx((inserted.scores[-1], inserted.scores[0], deleted.scores[-1]), abs=1e-6)
+    assert (ends.photo, ends.blurred, ends.black) == pytest.approx(
+        (inserted.scores[-1], inserted.scores[0], deleted.scores[-1]), abs=1e-6
+    )
     assert row.shares["pot"] == pytest.approx(float(heat[16:, :8].sum() / heat.sum()), abs=1e-5)
     assert "plant" not in row.shares  # there is none on this mask
     assert comparison.covers == {"pot": 1 / 8}
@@ -150,7 +152,10 @@ def test_maps_without_evidence_have_no_figures_and_say_so():
     assert found.verdict(found.row(EDGES)).word == "cannot tell"  # its curves are flat
 
 
-@pytest.mark.parametrize(("asked", "says"), [({"target": "mixture"}, "choose a class"), ({"target": "further left", "answers": "number"}, "a number")])
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [({"target": "mixture"}, "choose a class"), ({"target": "further left", "answers": "number"}, "a number")],
+)
 def test_without_a_probability_the_rest_still_works(asked, says):
     found = compare(case(**asked, parts=PARTS), silent)
     assert found.ends is None and found.draws == () and all(row.areas is None for row in found.rows)

@@ -14,7 +14,14 @@ MAPS = {"conv1": 16, "conv3": 64}
 @pytest.mark.parametrize("column", MAPS)
 @pytest.mark.parametrize(
     ("method", "forward", "backward"),
-    [("Grad-CAM", "1", 1), ("Grad-CAM++", "1", 1), ("HiResCAM", "1", 1), ("Eigen-CAM", "1", 0), ("Ablation-CAM", "1 + C", 0), ("Score-CAM", "1 + C", 0)],
+    [
+        ("Grad-CAM", "1", 1),
+        ("Grad-CAM++", "1", 1),
+        ("HiResCAM", "1", 1),
+        ("Eigen-CAM", "1", 0),
+        ("Ablation-CAM", "1 + C", 0),
+        ("Score-CAM", "1 + C", 0),
+    ],
 )
 def test_each_method_costs_what_its_paper_says(method, forward, backward, column):
     subject = case(column=column)

@@ -75,7 +75,9 @@ class Flat(nn.Module):
         return 0 * self.conv_layers(images).mean((1, 2, 3))[:, None] + torch.tensor([[0.0, 3.0, 1.0, 2.0]])
 
 
-@pytest.mark.parametrize(("net", "method", "says"), [(Flat(), "Grad-CAM", "without evidence for baya"), (None, "CAM", "global average")])
+@pytest.mark.parametrize(
+    ("net", "method", "says"), [(Flat(), "Grad-CAM", "without evidence for baya"), (None, "CAM", "global average")]
+)
 def test_without_a_trained_map_it_says_so(net, method, says):
     trial = try_out(case(net=net), method, silent)
     assert trial.word == "cannot tell" and says in trial.sentence and trial.steps == ()

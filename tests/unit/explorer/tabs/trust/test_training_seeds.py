@@ -14,7 +14,9 @@ from explorer.tabs.trust.training_seeds import Sibling, gather, told
 def family(monkeypatch):
     networks = {3: network(3), 0: network(0), 1: network(1)}
     monkeypatch.setattr(potplants, "siblings", lambda name: networks)
-    monkeypatch.setattr(potplants, "sibling_figures", lambda name: {seed: {"val": 0.9, "test": 0.6 + seed / 10} for seed in networks})
+    monkeypatch.setattr(
+        potplants, "sibling_figures", lambda name: {seed: {"val": 0.9, "test": 0.6 + seed / 10} for seed in networks}
+    )
     monkeypatch.setattr(potplants, "load", lambda name: networks[1])
     return networks
 
@@ -22,7 +24,11 @@ def family(monkeypatch):
 def test_every_sibling_is_asked_and_every_pair_compared(family):
     subject = case(net=family[1])
     found = gather(subject, "HiResCAM", silent)
-    assert [member.seed for member in found.members] == [0, 1, 3] and [member.shipped for member in found.members] == [False, True, False]
+    assert [member.seed for member in found.members] == [0, 1, 3] and [member.shipped for member in found.members] == [
+        False,
+        True,
+        False,
+    ]
     maps = [subject.heat("HiResCAM", family[seed]) for seed in (0, 1, 3)]
     pairs = [scipy.stats.spearmanr(one.flatten(), other.flatten()).statistic for one, other in combinations(maps, 2)]
     assert found.correlations == pytest.approx(pairs, abs=1e-6)
@@ -36,14 +42,20 @@ def test_every_sibling_is_asked_and_every_pair_compared(family):
 def test_the_same_network_twice_is_alike(family):
     family[3] = family[0] = family[1]
     found = gather(case(net=family[1]), "HiResCAM", silent)
-    assert found.correlations == pytest.approx((1, 1, 1)) and "alike too" in found.sentence and "All 3 networks say" in found.sentence
+    assert (
+        found.correlations == pytest.approx((1, 1, 1))
+        and "alike too" in found.sentence
+        and "All 3 networks say" in found.sentence
+    )
 
 
 def test_a_model_that_came_alone_says_so(monkeypatch):
     monkeypatch.setattr(potplants, "siblings", lambda name: {})
     monkeypatch.setattr(potplants, "sibling_figures", lambda name: {0: {}, 1: {}} if name == "embedded" else {})
     found = gather(case(), "Grad-CAM", silent)
-    assert found.members == () and "No other training of small" in found.sentence and "Choose embedded" in found.sentence
+    assert (
+        found.members == () and "No other training of small" in found.sentence and "Choose embedded" in found.sentence
+    )
 
 
 def test_a_method_that_does_not_apply_and_a_number(family):
@@ -52,7 +64,11 @@ def test_a_method_that_does_not_apply_and_a_number(family):
     for seed in family:
         family[seed] = network(seed, classes=1)
     found = gather(case("further right", answers="number", net=family[1]), "HiResCAM", silent)
-    assert found.members[0].probability is None and found.members[0].says == "position" and "networks answer from" in found.sentence
+    assert (
+        found.members[0].probability is None
+        and found.members[0].says == "position"
+        and "networks answer from" in found.sentence
+    )
 
 
 def sibling(says, state="evidence"):
@@ -61,7 +77,11 @@ def sibling(says, state="evidence"):
 
 @pytest.mark.parametrize(
     ("correlations", "words"),
-    [((0.9, 0.5), "alike too (mean rank correlation of two maps 0.70, from 0.50 to 0.90)"), ((0.6, 0.5), "only half alike"), ((0.9, 0.0), "differs")],
+    [
+        ((0.9, 0.5), "alike too (mean rank correlation of two maps 0.70, from 0.50 to 0.90)"),
+        ((0.6, 0.5), "only half alike"),
+        ((0.9, 0.0), "differs"),
+    ],
 )
 def test_the_rule(correlations, words):
     sentence = told([sibling("baya"), sibling("baya"), sibling("rudo"), sibling("rudo", "empty")], correlations)

@@ -192,7 +192,9 @@ class Steering(torch.nn.Module):
 def steering(monkeypatch):
     """A model that answers with a number, 64 × 64, in the catalogue."""
     layers = ("conv_layers.0", "conv_layers.1", "conv_layers.2")
-    model = replace(potplants.MODELS["embedded"], name="steering", classes=("position",), layers=layers, size=64, answers="number")
+    model = replace(
+        potplants.MODELS["embedded"], name="steering", classes=("position",), layers=layers, size=64, answers="number"
+    )
     network = Steering().eval()
     monkeypatch.setitem(potplants.MODELS, "steering", model)
     monkeypatch.setattr(potplants, "load", lambda name, progress=None: network)
@@ -207,11 +209,19 @@ def test_a_number_goes_from_a_value_to_another(steering):
     report = found.report()
     assert found.question.target == "further right"
     assert report["after"]["classes"][0]["logit"] > report["before"]["classes"][0]["logit"]  # redder on the left
-    assert report["change"][0] == {"name": "position", "logit": pytest.approx(found.after.logits[0] - before.logits[0]), "probability": None}
+    assert report["change"][0] == {
+        "name": "position",
+        "logit": pytest.approx(found.after.logits[0] - before.logits[0]),
+        "probability": None,
+    }
     html = what_if_markup.result(
         found, compare(found, "edges", "jet"), in_every_colour(steering.device, before, drawn)[0], "jet"
     )
-    assert f"position {before.logits[0]:+.3f}" in html and f"position {found.after.logits[0]:+.3f}" in html and "still" not in html
+    assert (
+        f"position {before.logits[0]:+.3f}" in html
+        and f"position {found.after.logits[0]:+.3f}" in html
+        and "still" not in html
+    )
     with pytest.raises(ValueError, match="64 × 64"):  # a mask fits no scaled photo
         ask(steering, before, RED_POT, STORY)
 
@@ -225,7 +235,14 @@ def test_the_words_say_what_was_done(studies, story, red_pot):
 
 @pytest.mark.parametrize(
     ("before", "after", "word"),
-    [(0, 0, "neither"), (2, 0, "falls to zero"), (0, 2, "rises from zero"), (2, 1, "falls to 0.5 times"), (1, 3, "rises to 3 times"), (1, 1.04, "about the same")],
+    [
+        (0, 0, "neither"),
+        (2, 0, "falls to zero"),
+        (0, 2, "rises from zero"),
+        (2, 1, "falls to 0.5 times"),
+        (1, 3, "rises to 3 times"),
+        (1, 1.04, "about the same"),
+    ],
 )
 def test_peaks_in_words(red_pot, before, after, word):
     class Measured(Experiment):
