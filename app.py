@@ -63,7 +63,7 @@ def main():
 
         shown = examples.from_folder(asked.data) if asked.data else examples.embedded()
         with ending.postponed():
-            folder.move_in()
+            folder.create()
         from explorer.explanation.device import Device
 
         device = Device(asked.device)

@@ -16,12 +16,12 @@ from rounds import medians, table
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from explorer.explanation.service import Studies  # noqa: E402
+from explorer.explanation.service import ExplanationService  # noqa: E402
 from explorer.photos import examples  # noqa: E402
 from explorer.photos.superpixels import superpixels  # noqa: E402
 from explorer.tabs.trust.checks import Trust  # noqa: E402
 from explorer.tabs.trust.costs import PATCH, SEGMENTS, STRIDE, captums_kernel_shap, kernel_shap  # noqa: E402
-from explorer.tabs.trust.map_under_test import subject  # noqa: E402
+from explorer.tabs.trust.map_under_test import map_under_test  # noqa: E402
 from explorer.tabs.trust.pass_counter import Counted, Tally  # noqa: E402
 from gradcam import METHODS, occlusion  # noqa: E402
 
@@ -33,7 +33,7 @@ def ways_of(asked):
     made = {name: lambda net, name=name: asked.heat(name, net, f"network.{asked.layer}") for name in METHODS}
     made["occlusion"] = lambda net: occlusion(net, asked.image, asked.question, PATCH, STRIDE)
     try:
-        library, segments = captums_kernel_shap(), superpixels(asked.study.photo, SEGMENTS)
+        library, segments = captums_kernel_shap(), superpixels(asked.explained.photo, SEGMENTS)
         made["KernelSHAP"] = lambda net: kernel_shap(library, net, asked, segments, lambda part: None)
     except ImportError as error:
         print(f"KernelSHAP takes no part: {error}")
@@ -54,7 +54,7 @@ def passes(asked, make):
 
 def whole_tab(example, model):
     """Seconds until the checks, and until everything, on a photo that was not asked about before."""
-    trust, started = Trust(Studies()), time.perf_counter()
+    trust, started = Trust(ExplanationService()), time.perf_counter()
     trust.checks(example.file, model, "Grad-CAM", "predicted", "conv3", example.mask)
     checked = time.perf_counter()
     trust.measured(example.file, model, "predicted", "conv3", example.mask)
@@ -68,9 +68,9 @@ def main():
     parser.add_argument("--model", default="embedded")
     options = parser.parse_args()
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads")
-    example, studies = examples.embedded().every[options.example], Studies()
-    asked = subject(studies, example.file, options.model, "predicted", "conv3", example.mask)
-    asked = replace(asked, network=studies.network(options.model))
+    example, service = examples.embedded().every[options.example], ExplanationService()
+    asked = map_under_test(service, example.file, options.model, "predicted", "conv3", example.mask)
+    asked = replace(asked, network=service.network(options.model))
     made = ways_of(asked)
     counted = {name: passes(asked, make) for name, make in made.items()}
 

@@ -8,12 +8,12 @@ import gradio as gr
 
 import potplants
 from explorer.explanation.grid import BASES
-from explorer.explanation.service import COLUMNS, MIXTURE, PREDICTED, choices
+from explorer.explanation.service import COLUMNS, MIXTURE, PREDICTED, target_choices
 from explorer.photos.decode import read_photo
 from explorer.photos.examples import Examples
 from explorer.rendering import parts
 from explorer.server.upload import upload
-from explorer.server.values import told
+from explorer.server.values import event_value
 from gradcam import COLORMAPS, METHODS, SCALES
 
 from .deep_links import View
@@ -40,7 +40,7 @@ SCALE_LABELS = {"each map": "each map", "shared": "shared over the grid"}
 
 
 @dataclass(frozen=True)
-class Desk:
+class Controls:
     """Components that every tab may read, and the wiring that keeps the tab in front up to date."""
 
     photo: gr.Image
@@ -55,7 +55,7 @@ class Desk:
     front: gr.Textbox  # hidden: the id of the tab in front, nothing until the URL has been read; the browser keeps it over a restart of the server
     link: gr.Textbox  # hidden: the query that opens this view, kept by `address`
 
-    def keep(self, tab: gr.Tab, show: Callable, inputs: list, outputs: list, heard: tuple = ()):
+    def bind(self, tab: gr.Tab, show: Callable, inputs: list, outputs: list, heard: tuple = ()):
         """Run `show` whenever the tab comes to the front, and while it is there whenever one of its inputs changes, or of those `heard`.
 
         `show` takes one value for each of `inputs`, and perhaps a gr.Progress as its last; it returns one value for each of `outputs`.
@@ -64,11 +64,11 @@ class Desk:
         # the first tab is "selected" before the URL has been read: nothing is in front then
         tab.select(None, self.front, self.front, js=f"(front) => front && '{tab.id}'", **QUIET)
         parts = [part for part in (*inputs, *heard) if not part.stateful]
-        asked = wish(parts, self.front, f"front === '{tab.id}'")
+        asked = debounced(parts, self.front, f"front === '{tab.id}'")
         asked.change(show, inputs, outputs, trigger_mode="always_last", **QUIET, **ONE_AT_A_TIME)
 
 
-def wish(parts: list, front: gr.Textbox, when: str = "front") -> gr.Textbox:
+def debounced(parts: list, front: gr.Textbox, when: str = "front") -> gr.Textbox:
     """Hidden: what is asked for, in the browser's own words. It changes once however many of `parts` do, and only while `when` holds.
 
     Whatever asks the server hangs on such a change, never on the parts' own: of several handlers of one event, Gradio starts all anew
@@ -81,7 +81,7 @@ def wish(parts: list, front: gr.Textbox, when: str = "front") -> gr.Textbox:
     return asked
 
 
-def desk(examples: Examples, default_model: str) -> Desk:
+def lay_out(examples: Examples, default_model: str) -> Controls:
     """Lay the desk out in the current column."""
     view = View()
     photo = upload(
@@ -92,7 +92,7 @@ def desk(examples: Examples, default_model: str) -> Desk:
         buttons=["fullscreen"],
         elem_id="photo",
     )
-    pressed = gr.HTML(strip(examples), js_on_load=PRESS, apply_default_css=False, elem_id="examples")
+    pressed = gr.HTML(examples_strip(examples), js_on_load=PRESS, apply_default_css=False, elem_id="examples")
     model = gr.Dropdown(_model_choices(), value=default_model, label="Model", elem_id="model")
     method = gr.Dropdown(list(METHODS), value=view.method, label="Method", elem_id="method")
     with gr.Row():
@@ -107,19 +107,21 @@ def desk(examples: Examples, default_model: str) -> Desk:
     )
 
     def pick(event: gr.EventData):
-        return str(examples.shown[told(event, "index", range(len(examples.shown)))].file)
+        return str(examples.shown[event_value(event, "index", range(len(examples.shown)))].file)
 
     def targets_of(name, chosen):
-        there = choices(potplants.find(name))
+        there = target_choices(potplants.find(name))
         return gr.Dropdown(_target_choices(name), value=chosen if chosen in there else PREDICTED)
 
     pressed.select(pick, None, photo, queue=False, **QUIET)
     model.change(targets_of, [model, target], target, queue=False, **QUIET)
     front = gr.Textbox(visible="hidden", elem_id="front")
-    return Desk(photo, pressed, model, method, target, layer, base, colormap, scale, front, gr.Textbox(visible=False))
+    return Controls(
+        photo, pressed, model, method, target, layer, base, colormap, scale, front, gr.Textbox(visible=False)
+    )
 
 
-def strip(examples: Examples) -> str:
+def examples_strip(examples: Examples) -> str:
     """The examples as labelled pictures to press."""
     return parts.strip(
         examples.origin, [(read_photo(example.file).pixels, example.caption) for example in examples.shown]
@@ -135,4 +137,4 @@ def _model_choices():
 
 
 def _target_choices(model):
-    return _labelled(choices(potplants.find(model)), TARGET_LABELS)
+    return _labelled(target_choices(potplants.find(model)), TARGET_LABELS)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 from urllib.parse import urlencode
 
 from explorer.explanation.grid import BASES
-from explorer.explanation.service import COLUMNS, PREDICTED, choices
+from explorer.explanation.service import COLUMNS, PREDICTED, target_choices
 from explorer.photos.examples import Examples
 from gradcam import COLORMAPS, METHODS, SCALES
 from potplants import MODELS
@@ -45,7 +45,7 @@ def view_of(parameters: Mapping[str, str], examples: Examples, tabs: Collection[
         "example": examples.every,
         "model": MODELS,
         "method": METHODS,
-        "target": choices(MODELS.get(parameters.get("model"))),
+        "target": target_choices(MODELS.get(parameters.get("model"))),
         "layer": COLUMNS,
         "base": BASES,
         "colormap": COLORMAPS,

@@ -5,15 +5,15 @@ from importlib import import_module
 
 import gradio as gr
 
-from explorer.controls import QUIET, Desk, wish
-from explorer.controls import desk as lay_out
+from explorer.controls import QUIET, Controls, debounced
+from explorer.controls import lay_out as lay_out
 from explorer.deep_links import View, query, view_of
-from explorer.explanation.service import Studies
+from explorer.explanation.service import ExplanationService
 from explorer.photos.examples import Examples
-from explorer.rendering.parts import speaking
+from explorer.rendering.parts import model_line
 from explorer.rendering.static import script
 from explorer.server.launch import QUEUE_LENGTH
-from explorer.server.validation import Door
+from explorer.server.validation import ValidatedBlocks
 from potplants import Choice
 
 READABLE = {  # at least 4.5 : 1 between words and what is behind them, where Soft has 2.5 to 4.5
@@ -37,21 +37,21 @@ A small CNN names four pot plants — **Rudo, Baya, Greg and Yuki** — and Grad
 Rudo's old red pot broke; his new one is blue, like Baya's. **Click Rudo in red, then Rudo in blue**, and see what the classifier has really learned. Then open **What if?** and prove it."""
 
 
-def build(choice: Choice, examples: Examples, studies: Studies) -> gr.Blocks:
+def build(choice: Choice, examples: Examples, service: ExplanationService) -> gr.Blocks:
     """The whole app as Blocks, not yet served."""
-    with Door(title=TITLE, analytics_enabled=False) as page:
+    with ValidatedBlocks(title=TITLE, analytics_enabled=False) as page:
         for api in _parts("api"):  # before any tab: endpoints are named in the order of their definition
-            api.define(studies, examples, choice.name)
+            api.define(service, examples, choice.name)
         gr.Markdown(STORY)
-        gr.HTML(speaking(choice.reason, examples.rendered, examples.origin), elem_id="speaking")
+        gr.HTML(model_line(choice.reason, examples.rendered, examples.origin), elem_id="speaking")
         with gr.Row(equal_height=False, elem_id="frame"):
             with gr.Column(scale=4, min_width=320):
-                desk = lay_out(examples, choice.name)
+                controls = lay_out(examples, choice.name)
             with gr.Column(scale=8, min_width=320), gr.Tabs(selected="explain", elem_id="tabs") as tabs:
                 for tab in _parts("tab"):
-                    tab.build(desk, tabs, studies, examples)
-        follow(desk, examples)
-        arrive(page, desk, tabs, examples, choice.name)
+                    tab.build(controls, tabs, service, examples)
+        follow(controls, examples)
+        arrive(page, controls, tabs, examples, choice.name)
     return page.queue(max_size=QUEUE_LENGTH, api_open=False)  # nobody passes those who wait
 
 
@@ -64,7 +64,7 @@ def theme() -> gr.themes.Base:
     return gr.themes.Soft(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]).set(**READABLE)
 
 
-def follow(desk: Desk, examples: Examples):
+def follow(controls: Controls, examples: Examples):
     """Keep the address bar true to the desk, now and after every change."""
 
     def link(file, front, *chosen):
@@ -75,21 +75,23 @@ def follow(desk: Desk, examples: Examples):
         return query(View(example=example and example.key, tab=front, **dict(zip(names, chosen))))
 
     parts = [
-        desk.photo,
-        desk.front,
-        desk.model,
-        desk.method,
-        desk.target,
-        desk.layer,
-        desk.base,
-        desk.colormap,
-        desk.scale,
+        controls.photo,
+        controls.front,
+        controls.model,
+        controls.method,
+        controls.target,
+        controls.layer,
+        controls.base,
+        controls.colormap,
+        controls.scale,
     ]
-    written = wish(parts, desk.front).change(link, parts, desk.link, queue=False, trigger_mode="always_last", **QUIET)
-    written.then(None, [desk.link, desk.front], None, js=script("address.js"), **QUIET)
+    written = debounced(parts, controls.front).change(
+        link, parts, controls.link, queue=False, trigger_mode="always_last", **QUIET
+    )
+    written.then(None, [controls.link, controls.front], None, js=script("address.js"), **QUIET)
 
 
-def arrive(page: gr.Blocks, desk: Desk, tabs: gr.Tabs, examples: Examples, default_model: str):
+def arrive(page: gr.Blocks, controls: Controls, tabs: gr.Tabs, examples: Examples, default_model: str):
     """Open what the URL asks for: with the tab in front known, the desk has something to show. A URL that asks for nothing is not sent."""
 
     def open_link(request: gr.Request):
@@ -102,17 +104,17 @@ def arrive(page: gr.Blocks, desk: Desk, tabs: gr.Tabs, examples: Examples, defau
         return str(example.file), *components, gr.Tabs(selected=view.tab), view.tab
 
     parts = [
-        desk.photo,
-        desk.model,
-        desk.method,
-        desk.target,
-        desk.layer,
-        desk.base,
-        desk.colormap,
-        desk.scale,
+        controls.photo,
+        controls.model,
+        controls.method,
+        controls.target,
+        controls.layer,
+        controls.base,
+        controls.colormap,
+        controls.scale,
         tabs,
-        desk.front,
+        controls.front,
     ]
     asked = gr.Textbox(visible="hidden")
-    page.load(None, None, [asked, desk.front], js=script("arrive.js", tab=View().tab), **QUIET)
+    page.load(None, None, [asked, controls.front], js=script("arrive.js", tab=View().tab), **QUIET)
     asked.change(open_link, None, parts, **QUIET)  # through the queue: only there a warning reaches the page

@@ -8,7 +8,7 @@ import torch
 
 import potplants
 from explorer.explanation.device import Device
-from explorer.explanation.service import Studies
+from explorer.explanation.service import ExplanationService
 from explorer.photos.examples import Examples
 from explorer.server.http_server import ServingError
 from explorer.server.sockets import Place
@@ -25,11 +25,11 @@ SHORT = 12  # digits of a SHA-256 that people compare
 def run(choice: Choice, device: Device, shown: Examples, place: Place, share: bool):
     """Serve the page until the process is told to end."""
     device.settle(choice.name)
-    studies = Studies(device)
-    look_ahead(studies, shown, choice.name)
+    service = ExplanationService(device)
+    warm_up(service, shown, choice.name)
     print(log(choice, shown, device), flush=True)
     try:
-        serve(build(choice, shown, studies), place, theme(), share)
+        serve(build(choice, shown, service), place, theme(), share)
     except ServingError as error:
         print(error, file=sys.stderr)
         ending.now(1)
@@ -41,7 +41,7 @@ def log(choice: Choice, examples: Examples, device: Device) -> str:
     return "\n".join((served, choice.reason, _weights(choice.name), _computes(device)))
 
 
-def look_ahead(studies: Studies, examples: Examples, model: str):
+def warm_up(service: ExplanationService, examples: Examples, model: str):
     """Begin, beside whatever else the start has to do, the study that every page opens with.
 
     The first of a process takes ten times as long as later ones. Where a GPU is lent it waits for a visitor, whose loan it is.
@@ -49,9 +49,9 @@ def look_ahead(studies: Studies, examples: Examples, model: str):
 
     def look():
         with suppress(ValueError, HubError, WeightsError):  # whoever opens the page is told
-            studies.of(examples.story.file, model, View().method)
+            service.explain_file(examples.story.file, model, View().method)
 
-    if not studies.device.lent:
+    if not service.device.lent:
         Thread(target=look, name="look ahead", daemon=True).start()
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from gradcam import edge_map, overlay
 
-from .service import ALL_LAYERS, COLUMNS, Study
+from .service import ALL_LAYERS, COLUMNS, ExplainedPhoto
 
 BASES = {  # name → (opacity of the heat, the picture under it)
     "edges": (0.5, edge_map),  # the article's
@@ -36,12 +36,12 @@ class Cell:
         return "rescaled, no peak" if self.peak is None else f"peak {self.peak:.2g}".replace("e-0", "e-")
 
 
-def columns(study: Study) -> dict[str, str]:
+def columns(explained: ExplainedPhoto) -> dict[str, str]:
     """Layer → its heading on the page."""
-    return {**dict(zip(study.model.layers, COLUMNS)), ALL_LAYERS: ALL_LAYERS}
+    return {**dict(zip(explained.model.layers, COLUMNS)), ALL_LAYERS: ALL_LAYERS}
 
 
-def draw(study: Study, base: str, colormap: str, scale: str) -> list[list[Cell]]:
+def draw(explained: ExplainedPhoto, base: str, colormap: str, scale: str) -> list[list[Cell]]:
     """The study's cells, K rows of L + 1. The column for all layers keeps a scale of its own: its layers were rescaled.
 
     Raises ValueError for an unknown base, colormap or scale.
@@ -49,17 +49,17 @@ def draw(study: Study, base: str, colormap: str, scale: str) -> list[list[Cell]]
     if base not in BASES:
         raise ValueError(f"There is no base {base!r}; choose one of {', '.join(BASES)}.")
     opacity, picture = BASES[base]
-    ground = picture(study.photo)
-    layers = overlay(ground, study.evidence, colormap, opacity, scale)  # [K, L, S, S, 3]
-    combined = overlay(ground, study.combined, colormap, opacity)[:, None]  # [K, 1, S, S, 3]
+    ground = picture(explained.photo)
+    layers = overlay(ground, explained.evidence, colormap, opacity, scale)  # [K, L, S, S, 3]
+    combined = overlay(ground, explained.combined, colormap, opacity)[:, None]  # [K, 1, S, S, 3]
     pictures = np.concatenate([layers, combined], 1)
-    peaks = study.evidence.amax((-2, -1)).tolist()
-    empty = (study.combined.amax((-2, -1)) <= 0).tolist()
-    headings = columns(study)
+    peaks = explained.evidence.amax((-2, -1)).tolist()
+    empty = (explained.combined.amax((-2, -1)) <= 0).tolist()
+    headings = columns(explained)
     return [
         [
             Cell(target, layer, headings[layer], picture, peak, empty=gone if peak is None else peak <= 0)
             for layer, picture, peak in zip(headings, row, [*strongest, None])
         ]
-        for target, row, strongest, gone in zip(study.targets, pictures, peaks, empty)
+        for target, row, strongest, gone in zip(explained.targets, pictures, peaks, empty)
     ]

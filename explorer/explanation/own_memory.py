@@ -5,7 +5,7 @@ import mmap
 import torch
 
 
-def apart(tensor: torch.Tensor) -> torch.Tensor:
+def in_own_memory(tensor: torch.Tensor) -> torch.Tensor:
     """A copy in memory of its own, for what is kept: it goes back whole when nobody needs it any more, and leaves no hole."""
     room = mmap.mmap(-1, tensor.nbytes)
     return torch.frombuffer(room, dtype=tensor.dtype).view(tensor.shape).copy_(tensor)

@@ -18,7 +18,7 @@ from potplants.dataset import as_input
 
 from .coalescing import Kept
 from .device import Device, at_once, joined
-from .own_memory import apart
+from .own_memory import in_own_memory
 
 MIXTURE = "mixture"
 FOR_AND_AGAINST = {"further right": 0, "further left": ("against", 0)}  # what a position can be asked
@@ -35,7 +35,7 @@ KEPT = 48  # studies in memory, 5 MB each for four classes at three layers
 
 
 @dataclass(frozen=True)
-class Study:
+class ExplainedPhoto:
     model: potplants.Model
     method: str
     photo: np.ndarray  # [S, S, 3] uint8, as the network saw it
@@ -63,14 +63,14 @@ class Study:
 
     @property
     def targets(self) -> tuple[str, ...]:
-        return tuple(questions(self.model))
+        return tuple(targets_of(self.model))
 
     @property
     def evidence(self) -> torch.Tensor:
         """Raw heatmaps, [K, L, S, S]."""
         return self.explanation.heatmaps[0]
 
-    def noted(self, note: str) -> "Study":
+    def noted(self, note: str) -> "ExplainedPhoto":
         """This study, with one more sentence for the visitor."""
         return replace(self, note=joined(self.note, note))
 
@@ -83,7 +83,7 @@ class Study:
             return self.predicted if self.model.answers == "class" else self.targets[0]
         if name not in self.targets:
             raise ValueError(
-                f"{self.model.name} has no class {name!r}; choose one of {', '.join(choices(self.model))}."
+                f"{self.model.name} has no class {name!r}; choose one of {', '.join(target_choices(self.model))}."
             )
         return name
 
@@ -119,21 +119,21 @@ class Study:
         }
 
 
-def questions(model: potplants.Model) -> dict[str, object]:
+def targets_of(model: potplants.Model) -> dict[str, object]:
     """What is explained of a model: name → gradcam target. Every class and their mixture; for a number, more and less of it."""
     if model.answers == "number":
         return dict(FOR_AND_AGAINST)
     return {**{name: index for index, name in enumerate(model.classes)}, MIXTURE: MIXTURE}
 
 
-def choices(model: potplants.Model | None) -> tuple[str, ...]:
+def target_choices(model: potplants.Model | None) -> tuple[str, ...]:
     """What a visitor can have explained of a model; of no model in particular, what a classifier can be asked."""
-    return (PREDICTED, *questions(model or potplants.MODELS[potplants.FALLBACK]))
+    return (PREDICTED, *targets_of(model or potplants.MODELS[potplants.FALLBACK]))
 
 
 def every_target() -> list[str]:
     """Whatever some model can be asked for; a model that cannot says so in its own sentence."""
-    return list(dict.fromkeys(target for model in potplants.MODELS.values() for target in choices(model)))
+    return list(dict.fromkeys(target for model in potplants.MODELS.values() for target in target_choices(model)))
 
 
 def as_image(photo: np.ndarray) -> torch.Tensor:
@@ -141,23 +141,23 @@ def as_image(photo: np.ndarray) -> torch.Tensor:
     return as_input(torch.from_numpy(photo)).permute(2, 0, 1)[None]
 
 
-def make_study(
+def explain_photo(
     photo: np.ndarray,
     note: str,
     model: potplants.Model,
     network: nn.Module,
     method: str,
     progress: Progress | None = None,
-) -> Study:
+) -> ExplainedPhoto:
     """Explain the square photo [S, S, 3] with the model's network, where that network is."""
     asking = partial(progress or _silent, task=f"{method}: asking the model once for every map")
-    targets = list(questions(model).values())
+    targets = list(targets_of(model).values())
     explainer = Explainer(network, model.layers)
     explanation = explainer.explain(as_image(photo), targets, method, progress=asking, at_once=at_once(network))
-    return Study(model, method, photo, note, explanation, combine_rescaled(explanation.heatmaps[0]))
+    return ExplainedPhoto(model, method, photo, note, explanation, combine_rescaled(explanation.heatmaps[0]))
 
 
-class Studies:
+class ExplanationService:
     """The last studies made, found again by what is in the photo. Visitors who ask the same thing wait for one answer."""
 
     def __init__(self, device: Device | str = "cpu", kept: int = KEPT):
@@ -174,32 +174,34 @@ class Studies:
                 self._shared[key] = make(self, *using)
             return self._shared[key]
 
-    def of(self, file, name: str, method: str, progress: Progress | None = None) -> Study:
+    def explain_file(self, file, name: str, method: str, progress: Progress | None = None) -> ExplainedPhoto:
         """The study of an uploaded file. Raises PhotoError for the file, ValueError, HubError or WeightsError for the model."""
-        photo, note = self.seen(file, name)
-        return self.of_photo(photo, name, method, note, progress)
+        photo, note = self.prepare(file, name)
+        return self.explain_square(photo, name, method, note, progress)
 
-    def of_photo(self, photo: np.ndarray, name: str, method: str, note="", progress: Progress | None = None) -> Study:
+    def explain_square(
+        self, photo: np.ndarray, name: str, method: str, note="", progress: Progress | None = None
+    ) -> ExplainedPhoto:
         """The study of a photo that is already as the model sees it, [S, S, 3] uint8. Raises as `of` does."""
         model = potplants.find(name)
         key = (hashlib.sha256(photo.tobytes()).digest(), note, name, method)
-        work = partial(make_study, photo, note, model, method=method)
+        work = partial(explain_photo, photo, note, model, method=method)
 
         def make(tell):
-            self.fetch(name, tell)
-            study, excuse = self.device.ask(name, work, tell)
-            return _to_keep(study.noted(excuse))
+            self.load_weights(name, tell)
+            explained, excuse = self.device.ask(name, work, tell)
+            return _to_keep(explained.noted(excuse))
 
         return self._kept.of(key, make, progress or _silent)
 
-    def seen(self, file, name: str) -> tuple[np.ndarray, str]:
+    def prepare(self, file, name: str) -> tuple[np.ndarray, str]:
         """An uploaded file as the named model sees it, [S, S, 3] uint8, and a note on how it was made so."""
         size = potplants.find(name).size
         photo = read_photo(file)
         square = fit_square(photo.pixels, size)
         return square.pixels, " ".join(filter(None, (*photo.notes, square.note)))
 
-    def fetch(self, name: str, progress: Progress | None = None):
+    def load_weights(self, name: str, progress: Progress | None = None):
         """Have the named model's weights here. Raises ValueError, HubError or WeightsError."""
         potplants.load(name, partial(progress or _silent, task="fetching the weights from the Hub"))
 
@@ -208,10 +210,10 @@ class Studies:
         return self.device.network(name)
 
 
-def _to_keep(study):
+def _to_keep(explained):
     """The same study, its maps where they may stay for long."""
-    explanation = replace(study.explanation, heatmaps=apart(study.explanation.heatmaps))
-    return replace(study, explanation=explanation, combined=apart(study.combined))
+    explanation = replace(explained.explanation, heatmaps=in_own_memory(explained.explanation.heatmaps))
+    return replace(explained, explanation=explanation, combined=in_own_memory(explained.combined))
 
 
 def _silent(part, task):

@@ -8,7 +8,7 @@ from .images import thumbnail
 from .templates import render
 
 
-def refusal(sentence: str) -> str:
+def error_message(sentence: str) -> str:
     """One plain sentence in place of an answer."""
     return render("parts.html", "refusal", sentence)
 
@@ -18,6 +18,6 @@ def strip(origin: str, photos: Iterable[tuple[np.ndarray, str]]) -> str:
     return render("parts.html", "strip", origin, [(thumbnail(photo), caption) for photo, caption in photos])
 
 
-def speaking(reason: str, rendered: bool, origin: str) -> str:
+def model_line(reason: str, rendered: bool, origin: str) -> str:
     """Which model answers, and why; and where the example photos come from."""
     return render("parts.html", "speaking", reason, rendered, origin)

@@ -12,7 +12,7 @@ def percent(probability: float) -> str:
     return share(probability, 1)
 
 
-def few(part: float) -> str:
+def share_or_none(part: float) -> str:
     """A share that may well be tiny, as the first words of a sentence."""
     return "None" if part == 0 else "Under 0.1 %" if part < 0.001 else share(part, 1)
 
@@ -31,7 +31,7 @@ def plural(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def number(value: float) -> str:
+def signed_number(value: float) -> str:
     """Three digits and a sign: “+0.00130”, “−8.35e-5”."""
     if value == 0:
         return "0"
@@ -39,7 +39,7 @@ def number(value: float) -> str:
     return sign + f"{abs(value):#.3g}".rstrip(".").replace("e-0", "e-").replace("e+0", "e+")
 
 
-class Written(NamedTuple):
+class ScientificNumber(NamedTuple):
     """A number as a formula sets it: −8.35 × 10⁻⁵ is (True, "8.35", -5)."""
 
     negative: bool
@@ -47,17 +47,17 @@ class Written(NamedTuple):
     exponent: int | None = None
 
 
-def written(value: float) -> Written:
+def scientific(value: float) -> ScientificNumber:
     """Three digits, as a power of ten where zeros would crowd them out."""
     exponent = magnitude(value)
     if -4 < exponent < 4:
-        return Written(value < 0, f"{abs(value):#.3g}".rstrip("."))
-    return scaled(value, exponent)
+        return ScientificNumber(value < 0, f"{abs(value):#.3g}".rstrip("."))
+    return with_exponent(value, exponent)
 
 
-def scaled(value: float, exponent: int) -> Written:
+def with_exponent(value: float, exponent: int) -> ScientificNumber:
     """Two decimals before a power of ten that is given."""
-    return Written(value < 0, f"{abs(value) / 10**exponent:.2f}", exponent)
+    return ScientificNumber(value < 0, f"{abs(value) / 10**exponent:.2f}", exponent)
 
 
 def magnitude(value: float) -> int:

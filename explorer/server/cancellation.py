@@ -50,7 +50,7 @@ def run_of(event):
         _run.reset(before)
 
 
-def watched(progress: gr.Progress | None = None) -> Progress:
+def cancellable(progress: gr.Progress | None = None) -> Progress:
     """What long work tells how far it is: on to the page, if that shows it. Raises Cancelled once the caller has left, TooLong when the time is up."""
     run = _run.get()
 

@@ -17,7 +17,7 @@ from .cleanup import sweeping
 from .environment import without_proxies
 from .errors import HANDLERS
 from .http_server import Server
-from .limits import Guard, addressed
+from .limits import RequestLimits, addressed
 from .sessions import keeping_little
 from .sockets import Place
 from .streams import end_streams
@@ -47,8 +47,10 @@ def serve(page: gr.Blocks, place: Place, theme: gr.themes.Base, share=False):
             state_session_capacity=SESSIONS,
             mcp_server=False,  # Gradio's own; ours comes with the lifespan
             app_kwargs={
-                "middleware": [Middleware(Guard)],
-                "lifespan": mcp_tools.invite(page, addressed(giving_back(keeping_little(sweeping(*CACHE_SECONDS))))),
+                "middleware": [Middleware(RequestLimits)],
+                "lifespan": mcp_tools.serve_tools(
+                    page, addressed(giving_back(keeping_little(sweeping(*CACHE_SECONDS))))
+                ),
                 "exception_handlers": HANDLERS,
             },
             footer_links=["api", "settings"],

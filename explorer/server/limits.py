@@ -40,7 +40,7 @@ NO_SESSION = {
 }  # a page then begins anew
 
 
-class Guard:
+class RequestLimits:
     """ASGI middleware. What it refuses it answers with a status and one sentence."""
 
     def __init__(self, app):
@@ -51,7 +51,7 @@ class Guard:
     async def __call__(self, scope, receive, send):
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        refused = []  # what a handler refuses while it is asked directly, see `Door.process_api`
+        refused = []  # what a handler refuses while it is asked directly, see `ValidatedBlocks.process_api`
         letter = _Letter(receive, send, self, refused)
         try:
             await self._admit({**scope, "refused": refused}, letter)

@@ -18,7 +18,7 @@ from gradio_client.utils import is_file_obj_with_meta
 from .errors import EXPECTED
 from .in_process import UNSAID, ask
 from .mcp_messages import MOST_BYTES, Protocol
-from .upload import Upload, decoded, keep
+from .upload import Upload, decoded, save_for_download
 
 HOW_TO_GIVE_A_PICTURE = (
     "Give a picture as an http(s) URL, as a data: URL (data:image/jpeg;base64,…) where the whole message stays "
@@ -30,7 +30,7 @@ UNUSED = ("ListResources", "ListResourceTemplates", "ReadResource", "ListPrompts
 log = logging.getLogger(__name__)
 
 
-def invite(page: gr.Blocks, lifespan):
+def serve_tools(page: gr.Blocks, lifespan):
     """Serve the page's public endpoints as tools too, where the package `mcp` is installed. Gives the lifespan to launch with.
 
     launch(mcp_server=True) would make Gradio's own server in place of ours; without it, launch serves the one it finds.
@@ -126,7 +126,7 @@ class Tools(GradioMCPServer):
         if not isinstance(sent, str) or not sent.startswith(("data:", "http://", "https://")):
             raise ValueError(NO_PICTURE)
         if sent.startswith("data:"):
-            sent = keep(decoded(sent), "photo", get_upload_folder())
+            sent = save_for_download(decoded(sent), "photo", get_upload_folder())
             self.blocks.upload_file_set.add(sent)
         return {"path": sent, "meta": {"_type": "gradio.FileData"}}
 

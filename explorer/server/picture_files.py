@@ -9,28 +9,28 @@ from PIL import Image
 
 from explorer.rendering.images import jpeg
 
-from .upload import keep
+from .upload import save_for_download
 
 
-def filed(pictures: Iterable[tuple[str, np.ndarray, str]], folder: str) -> list[tuple[str, str]]:
+def saved_pictures(pictures: Iterable[tuple[str, np.ndarray, str]], folder: str) -> list[tuple[str, str]]:
     """(name, [H, W, 3] uint8, caption) → (path of a JPEG, caption), as a gallery takes them.
 
     A gallery would encode arrays itself: at a lower quality, with half the colours, for /explain in 22 ms where this
     takes 10, and over the file of whoever asked for the same and is still reading it.
     """
-    return _filed(pictures, lambda name, pixels: keep(jpeg(pixels), f"{name}.jpg", folder))
+    return _filed(pictures, lambda name, pixels: save_for_download(jpeg(pixels), f"{name}.jpg", folder))
 
 
-def filed_exactly(pictures: Iterable[tuple[str, np.ndarray, str]], folder: str) -> list[tuple[str, str]]:
+def saved_pictures_exactly(pictures: Iterable[tuple[str, np.ndarray, str]], folder: str) -> list[tuple[str, str]]:
     """The same as PNGs, for pictures whose every pixel counts."""
-    return _filed(pictures, lambda name, pixels: exactly(name, pixels, folder))
+    return _filed(pictures, lambda name, pixels: saved_exactly(name, pixels, folder))
 
 
-def exactly(name: str, pixels: np.ndarray, folder: str) -> str:
+def saved_exactly(name: str, pixels: np.ndarray, folder: str) -> str:
     """The path of [H, W, 3] uint8 as a PNG."""
     packed = io.BytesIO()
     Image.fromarray(pixels).save(packed, "PNG")
-    return keep(packed.getvalue(), f"{name}.png", folder)
+    return save_for_download(packed.getvalue(), f"{name}.png", folder)
 
 
 def _filed(pictures, file):

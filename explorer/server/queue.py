@@ -24,7 +24,7 @@ from gradio.utils import LRUCache, error_payload
 from starlette.requests import Request
 
 from .errors import BUSY, EXPECTED
-from .values import fit_to_wait
+from .values import validated_for_queue
 
 PATIENCE = 60  # seconds for which a question waits for a listener; clients listen at once, a person types for a while
 OUTSIDE = 256  # questions of a line that wait for a listener, four times what has places: of a crowd that asks at once nobody shall lose his so
@@ -70,7 +70,7 @@ class Line(Queue):
         if asked >= 2 * self._places:
             return False, BUSY, "queue_full"
         try:
-            body.data, refused = await fit_to_wait(get_fn(self.blocks, None, body).inputs, body.data), None
+            body.data, refused = await validated_for_queue(get_fn(self.blocks, None, body).inputs, body.data), None
         except EXPECTED as error:
             body.data, refused = [], str(error)
         body.request = request = Request(request.scope)  # without its body, as bytes and as parsed

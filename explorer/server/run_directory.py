@@ -22,7 +22,7 @@ PRIVATE = 0o700
 ANOTHER = "set GRADIO_TEMP_DIR to a folder of your own"
 
 
-def move_in() -> Path:
+def create() -> Path:
     """Make it, and let Gradio and Python's tempfile write there from now on.
 
     It comes before Gradio is imported: some of its modules look up where to write only once. Raises ValueError, with one

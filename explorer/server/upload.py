@@ -49,7 +49,7 @@ class Upload(gr.Image):
         """
         try:
             return super().postprocess(
-                value and keep(Path(value).read_bytes(), _plain(Path(value).name), self.GRADIO_CACHE)
+                value and save_for_download(Path(value).read_bytes(), _plain(Path(value).name), self.GRADIO_CACHE)
             )
         except FileNotFoundError:
             raise gr.Error("This photo is not there any more; choose another.", print_exception=False) from None
@@ -75,7 +75,7 @@ class Upload(gr.Image):
             return None
 
     def _keep(self, data):
-        path = keep(data, "photo", self.GRADIO_CACHE)
+        path = save_for_download(data, "photo", self.GRADIO_CACHE)
         self.temp_files.add(path)  # Gradio does so for what it keeps itself
         return path
 
@@ -93,7 +93,7 @@ def upload(**options) -> Upload:
     return Upload(type="filepath", image_mode=None, **options)
 
 
-def keep(data: bytes, name: str, folder: str) -> str:
+def save_for_download(data: bytes, name: str, folder: str) -> str:
     """Write a file into the upload folder, where it is deleted with the uploads. The same content has the same path, and is never there by half."""
     place = Path(folder) / hashlib.sha256(data).hexdigest() / name
     try:

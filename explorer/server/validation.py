@@ -8,12 +8,12 @@ from gradio.exceptions import ComponentProcessingError
 from .cancellation import run_of
 from .errors import as_sentence, bare, room_for_files
 from .queue import Line
-from .values import judged
+from .values import validated
 
 PLACES = 64  # in a line, unless another number is asked for
 
 
-class Door(gr.Blocks):
+class ValidatedBlocks(gr.Blocks):
     """gr.Blocks that takes from outside only what each component is for, and lets nobody wait in another's place."""
 
     def queue(self, *arguments, **options):
@@ -56,7 +56,7 @@ class Door(gr.Blocks):
 
     async def preprocess_data(self, block_fn, inputs, state, explicit_call=False):
         with as_sentence():
-            taken = await judged(block_fn.inputs, inputs, state)
+            taken = await validated(block_fn.inputs, inputs, state)
             try:
                 return await super().preprocess_data(block_fn, taken, state, explicit_call)
             except ComponentProcessingError as error:  # Gradio's words around it repeat the value

@@ -11,19 +11,19 @@ MAX_TEXT = 2000  # characters: a link is the longest text that a visitor sends
 LARGEST = 10**9  # no number that is asked for here comes near it
 
 
-async def judged(blocks, sent, state=None) -> list:
+async def validated(blocks, sent, state=None) -> list:
     """What was sent for the blocks, as they take it: photos as files of the upload folder. Raises ValueError (PhotoError)."""
     now = [_as_changed(block, state) for block in blocks]
     return [await _judged(block, value) for block, value in zip(now, _each(blocks, sent))]
 
 
-async def fit_to_wait(blocks, sent) -> list:
+async def validated_for_queue(blocks, sent) -> list:
     """The same as it may wait in a line, small and of the right kind: a photo's bytes are filed, an address is not yet gone to,
     and whether a choice is there is seen in its turn, since the page's choices change. Raises ValueError (PhotoError)."""
     return [await _fit(block, value) for block, value in zip(blocks, _each(blocks, sent))]
 
 
-def told(event: gr.EventData, name: str, known=None):
+def event_value(event: gr.EventData, name: str, known=None):
     """What an event tells under the name: a text, or one of what is `known`. Raises gr.Error for whatever else was sent as an event."""
     value = (event._data or {}).get(name)
     if isinstance(value, str) if known is None else value in known:

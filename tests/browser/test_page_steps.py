@@ -12,8 +12,8 @@ def steps(page):
     return page
 
 
-def choose(page, desk, option):
-    page.click(f"#{desk} input")
+def choose(page, controls, option):
+    page.click(f"#{controls} input")
     page.click(f"[role=option]:has-text('{option}')")
 
 

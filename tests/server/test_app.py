@@ -14,7 +14,7 @@ from live import free_port, running_app
 import potplants
 from explorer import page, startup
 from explorer.explanation.device import Device
-from explorer.explanation.service import Studies
+from explorer.explanation.service import ExplanationService
 from explorer.photos import examples
 from potplants import MODELS, Choice, CNNWithGAP, models
 
@@ -113,7 +113,7 @@ def test_the_page_says_why_another_model_speaks(fake_hub, monkeypatch):  # noqa:
         and "embedded classifier is speaking" in choice.reason
         and "model.pth" in choice.reason
     )
-    built = page.build(choice, examples.embedded(), Studies("cpu"))
+    built = page.build(choice, examples.embedded(), ExplanationService("cpu"))
     [speaking] = [block.value for block in built.blocks.values() if block.elem_id == "speaking"]
     assert (
         "embedded classifier is speaking in place of pot_plant_classifier_gap: models/pot_plant_classifier_gap/model.pth cannot be used"

@@ -101,7 +101,7 @@ def test_without_the_package_the_page_is_served_as_it_is(monkeypatch):
         GradioMCPServer, "StreamableHTTPSessionManager", raising=False
     )  # as Gradio leaves it without `mcp`
     page, lifespan = gr.Blocks(), object()
-    assert agents.invite(page, lifespan) is lifespan and page.mcp_server_obj is None
+    assert agents.serve_tools(page, lifespan) is lifespan and page.mcp_server_obj is None
 
 
 @pytest.fixture(scope="module")

@@ -27,16 +27,16 @@ from live import PATIENCE, ROOT, changed
 from mortal import App
 
 import app
-from explorer.controls import strip
+from explorer.controls import examples_strip
 from explorer.explanation import coalescing as shared
 from explorer.explanation.coalescing import Shared
 from explorer.photos import examples
 from explorer.server import cancellation as patience
 from explorer.server import run_directory as folder
-from explorer.server.cancellation import watched
+from explorer.server.cancellation import cancellable
 from explorer.server.cleanup import Ages, sweep
 from explorer.server.errors import HANDLERS, NO_ROOM, as_sentence, room_for_files
-from explorer.server.upload import keep
+from explorer.server.upload import save_for_download
 from gradcam import Cancelled
 from potplants import hub, models
 from potplants.hub import HubFile
@@ -56,12 +56,12 @@ def slowly(self):
         print("let go", flush=True)
         raise
 patience._Run.check = slowly
-from explorer.explanation import service as study
-make = study.make_study
+from explorer.explanation import service as service_module
+make = service_module.explain_photo
 def made(*values, **more):
     print("a study is begun", flush=True)
     return make(*values, **more)
-study.make_study = made
+service_module.explain_photo = made
 from explorer.explanation.coalescing import Shared
 get = Shared.get
 def wanted(*values):
@@ -286,7 +286,7 @@ def test_an_answer_without_room_is_a_sentence(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "replace", full)
     with pytest.raises(gr.Error, match="no room for files"), room_for_files():
-        keep(b"a zip", "a.zip", str(tmp_path))
+        save_for_download(b"a zip", "a.zip", str(tmp_path))
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == [], "what was written by half takes up room"
     with pytest.raises(gr.Error, match="no room for files"), room_for_files():
         try:
@@ -308,7 +308,7 @@ def test_nowhere_to_write_is_a_sentence(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("no folder")
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "file" / "gradio"))
     with pytest.raises(ValueError, match=r"Nothing can be written in .* \(Not a directory\): set GRADIO_TEMP_DIR"):
-        folder.move_in()
+        folder.create()
 
     def full(self, data):
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -316,7 +316,7 @@ def test_nowhere_to_write_is_a_sentence(tmp_path, monkeypatch):
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "full"))
     monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(ValueError, match="No space left on device.: make room, or set GRADIO_TEMP_DIR"):
-        folder.move_in()
+        folder.create()
     assert list((tmp_path / "full").iterdir()) == []
 
 
@@ -346,7 +346,7 @@ def test_a_damaged_example_is_left_out_and_named(copied, damage):
     assert len(found.shown) == len(examples.SHOWN) - 1 and found.story.key == "val/0_000"
     assert found.origin.endswith("(0_000.jpg cannot be read)")
     assert found.known(copied / "test" / "1_000.jpg").really == "baya"
-    assert "Rudo, old red pot" in strip(found)
+    assert "Rudo, old red pot" in examples_strip(found)
 
 
 def test_no_example_left_is_a_sentence(copied):
@@ -574,7 +574,7 @@ def test_work_that_takes_too_long_ends_with_a_sentence(monkeypatch):
 
     def handler():
         with as_sentence():
-            watched()(0.1, "counting")
+            cancellable()(0.1, "counting")
 
     with patience.run_of(None), pytest.raises(gr.Error, match="longer than .* minutes and was stopped"):
         handler()
@@ -582,10 +582,10 @@ def test_work_that_takes_too_long_ends_with_a_sentence(monkeypatch):
 
 def test_a_run_given_up_ends_at_its_next_word():
     with patience.run_of(SimpleNamespace(alive=True)) as _:
-        tell = watched()
+        tell = cancellable()
         tell(0.1, "counting")
     with pytest.raises(Cancelled):
         tell(0.2, "counting")
     with pytest.raises(gr.Error), patience.run_of(SimpleNamespace(alive=False)):
-        watched()(0.1, "counting")
-    watched()(0.1, "outside of any run, nobody minds")
+        cancellable()(0.1, "counting")
+    cancellable()(0.1, "outside of any run, nobody minds")

@@ -16,7 +16,7 @@ from gradio.routes import App
 from explorer.server import json_bodies as messages
 from explorer.server import limits as guard
 from explorer.server.errors import Refused
-from explorer.server.limits import Guard
+from explorer.server.limits import RequestLimits
 from explorer.server.routes import MAX_BODY, route_of
 
 CLOSED = """component_server custom_component deep_link dev/reload login_check process_recording proxy= run-history runs stream token user vibe-edit undo-vibe-edit
@@ -382,7 +382,7 @@ def in_front_of(app):
         handles=lambda name, index: True,
         _queue=SimpleNamespace(pending_messages_per_session={}),
     )
-    return Guard(app), SimpleNamespace(get_blocks=lambda: page)
+    return RequestLimits(app), SimpleNamespace(get_blocks=lambda: page)
 
 
 async def post(the_guard, app, *parts, path="/gradio_api/call/models", headers=(), scope=None):

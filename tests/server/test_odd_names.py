@@ -14,13 +14,13 @@ import pytest
 from mortal import App
 from plain_http import press
 
-from explorer.controls import strip
+from explorer.controls import examples_strip
 from explorer.deep_links import View, query, view_of
-from explorer.explanation.service import Studies
+from explorer.explanation.service import ExplanationService
 from explorer.photos import examples
 from explorer.server.upload import upload
-from explorer.tabs.audit import store as audit_shelf
-from explorer.tabs.audit.report import Shelf
+from explorer.tabs.audit import store
+from explorer.tabs.audit.report import ReportFiles
 from explorer.tabs.audit.view import document, shown
 
 posix = pytest.mark.skipif(os.name != "posix", reason="such names and files there are on POSIX only")
@@ -93,11 +93,12 @@ def test_what_cannot_be_shown_is_left_out_and_named(folder):
 @posix
 def test_no_name_brings_markup_or_ends_an_audit(folder):
     found = examples.from_folder(folder)
-    buttons = strip(found)
+    buttons = examples_strip(found)
     (folder / "test" / "0_plain.jpg").unlink()  # and one goes meanwhile
-    asked = audit_shelf.question("embedded")
+    asked = store.audit_request("embedded")
     result = within(
-        120, lambda: audit_shelf.Audits(Studies(), found, audit_shelf.Kept(2)).of(asked, lambda part, task: True)
+        120,
+        lambda: store.Audits(ExplanationService(), found, store.StoredAudits(2)).of(asked, lambda part, task: True),
     )
     assert [fault.key for fault in result.unread] == ["test/0_plain"] and len(result.audits[0].answers) == len(GOOD) - 1
     for html in (buttons, shown(result, "jet"), document(result, "jet")):
@@ -106,7 +107,7 @@ def test_no_name_brings_markup_or_ends_an_audit(folder):
             and "<b>photos" not in html
             and "<img src=x" not in html
         )
-    shelf = Shelf()
+    shelf = ReportFiles()
     files = shelf.files(result, "jet")
     assert "ümlaut" in files.table.read_text(encoding="utf-8") and "ümlaut" in files.page.read_text(encoding="utf-8")
 

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from plain_http import FILE_DATA, STORY, USUAL, call, uploaded
 
-from explorer.server.upload import keep
+from explorer.server.upload import save_for_download
 
 CALLERS = 8
 MARK = b"\0a mark that the test put here"
@@ -59,10 +59,10 @@ def test_what_many_ask_for_at_once_is_never_written_over(server, endpoint):
 
 def test_what_is_kept_again_begins_to_age_anew(tmp_path):
     """Or it would be deleted under whoever has just been given its address."""
-    path = Path(keep(b"a picture", "picture.png", str(tmp_path)))
+    path = Path(save_for_download(b"a picture", "picture.png", str(tmp_path)))
     before = path.stat()
     while path.stat().st_ctime_ns == before.st_ctime_ns:  # a clock may tick slowly
-        assert keep(b"a picture", "picture.png", str(tmp_path)) == str(path)
+        assert save_for_download(b"a picture", "picture.png", str(tmp_path)) == str(path)
     assert path.stat().st_ino == before.st_ino and path.read_bytes() == b"a picture"
     assert [found for found in tmp_path.rglob("*") if found.is_file()] == [path]
 

@@ -30,10 +30,10 @@ def changed(code: str) -> str:
     return f"""
 import app
 from explorer.server import run_directory as folder
-def then(move_in=folder.move_in):
-    move_in()
+def then(create=folder.create):
+    create()
     exec({code!r}, {{}})
-folder.move_in = then
+folder.create = then
 app.main()
 """
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from explorer.explanation.service import make_study
-from explorer.tabs.trust.map_under_test import Subject
+from explorer.explanation.service import explain_photo
+from explorer.tabs.trust.map_under_test import MapUnderTest
 from potplants import CNN, Model
 
 SIDE = 32
@@ -28,9 +28,9 @@ def photo():
     return np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
 
 
-def case(target="baya", column="conv3", answers="class", net=None, parts=None) -> Subject:
+def case(target="baya", column="conv3", answers="class", net=None, parts=None) -> MapUnderTest:
     net = net or network(classes=4 if answers == "class" else 1)
-    return Subject(make_study(photo(), "", model(answers), net, "Grad-CAM"), net, target, column, parts)
+    return MapUnderTest(explain_photo(photo(), "", model(answers), net, "Grad-CAM"), net, target, column, parts)
 
 
 def silent(part, task):

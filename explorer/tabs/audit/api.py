@@ -5,18 +5,18 @@ import gradio as gr
 import potplants
 from explorer.controls import AUDIT_LINE
 from explorer.deep_links import View
-from explorer.explanation.service import Studies
+from explorer.explanation.service import ExplanationService
 from explorer.photos.examples import Examples
-from explorer.server.cancellation import watched
+from explorer.server.cancellation import cancellable
 from explorer.server.errors import as_sentence
 
-from .report import Shelf, report
-from .store import BOTH, NOBODY, Audits, question, rival
+from .report import ReportFiles, report
+from .store import BOTH, NO_RIVAL, Audits, audit_request, rival
 
 
-def define(studies: Studies, examples: Examples, default_model: str):
+def define(service: ExplanationService, examples: Examples, default_model: str):
     """Define /audit. Nothing of it is shown."""
-    audits, shelf = studies.shared(Audits, examples), Shelf()
+    audits, shelf = service.shared(Audits, examples), ReportFiles()
 
     def audit(model, compare, split, repaint):
         """One or two classifiers against whole splits: how often right, where the heat lies, whether they follow the pot or the plant.
@@ -35,13 +35,13 @@ def define(studies: Studies, examples: Examples, default_model: str):
             page: one page of HTML that needs nothing beside it
         """
         with as_sentence():
-            found = audits.of(question(model, compare, split, repaint), watched())
+            found = audits.of(audit_request(model, compare, split, repaint), cancellable())
         return report(found), *shelf.files(found, View().colormap).paths
 
     with gr.Column(visible=False):
         model = gr.Dropdown(list(potplants.MODELS), value=default_model, label="model: a classifier that /models lists")
         compare = gr.Dropdown(
-            [NOBODY, *potplants.MODELS], value=rival(default_model), label="compare: a second classifier, or none"
+            [NO_RIVAL, *potplants.MODELS], value=rival(default_model), label="compare: a second classifier, or none"
         )
         split = gr.Dropdown([BOTH, *examples.splits], value=BOTH, label="split: which photos")
         repaint = gr.Checkbox(True, label="repaint: whether every plant is also shown in every pot")

@@ -29,7 +29,7 @@ class Files:
         return str(self.table), str(self.report), str(self.page)
 
 
-class Shelf:
+class ReportFiles:
     """A folder for files to take away, gone with the program. The same audit has the same files."""
 
     def __init__(self):
@@ -39,7 +39,7 @@ class Shelf:
         """The three files, written now unless they are there."""
         folder = Path(self._folder.name) / f"{result.name}-{colormap}"
         folder.mkdir(exist_ok=True)
-        stem = "audit-" + "-".join(result.question.models)
+        stem = "audit-" + "-".join(result.request.models)
         contents = {
             f"{stem}.csv": lambda: _table(result),
             f"{stem}.json": lambda: json.dumps(report(result), indent=1),

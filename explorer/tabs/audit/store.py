@@ -10,7 +10,7 @@ from threading import Lock
 
 import potplants
 from explorer.explanation.device import joined
-from explorer.explanation.service import Studies
+from explorer.explanation.service import ExplanationService
 from explorer.photos.edits import POT_COLOURS
 from explorer.photos.examples import SPLITS, Example, Examples
 from potplants import hub
@@ -20,7 +20,7 @@ from .audit import METHOD, Audit, audit, go_on
 from .causal_test import Repainted, in_every_pot, owners
 from .photo_reader import Fault
 
-NOBODY = "none"  # a comparison with no other model
+NO_RIVAL = "none"  # a comparison with no other model
 BOTH = "both"  # splits
 REPAINT_COST = 3  # what repainting a photo takes, in photos audited
 
@@ -28,7 +28,7 @@ Told = Callable[[float, str], bool | None]  # part done, what takes the time; an
 
 
 @dataclass(frozen=True)
-class Question:
+class AuditRequest:
     models: tuple[str, ...]  # one or two
     split: str = BOTH
     repaint: bool = True
@@ -36,7 +36,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Result:
-    question: Question
+    request: AuditRequest
     origin: str  # of the photos, for people
     splits: dict[str, int]  # name → photos
     photos: str  # the SHA-256 of all photos and masks
@@ -51,7 +51,7 @@ class Result:
     @property
     def name(self) -> str:
         """The same for the same question about the same bytes."""
-        return hashlib.sha256(repr((self.question, self.photos, self.weights)).encode()).hexdigest()[:16]
+        return hashlib.sha256(repr((self.request, self.photos, self.weights)).encode()).hexdigest()[:16]
 
     @property
     def unread(self) -> tuple[Fault, ...]:
@@ -62,15 +62,15 @@ class Result:
         return self.audits[0].misfits
 
 
-def question(model: str, compare: str = NOBODY, split: str = BOTH, repaint: bool = True) -> Question:
+def audit_request(model: str, compare: str = NO_RIVAL, split: str = BOTH, repaint: bool = True) -> AuditRequest:
     """Raises ValueError for a model that is no classifier."""
-    for name in {model, compare} - {NOBODY}:
+    for name in {model, compare} - {NO_RIVAL}:
         if potplants.find(name).answers != "class":
             raise ValueError(
                 f"{name} answers with a number, so it is never right or wrong about a plant: choose a classifier."
             )
-    models = (model,) if compare in (NOBODY, model) else (model, compare)
-    return Question(models, split, bool(repaint))
+    models = (model,) if compare in (NO_RIVAL, model) else (model, compare)
+    return AuditRequest(models, split, bool(repaint))
 
 
 def comparable() -> list[str]:
@@ -80,10 +80,10 @@ def comparable() -> list[str]:
 
 def rival(name: str) -> str:
     """The model to compare with unless a visitor says otherwise."""
-    return "debiased" if "debiased" in comparable() and name != "debiased" else NOBODY
+    return "debiased" if "debiased" in comparable() and name != "debiased" else NO_RIVAL
 
 
-class Kept:
+class StoredAudits:
     """The last results of long work, by what they were made from."""
 
     def __init__(self, most: int):
@@ -111,20 +111,20 @@ KEPT = 12  # audits and repaintings of all visitors; an audit is some 10 MB, mos
 class Audits:
     """Makes audits, and finds those again that were made."""
 
-    def __init__(self, studies: Studies, examples: Examples, kept: Kept | None = None):
-        self._studies, self._examples = studies, examples
-        self._kept = Kept(KEPT) if kept is None else kept
+    def __init__(self, service: ExplanationService, examples: Examples, kept: StoredAudits | None = None):
+        self._service, self._examples = service, examples
+        self._kept = StoredAudits(KEPT) if kept is None else kept
 
     def count(self, split: str) -> int:
         """How many photos there are to ask about."""
         return len(self._photos(split))
 
-    def of(self, asked: Question, told: Told) -> Result:
+    def of(self, asked: AuditRequest, told: Told) -> Result:
         """The audit, from memory or made now. Raises Cancelled where `told` says so, and what loading a model raises."""
         photos = self._photos(asked.split)
         for name in asked.models:
             told(0, f"fetching {name}")
-            self._studies.fetch(name)
+            self._service.load_weights(name)
         weights, content = _weights(asked), _content(photos)
         steps = list(_steps(asked, photos))
         whole = sum(cost for _, _, cost in steps)
@@ -136,11 +136,11 @@ class Audits:
                 telling = _part_of(told, _DOING[kind].format(name=name, photos=len(photos)), done, cost, whole)
                 go_on(telling, 0)  # where a GPU is lent, what is told on the way is not heard
                 work = partial(_MAKE[kind], model=potplants.find(name), examples=photos)
-                made[kind, name] = self._kept.put(key, self._studies.device.ask(name, work, telling))
+                made[kind, name] = self._kept.put(key, self._service.device.ask(name, work, telling))
             done += cost
         return self._result(asked, photos, content, weights, made)
 
-    def known(self, asked: Question) -> Result | None:
+    def known(self, asked: AuditRequest) -> Result | None:
         """The audit if nothing of it has to be made."""
         photos = self._photos(asked.split)
         weights, content = _weights(asked), _content(photos)
@@ -154,7 +154,7 @@ class Audits:
 
     def _result(self, asked, photos, content, weights, made):
         return Result(
-            question=asked,
+            request=asked,
             origin=self._examples.origin,
             splits={
                 name: sum(photo.split == name for photo in photos)

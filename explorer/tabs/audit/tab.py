@@ -6,39 +6,39 @@ from threading import Event
 import gradio as gr
 from gradio.context import Context
 
-from explorer.controls import AUDIT_LINE, QUIET, Desk
-from explorer.explanation.service import Studies
+from explorer.controls import AUDIT_LINE, QUIET, Controls
+from explorer.explanation.service import ExplanationService
 from explorer.photos.examples import Examples
-from explorer.rendering.parts import refusal
-from explorer.server.cancellation import watched
+from explorer.rendering.parts import error_message
+from explorer.server.cancellation import cancellable
 from explorer.server.errors import EXPECTED
 from gradcam import Cancelled
 
-from .report import Shelf
-from .store import BOTH, NOBODY, Audits, comparable, question, rival
+from .report import ReportFiles
+from .store import BOTH, NO_RIVAL, Audits, audit_request, comparable, rival
 from .view import invitation, shown, stopped
 
 NOTHING = (None, None, None)  # in place of the three files
 
 
-def build(desk: Desk, tabs: gr.Tabs, studies: Studies, examples: Examples):
+def build(controls: Controls, tabs: gr.Tabs, service: ExplanationService, examples: Examples):
     """Lay the tab out in the current Tabs and wire it."""
-    audits, shelf, stops = studies.shared(Audits, examples), Shelf(), _Stops()
+    audits, shelf, stops = service.shared(Audits, examples), ReportFiles(), _Stops()
 
     def show(model, compare, split, repaint, colormap, request: gr.Request):
         if stops.runs(request):
             return tuple(gr.skip() for _ in answer)
         try:
-            asked = question(model, compare, split, repaint)
+            asked = audit_request(model, compare, split, repaint)
             found = audits.known(asked)
         except EXPECTED as error:
-            return refusal(str(error)), *_buttons(NOTHING)
+            return error_message(str(error)), *_buttons(NOTHING)
         if found is None:
             return invitation(audits.count(split), asked.models), *_buttons(NOTHING)
         return shown(found, colormap), *_buttons(shelf.files(found, colormap).paths)
 
     def run(model, compare, split, repaint, colormap, request: gr.Request, progress=gr.Progress()):  # noqa: B008 (Gradio finds it there)
-        tell = watched(progress)
+        tell = cancellable(progress)
         with stops.of(request) as stop:
 
             def told(part, task):
@@ -46,9 +46,9 @@ def build(desk: Desk, tabs: gr.Tabs, studies: Studies, examples: Examples):
                 return not stop.is_set()
 
             try:
-                found = audits.of(question(model, compare, split, repaint), told)
+                found = audits.of(audit_request(model, compare, split, repaint), told)
             except EXPECTED as error:
-                return refusal(str(error)), *_buttons(NOTHING), gr.Button(visible=False)
+                return error_message(str(error)), *_buttons(NOTHING), gr.Button(visible=False)
             except Cancelled:
                 return stopped(), *_buttons(NOTHING), gr.Button(visible=False)
         return shown(found, colormap), *_buttons(shelf.files(found, colormap).paths), gr.Button(visible=False)
@@ -60,7 +60,7 @@ def build(desk: Desk, tabs: gr.Tabs, studies: Studies, examples: Examples):
     with gr.Tab("Audit", id="audit") as tab:
         with gr.Row():
             compare = gr.Dropdown(
-                _others(), value=rival(desk.model.value), label="Compare with", min_width=140, elem_id="compare"
+                _others(), value=rival(controls.model.value), label="Compare with", min_width=140, elem_id="compare"
             )
             split = gr.Dropdown(_splits(examples), value=BOTH, label="Photos", min_width=140, elem_id="split")
             repaint = gr.Checkbox(
@@ -69,7 +69,7 @@ def build(desk: Desk, tabs: gr.Tabs, studies: Studies, examples: Examples):
         with gr.Row():
             start = gr.Button("Audit", variant="primary", elem_id="audit-start")
             cancel = gr.Button("Stop", variant="stop", visible=False, elem_id="audit-stop")
-        before = invitation(audits.count(BOTH), (desk.model.value,))
+        before = invitation(audits.count(BOTH), (controls.model.value,))
         result = gr.HTML(before, elem_id="audit-result", apply_default_css=False)
         with gr.Row():
             files = [
@@ -77,8 +77,8 @@ def build(desk: Desk, tabs: gr.Tabs, studies: Studies, examples: Examples):
                 for kind in ("CSV", "JSON", "report")
             ]
 
-    asked, answer = [desk.model, compare, split, repaint, desk.colormap], [result, *files]
-    desk.keep(tab, show, asked, answer)
+    asked, answer = [controls.model, compare, split, repaint, controls.colormap], [result, *files]
+    controls.bind(tab, show, asked, answer)
     start.click(lambda: ("", gr.Button(visible=True)), None, [result, cancel], queue=False, **QUIET)
     running = start.click(
         run,
@@ -123,7 +123,7 @@ class _Stops:
 
 
 def _others():
-    return [("no other", NOBODY), *((name, name) for name in comparable())]
+    return [("no other", NO_RIVAL), *((name, name) for name in comparable())]
 
 
 def _splits(examples):

@@ -113,7 +113,7 @@ def _counts(really, row, classes):
 
 
 def _pots(result):
-    if not result.question.repaint:
+    if not result.request.repaint:
         return {"missing": "Not asked for in this audit."}
     if not any(result.repainted.values()):
         return {"missing": "No photo here has a mask that says where the pot is, so no pot can be repainted."}

@@ -5,18 +5,18 @@ import gradio as gr
 import potplants
 from explorer.controls import ONE_AT_A_TIME
 from explorer.explanation.grid import BASES, draw
-from explorer.explanation.service import Studies
+from explorer.explanation.service import ExplanationService
 from explorer.photos.examples import Examples
-from explorer.server.cancellation import watched
+from explorer.server.cancellation import cancellable
 from explorer.server.errors import as_sentence
-from explorer.server.picture_files import filed
-from explorer.server.upload import keep, upload
+from explorer.server.picture_files import saved_pictures
+from explorer.server.upload import save_for_download, upload
 from gradcam import COLORMAPS, METHODS, SCALES
 
 from .archive import maps
 
 
-def define(studies: Studies, examples: Examples, default_model: str):
+def define(service: ExplanationService, examples: Examples, default_model: str):
     """Define /explain, /heatmaps and /models. Nothing of it is shown."""
 
     def explain(image, model, method, base, colormap, scale):
@@ -35,10 +35,10 @@ def define(studies: Studies, examples: Examples, default_model: str):
             report: model, predicted, classes (name, logit, probability), layers, cells (target, layer, peak, empty)
         """
         with as_sentence():
-            study = studies.of(image, model, method, watched())
-            cells = draw(study, base, colormap, scale)
+            explained = service.explain_file(image, model, method, cancellable())
+            cells = draw(explained, base, colormap, scale)
         pictures = [(f"{cell.target}-{cell.column}", cell.picture, cell.caption) for row in cells for cell in row]
-        return gallery.postprocess(filed(pictures, gallery.GRADIO_CACHE)), study.report()
+        return gallery.postprocess(saved_pictures(pictures, gallery.GRADIO_CACHE)), explained.report()
 
     def heatmaps(image, model, method):
         """The raw evidence behind the pictures, as an .npz file.
@@ -53,8 +53,8 @@ def define(studies: Studies, examples: Examples, default_model: str):
             K rows: the classes, then their mixture), layers (L names)
         """
         with as_sentence():
-            study = studies.of(image, model, method, watched())
-        return keep(maps(study), "heatmaps.npz", file.GRADIO_CACHE)
+            explained = service.explain_file(image, model, method, cancellable())
+        return save_for_download(maps(explained), "heatmaps.npz", file.GRADIO_CACHE)
 
     def models():
         """The models that can be asked for: name, origin of the weights, whether they can be had now, classes, layers."""

@@ -12,7 +12,7 @@ from PIL import Image
 
 import potplants
 from explorer.explanation.grid import draw
-from explorer.explanation.service import Study
+from explorer.explanation.service import ExplainedPhoto
 
 from .figure import figure
 
@@ -21,16 +21,16 @@ DPI = 300
 EPOCH = (1980, 1, 1, 0, 0, 0)  # zip's first day, for every entry: the same study gives the same bytes
 
 
-def archive(study: Study, base: str, colormap: str, scale: str, link: str = "") -> bytes:
+def archive(explained: ExplainedPhoto, base: str, colormap: str, scale: str, link: str = "") -> bytes:
     """The zip: figure.png, photo.png, maps.npz, report.json, made_with.json. `link` opens the page at this view."""
-    cells = draw(study, base, colormap, scale)
+    cells = draw(explained, base, colormap, scale)
     settings = {"base": base, "colormap": colormap, "scale": scale, "link": link}
     held = {
-        "figure.png": _png(figure(study, cells, colormap), DPI),
-        "photo.png": _png(Image.fromarray(study.photo)),
-        "maps.npz": maps(study),
-        "report.json": _json(study.report()),
-        "made_with.json": _json(made_with(study, settings)),
+        "figure.png": _png(figure(explained, cells, colormap), DPI),
+        "photo.png": _png(Image.fromarray(explained.photo)),
+        "maps.npz": maps(explained),
+        "report.json": _json(explained.report()),
+        "made_with.json": _json(made_with(explained, settings)),
     }
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as file:
@@ -39,27 +39,27 @@ def archive(study: Study, base: str, colormap: str, scale: str, link: str = "") 
     return packed.getvalue()
 
 
-def maps(study: Study) -> bytes:
+def maps(explained: ExplainedPhoto) -> bytes:
     """The raw evidence as an .npz: heatmaps float32 [K, L, S, S], logits [N], classes, targets, layers."""
     file = io.BytesIO()
     np.savez(
         file,
-        heatmaps=study.evidence.numpy().astype(np.float32),
-        logits=np.array(study.logits, np.float32),
-        classes=np.array(study.model.classes),
-        targets=np.array(study.targets),
-        layers=np.array(study.model.layers),
+        heatmaps=explained.evidence.numpy().astype(np.float32),
+        logits=np.array(explained.logits, np.float32),
+        classes=np.array(explained.model.classes),
+        targets=np.array(explained.targets),
+        layers=np.array(explained.model.layers),
     )
     return file.getvalue()
 
 
-def made_with(study: Study, settings: dict) -> dict:
+def made_with(explained: ExplainedPhoto, settings: dict) -> dict:
     """The versions and hashes behind a study: with these, the same numbers come out again."""
     return {
-        "model": study.model.name,
-        "weights_sha256": potplants.fingerprint(study.model.name),
-        "photo_sha256": hashlib.sha256(study.photo.tobytes()).hexdigest(),  # of the pixels, not of a file
-        "settings": {"method": study.method, **settings},
+        "model": explained.model.name,
+        "weights_sha256": potplants.fingerprint(explained.model.name),
+        "photo_sha256": hashlib.sha256(explained.photo.tobytes()).hexdigest(),  # of the pixels, not of a file
+        "settings": {"method": explained.method, **settings},
         "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
     }
 

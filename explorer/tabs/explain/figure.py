@@ -4,7 +4,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from explorer.explanation.grid import Cell
-from explorer.explanation.service import MIXTURE, Study
+from explorer.explanation.service import MIXTURE, ExplainedPhoto
 from explorer.rendering.wording import percent
 from gradcam import colour_table
 
@@ -13,35 +13,35 @@ HEAD = 620  # the column of class names and logits
 INK, FAINT, BAR = "black", "#555555", "#c8c8c8"
 
 
-def figure(study: Study, cells: list[list[Cell]], colormap: str) -> Image.Image:
+def figure(explained: ExplainedPhoto, cells: list[list[Cell]], colormap: str) -> Image.Image:
     """Photo and colour bar on the left, then for each target its name and logit, then its maps with their peaks beneath."""
     rows, columns = len(cells), len(cells[0])
     step = CELL + WORDS + GAP
     left, top = CELL + 2 * GAP, 2 * WORDS + GAP
     sheet = Image.new("RGB", (left + HEAD + columns * (CELL + GAP) + GAP, top + rows * step + GAP), "white")
     pen = _Pen(sheet)
-    pen.picture(study.photo, GAP, top)
+    pen.picture(explained.photo, GAP, top)
     legend = top + CELL + GAP
-    for line, words in enumerate(_legend(study)):
+    for line, words in enumerate(_legend(explained)):
         pen.write(words, GAP, legend + line * WORDS, 34, FAINT if line else INK)
-    bar = legend + len(_legend(study)) * WORDS + GAP
+    bar = legend + len(_legend(explained)) * WORDS + GAP
     pen.ramp(colour_table(colormap), GAP, bar)
     pen.write("no evidence", GAP, bar + 40, 30, FAINT)
     pen.write("peak", GAP + CELL - 70, bar + 40, 30, FAINT)
     for column, cell in enumerate(cells[0]):
         pen.write(cell.column, left + HEAD + column * (CELL + GAP), WORDS // 2, 44)
     for row, drawn in enumerate(cells):
-        _row(pen, study, drawn, left, top + row * step)
+        _row(pen, explained, drawn, left, top + row * step)
     return sheet
 
 
-def _row(pen, study, drawn, left, top):
+def _row(pen, explained, drawn, left, top):
     target = drawn[0].target
     pen.write(target.capitalize(), left, top, 52)
-    for line, words in enumerate(_numbers(study, target), 1):
+    for line, words in enumerate(_numbers(explained, target), 1):
         pen.write(words, left, top + line * WORDS, 38, FAINT)
-    if target in study.model.classes and study.model.answers == "class":
-        share = study.probabilities[study.model.classes.index(target)]
+    if target in explained.model.classes and explained.model.answers == "class":
+        share = explained.probabilities[explained.model.classes.index(target)]
         pen.bar(share, left, top + 4 * WORDS, HEAD - 3 * GAP)
     for column, cell in enumerate(drawn):
         x = left + HEAD + column * (CELL + GAP)
@@ -49,21 +49,21 @@ def _row(pen, study, drawn, left, top):
         pen.write(cell.measured, x, top + CELL + 8, 34, FAINT)
 
 
-def _numbers(study, target):
+def _numbers(explained, target):
     if target == MIXTURE:
         return ["all classes,", "by probability"]
-    if target not in study.model.classes:
-        return [f"{study.model.classes[0]} {study.logits[0]:+.3f}"]
-    index = study.model.classes.index(target)
-    return [f"logit {study.logits[index]:+.2f}", percent(study.probabilities[index])]
+    if target not in explained.model.classes:
+        return [f"{explained.model.classes[0]} {explained.logits[0]:+.3f}"]
+    index = explained.model.classes.index(target)
+    return [f"logit {explained.logits[index]:+.2f}", percent(explained.probabilities[index])]
 
 
-def _legend(study):
-    answer = study.predicted.capitalize() if study.model.answers == "class" else f"{study.logits[0]:+.3f}"
+def _legend(explained):
+    answer = explained.predicted.capitalize() if explained.model.answers == "class" else f"{explained.logits[0]:+.3f}"
     return [
         f"The model says {answer}",
-        f"model {study.model.name}",
-        study.method,
+        f"model {explained.model.name}",
+        explained.method,
         "Colour is evidence for",
         "the target of the row.",
     ]

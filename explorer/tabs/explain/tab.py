@@ -3,16 +3,16 @@
 import gradio as gr
 
 import potplants
-from explorer.controls import ONE_AT_A_TIME, QUIET, Desk
+from explorer.controls import ONE_AT_A_TIME, QUIET, Controls
 from explorer.explanation.grid import draw
-from explorer.explanation.service import COLUMNS, Studies, choices
+from explorer.explanation.service import COLUMNS, ExplanationService, target_choices
 from explorer.photos.examples import Examples
-from explorer.rendering.parts import refusal
+from explorer.rendering.parts import error_message
 from explorer.rendering.static import script
-from explorer.server.cancellation import watched
+from explorer.server.cancellation import cancellable
 from explorer.server.errors import EXPECTED, as_sentence
-from explorer.server.upload import keep
-from explorer.server.values import told
+from explorer.server.upload import save_for_download
+from explorer.server.values import event_value
 
 from .archive import archive
 from .view import matrix, verdict
@@ -36,26 +36,26 @@ Pot Plant Dataset, CC BY 4.0 (Kaggle: conorsully1/pot-plants).
 """
 
 
-def build(desk: Desk, tabs: gr.Tabs, studies: Studies, examples: Examples):
+def build(controls: Controls, tabs: gr.Tabs, service: ExplanationService, examples: Examples):
     """Lay the tab out in the current `tabs` and wire it."""
 
     def show(file, model, method, target, layer, base, colormap, scale, progress=gr.Progress()):  # noqa: B008 (Gradio finds it there)
         try:
-            study = studies.of(file, model, method, watched(progress))
-            cells = draw(study, base, colormap, scale)
-            chosen = study.target(target), layer
+            explained = service.explain_file(file, model, method, cancellable(progress))
+            cells = draw(explained, base, colormap, scale)
+            chosen = explained.target(target), layer
         except EXPECTED as error:
-            return refusal(str(error)), ""
-        return verdict(study, examples.truth(file)), matrix(study, cells, colormap, scale, chosen)
+            return error_message(str(error)), ""
+        return verdict(explained, examples.truth(file)), matrix(explained, cells, colormap, scale, chosen)
 
     def save(file, link, model, method, base, colormap, scale):
         with as_sentence():
-            packed = archive(studies.of(file, model, method, watched()), base, colormap, scale, link)
-        return keep(packed, f"{model}-{method}.zip", saved.GRADIO_CACHE)
+            packed = archive(service.explain_file(file, model, method, cancellable()), base, colormap, scale, link)
+        return save_for_download(packed, f"{model}-{method}.zip", saved.GRADIO_CACHE)
 
     def take_apart(event: gr.EventData):
-        there = {name for model in potplants.MODELS.values() for name in choices(model)}
-        return told(event, "explained", there), told(event, "column", COLUMNS), gr.Tabs(selected="steps")
+        there = {name for model in potplants.MODELS.values() for name in target_choices(model)}
+        return event_value(event, "explained", there), event_value(event, "column", COLUMNS), gr.Tabs(selected="steps")
 
     with gr.Tab("Explain", id="explain") as tab:
         words = gr.HTML(elem_id="verdict", apply_default_css=False)
@@ -67,12 +67,21 @@ def build(desk: Desk, tabs: gr.Tabs, studies: Studies, examples: Examples):
         with gr.Accordion("What is this, and what can it not tell?", open=True, elem_id="about"):
             gr.Markdown(ABOUT)
 
-    settings = [desk.model, desk.method, desk.base, desk.colormap, desk.scale]
-    wanted.click(save, [desk.photo, desk.link, *settings], saved, show_progress_on=grid, **QUIET, **ONE_AT_A_TIME).then(
-        None, js=TAKE, **QUIET
-    )
+    settings = [controls.model, controls.method, controls.base, controls.colormap, controls.scale]
+    wanted.click(
+        save, [controls.photo, controls.link, *settings], saved, show_progress_on=grid, **QUIET, **ONE_AT_A_TIME
+    ).then(None, js=TAKE, **QUIET)
     copied.click(None, js=COPY, **QUIET)
-    grid.select(take_apart, None, [desk.target, desk.layer, tabs], queue=False, **QUIET)
+    grid.select(take_apart, None, [controls.target, controls.layer, tabs], queue=False, **QUIET)
 
-    asked = [desk.photo, desk.model, desk.method, desk.target, desk.layer, desk.base, desk.colormap, desk.scale]
-    desk.keep(tab, show, asked, [words, grid])
+    asked = [
+        controls.photo,
+        controls.model,
+        controls.method,
+        controls.target,
+        controls.layer,
+        controls.base,
+        controls.colormap,
+        controls.scale,
+    ]
+    controls.bind(tab, show, asked, [words, grid])

@@ -4,18 +4,18 @@ import gradio as gr
 
 import potplants
 from explorer.controls import ONE_AT_A_TIME
-from explorer.explanation.service import COLUMNS, PREDICTED, Studies, every_target
+from explorer.explanation.service import COLUMNS, PREDICTED, ExplanationService, every_target
 from explorer.photos.examples import Examples
-from explorer.server.cancellation import watched
+from explorer.server.cancellation import cancellable
 from explorer.server.errors import as_sentence
-from explorer.server.picture_files import filed_exactly
+from explorer.server.picture_files import saved_pictures_exactly
 from explorer.server.upload import upload
 
 from .breakdown import gallery as gallery_of
 from .breakdown import steps_of_file
 
 
-def define(studies: Studies, examples: Examples, default_model: str):
+def define(service: ExplanationService, examples: Examples, default_model: str):
     """Define /step_by_step. Nothing of it is shown."""
 
     def step_by_step(image, model, target, layer):
@@ -33,9 +33,9 @@ def define(studies: Studies, examples: Examples, default_model: str):
             gallery: the 16 heaviest feature maps, then the weighted sum, after ReLU, over the photo
         """
         with as_sentence():
-            taken = steps_of_file(studies, image, model, target, layer, watched())
+            taken = steps_of_file(service, image, model, target, layer, cancellable())
         pictures = [(caption.partition(" · ")[0], pixels, caption) for pixels, caption in gallery_of(taken)]
-        return taken.report(), filed_exactly(pictures, gallery.GRADIO_CACHE)
+        return taken.report(), saved_pictures_exactly(pictures, gallery.GRADIO_CACHE)
 
     with gr.Column(visible=False):
         image = upload(label="image: a photo of a pot plant")

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 import potplants
 from explorer.explanation.device import Device
 from explorer.explanation.grid import BASES
-from explorer.explanation.service import Progress, Studies, Study, as_image, questions
-from explorer.rendering.wording import number
+from explorer.explanation.service import ExplainedPhoto, ExplanationService, Progress, as_image, targets_of
+from explorer.rendering.wording import signed_number
 from gradcam import Anatomy, overlay, take_apart
 
 METHOD = "Grad-CAM"  # the one that is taken apart here
@@ -28,14 +28,14 @@ HOTTEST = (34.0, 54.0, 38.0)  # red, as dark as the blue: neither sign may look 
 class Steps:
     """Letters as in `Anatomy`: Aᵏ the layer's maps, αₖ their weights, y the score, S = Σ αₖAᵏ."""
 
-    study: Study
+    explained: ExplainedPhoto
     target: str  # an entry of study.targets
     column: str  # an entry of study.COLUMNS
     anatomy: Anatomy
 
     @property
     def layer(self) -> str:
-        return self.study.layer(self.column)
+        return self.explained.layer(self.column)
 
     @cached_property
     def order(self) -> tuple[int, ...]:
@@ -98,7 +98,7 @@ class Steps:
 
     def report(self) -> dict:
         """The steps in numbers, ready for JSON."""
-        model, anatomy = self.study.model, self.anatomy
+        model, anatomy = self.explained.model, self.anatomy
         return {
             "model": model.name,
             "method": METHOD,
@@ -117,29 +117,29 @@ class Steps:
                 {"maps": count, "share": self.share_of_top(count)} for count in COUNTED if count <= len(self.order)
             ],
             "summary": [asdict(row) for row in summary(model)],
-            "note": self.study.note,
+            "note": self.explained.note,
         }
 
 
-def take_steps(study: Study, network: nn.Module, target: str, column: str) -> Steps:
+def take_steps(explained: ExplainedPhoto, network: nn.Module, target: str, column: str) -> Steps:
     """Take one heatmap of the study apart. Raises ValueError, naming what there is, for an unknown target or column."""
-    name, layer = study.target(target), study.layer(column)
-    question = questions(study.model)[name]
-    return Steps(study, name, column, take_apart(network, layer, as_image(study.photo)[0], question))
+    name, layer = explained.target(target), explained.layer(column)
+    question = targets_of(explained.model)[name]
+    return Steps(explained, name, column, take_apart(network, layer, as_image(explained.photo)[0], question))
 
 
-def steps_of(device: Device, study: Study, target: str, column: str) -> Steps:
+def steps_of(device: Device, explained: ExplainedPhoto, target: str, column: str) -> Steps:
     """What `take_steps` gives, asked of the study's model where models compute."""
-    work = partial(take_steps, study, target=target, column=column)
-    steps, note = device.ask(study.model.name, work)
-    return replace(steps, study=steps.study.noted(note))
+    work = partial(take_steps, explained, target=target, column=column)
+    steps, note = device.ask(explained.model.name, work)
+    return replace(steps, explained=steps.explained.noted(note))
 
 
 def steps_of_file(
-    studies: Studies, file, model: str, target: str, column: str, progress: Progress | None = None
+    service: ExplanationService, file, model: str, target: str, column: str, progress: Progress | None = None
 ) -> Steps:
     """The steps of a visitor's file. Raises as `Studies.of` does."""
-    return steps_of(studies.device, studies.of(file, model, METHOD, progress), target, column)
+    return steps_of(service.device, service.explain_file(file, model, METHOD, progress), target, column)
 
 
 # --------------------------------------------------------------------------------------------------- the network
@@ -225,18 +225,21 @@ def laid_over(steps: Steps, base: str, colormap: str) -> np.ndarray:
     if base not in BASES:
         raise ValueError(f"There is no base {base!r}; choose one of {', '.join(BASES)}.")
     opacity, picture = BASES[base]
-    return overlay(picture(steps.study.photo), steps.anatomy.heatmap, colormap, opacity)
+    return overlay(picture(steps.explained.photo), steps.anatomy.heatmap, colormap, opacity)
 
 
 def gallery(steps: Steps, base: str = "edges", colormap: str = "jet") -> list[tuple[np.ndarray, str]]:
     """The strongest maps, then S, its ReLU and the heat over the photo: (RGB uint8 [S, S, 3], caption) each."""
-    anatomy, side = steps.anatomy, steps.study.model.size
+    anatomy, side = steps.anatomy, steps.explained.model.size
     strongest = reach(anatomy.summed)
     maps = [
-        (signed_picture(values, side, reach(values)), f"A{k} · α {number(anatomy.weights[k].item())} · {span(values)}")
+        (
+            signed_picture(values, side, reach(values)),
+            f"A{k} · α {signed_number(anatomy.weights[k].item())} · {span(values)}",
+        )
         for k, values in ((k, anatomy.activation[k]) for k in steps.order[:TOP_MAPS])
     ]
-    found = "no positive evidence" if steps.empty else f"peak {number(steps.peak)}"
+    found = "no positive evidence" if steps.empty else f"peak {signed_number(steps.peak)}"
     return [
         *maps,
         (signed_picture(anatomy.summed, side, strongest), f"weighted sum · {span(anatomy.summed)}"),
@@ -247,4 +250,4 @@ def gallery(steps: Steps, base: str = "edges", colormap: str = "jet") -> list[tu
 
 def span(values: Tensor) -> str:
     """From the smallest to the largest."""
-    return f"{number(values.min().item())} … {number(values.max().item())}"
+    return f"{signed_number(values.min().item())} … {signed_number(values.max().item())}"

@@ -2,18 +2,18 @@
 
 import gradio as gr
 
-from explorer.controls import Desk
-from explorer.explanation.service import Studies
+from explorer.controls import Controls
+from explorer.explanation.service import ExplanationService
 from explorer.photos.examples import Examples
-from explorer.rendering.parts import refusal
-from explorer.server.cancellation import watched
+from explorer.rendering.parts import error_message
+from explorer.server.cancellation import cancellable
 from explorer.server.errors import EXPECTED
 
 from .breakdown import steps_of_file
 from .view import walkthrough
 
 
-def build(desk: Desk, tabs: gr.Tabs, studies: Studies, examples: Examples):
+def build(controls: Controls, tabs: gr.Tabs, service: ExplanationService, examples: Examples):
     """Lay the tab out in the current Tabs and wire it."""
 
     def show(
@@ -27,13 +27,21 @@ def build(desk: Desk, tabs: gr.Tabs, studies: Studies, examples: Examples):
         progress=gr.Progress(),  # noqa: B008 (Gradio finds it there)
     ):
         try:
-            taken = steps_of_file(studies, file, model, target, layer, watched(progress))
+            taken = steps_of_file(service, file, model, target, layer, cancellable(progress))
             return walkthrough(taken, base, colormap, method)
         except EXPECTED as error:
-            return refusal(str(error))
+            return error_message(str(error))
 
     with gr.Tab("Step by step", id="steps") as tab:
         story = gr.HTML(elem_id="steps", apply_default_css=False)
 
-    asked = [desk.photo, desk.model, desk.method, desk.target, desk.layer, desk.base, desk.colormap]
-    desk.keep(tab, show, asked, [story])
+    asked = [
+        controls.photo,
+        controls.model,
+        controls.method,
+        controls.target,
+        controls.layer,
+        controls.base,
+        controls.colormap,
+    ]
+    controls.bind(tab, show, asked, [story])

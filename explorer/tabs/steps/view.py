@@ -6,7 +6,7 @@ from torch import Tensor
 from explorer.explanation.service import FOR_AND_AGAINST, MIXTURE
 from explorer.rendering.images import data_uri, png_uri
 from explorer.rendering.templates import render
-from explorer.rendering.wording import magnitude, number, plural, scaled, signed_share, written
+from explorer.rendering.wording import magnitude, plural, scientific, signed_number, signed_share, with_exponent
 
 from .breakdown import (
     METHOD,
@@ -42,7 +42,7 @@ def walkthrough(steps: Steps, base: str, colormap: str, chosen_method: str = MET
         maps=_maps(steps),
         weights=_weights(steps),
         total=_sum(steps, base, colormap),
-        layers=summary(steps.study.model),
+        layers=summary(steps.explained.model),
     )
 
 
@@ -55,7 +55,7 @@ def _score(steps):
         "mixture": steps.target == MIXTURE,
         "direction": steps.target in FOR_AND_AGAINST,
         "turned": FOR_AND_AGAINST.get(steps.target, 0) != 0,
-        "quantity": steps.study.model.classes[0],
+        "quantity": steps.explained.model.classes[0],
         "negative": value < 0,
         "digits": f"{abs(value):.3f}",
     }
@@ -80,7 +80,7 @@ def _card(steps, k):
         _map(f"gradient of map {k}", anatomy.gradient[k], usual_reach),
     )
     brings = None if steps.shares is None else signed_share(steps.shares[k])
-    return {"k": k, "weight": written(anatomy.weights[k].item()), "brings": brings, "pictures": pictures}
+    return {"k": k, "weight": scientific(anatomy.weights[k].item()), "brings": brings, "pictures": pictures}
 
 
 def _map(name, values, limit):
@@ -93,8 +93,8 @@ def _weights(steps):
     still = int((anatomy.gradient == 0).all(2).all(1).sum())
     return {
         "k": k,
-        "total": written(anatomy.gradient[k].double().sum().item()),
-        "mean": written(anatomy.weights[k].item()),
+        "total": scientific(anatomy.gradient[k].double().sum().item()),
+        "mean": scientific(anatomy.weights[k].item()),
         "above": int((anatomy.weights > 0).sum()),
         "below": int((anatomy.weights < 0).sum()),
         "idle": f"{plural(still, 'map')} {'has' if still == 1 else 'have'}" if still else "",
@@ -106,19 +106,19 @@ def _bars(weights, order):
     """αₖ in the order of the maps."""
     limit = max(map(abs, weights)) or 1.0
     return {
-        "bars": [(k, f"α {k} = {number(weights[k])}", weights[k] / limit) for k in order],
-        "limit": (number(limit), number(-limit)),
-        "said": f"{len(weights)} weights from {number(min(weights))} to {number(max(weights))}, strongest first",
+        "bars": [(k, f"α {k} = {signed_number(weights[k])}", weights[k] / limit) for k in order],
+        "limit": (signed_number(limit), signed_number(-limit)),
+        "said": f"{len(weights)} weights from {signed_number(min(weights))} to {signed_number(max(weights))}, strongest first",
     }
 
 
 def _sum(steps, base, colormap):
     limit = reach(steps.anatomy.summed)
     return {
-        "terms": [(k, written(steps.anatomy.weights[k].item())) for k in steps.order[:WRITTEN_OUT]],
+        "terms": [(k, scientific(steps.anatomy.weights[k].item())) for k in steps.order[:WRITTEN_OUT]],
         "rest": len(steps.order) - WRITTEN_OUT,
         "pictures": _pictures(steps, base, colormap, limit),
-        "limit": (number(-limit), number(limit)),
+        "limit": (signed_number(-limit), signed_number(limit)),
         "balance": _balance(steps),
         "worked": _worked(steps),
     }
@@ -126,13 +126,13 @@ def _sum(steps, base, colormap):
 
 def _pictures(steps, base, colormap, limit):
     """The sum, what is left of it, and the heat: (name, title, numbers, source) of each."""
-    anatomy, side = steps.anatomy, steps.study.model.size
+    anatomy, side = steps.anatomy, steps.explained.model.size
     signed = (
         ("weighted sum", "Weighted sum", anatomy.summed),
         ("after ReLU", "After ReLU", anatomy.rectified),
         ("enlarged", f"Enlarged to {side} × {side}", anatomy.heatmap),
     )
-    found = "no positive evidence" if steps.empty else f"peak {number(steps.peak)}"
+    found = "no positive evidence" if steps.empty else f"peak {signed_number(steps.peak)}"
     return [
         *((name, title, span(values), png_uri(signed_picture(values, side, limit))) for name, title, values in signed),
         ("over the photo", "Over the photo", found, data_uri(laid_over(steps, base, colormap))),
@@ -148,7 +148,7 @@ def _balance(steps):
     return {
         "empty": steps.empty,
         "shares": (f"{speaks_for:.1f} %", f"{100 - speaks_for:.1f} %"),
-        "sums": (number(steps.evidence_for), number(steps.evidence_against)),
+        "sums": (signed_number(steps.evidence_for), signed_number(steps.evidence_against)),
         "brought": "" if steps.empty else _brought(steps),
     }
 
@@ -172,8 +172,8 @@ def _worked(steps):
     exponent = magnitude(max(abs(value) for value in (*(part for _, part in parts), total)))
     return {
         "point": steps.hottest,
-        "parts": [(k, scaled(part, exponent)) for k, part in parts],
-        "total": scaled(total, exponent),
+        "parts": [(k, with_exponent(part, exponent)) for k, part in parts],
+        "total": with_exponent(total, exponent),
     }
 
 
@@ -186,7 +186,7 @@ def _title(steps):
 
 def _mark(steps):
     """The target in a formula."""
-    return steps.target.capitalize() if steps.target in steps.study.model.classes else steps.target
+    return steps.target.capitalize() if steps.target in steps.explained.model.classes else steps.target
 
 
 def _thumbnail(values: Tensor, limit: float) -> str:

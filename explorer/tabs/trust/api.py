@@ -4,9 +4,9 @@ import gradio as gr
 
 import potplants
 from explorer.controls import ONE_AT_A_TIME
-from explorer.explanation.service import COLUMNS, PREDICTED, Studies, every_target
+from explorer.explanation.service import COLUMNS, PREDICTED, ExplanationService, every_target
 from explorer.photos.examples import Examples
-from explorer.server.cancellation import watched
+from explorer.server.cancellation import cancellable
 from explorer.server.errors import as_sentence
 from explorer.server.upload import upload
 from gradcam import METHODS
@@ -14,7 +14,7 @@ from gradcam import METHODS
 from .checks import Trust, report
 
 
-def define(studies: Studies, examples: Examples, default_model: str):
+def define(service: ExplanationService, examples: Examples, default_model: str):
     """Define /trust. Nothing of it is shown."""
 
     def trust(image, model, method, target, layer):
@@ -32,9 +32,9 @@ def define(studies: Studies, examples: Examples, default_model: str):
             sanity (steps, verdict, sentence), costs (ways, verdict), seeds (networks, rank_correlations, verdict), ends; null was not measured
         """
         with as_sentence():
-            mask, asked = examples.mask_of(image), studies.shared(Trust)
-            checks = asked.checks(image, model, method, target, layer, mask, watched())
-            return report(checks, asked.measured(image, model, target, layer, mask, watched()))
+            mask, asked = examples.mask_of(image), service.shared(Trust)
+            checks = asked.checks(image, model, method, target, layer, mask, cancellable())
+            return report(checks, asked.measured(image, model, target, layer, mask, cancellable()))
 
     with gr.Column(visible=False):
         image = upload(label="image: a photo of a pot plant")

@@ -7,14 +7,14 @@ from functools import partial
 
 from explorer.explanation.coalescing import Kept
 from explorer.explanation.device import joined
-from explorer.explanation.service import Progress, Studies
+from explorer.explanation.service import ExplanationService, Progress
 from gradcam import METHODS, peaks
 
-from .costs import Way, told, ways
-from .map_under_test import Subject, subject
+from .costs import CostRow, cost_rows, verdict
+from .map_under_test import MapUnderTest, map_under_test
 from .methods import CURVES, Comparison, Row, compare
-from .sanity_check import Trial, try_out
-from .training_seeds import Family, gather
+from .sanity_check import Trial, run_sanity_check
+from .training_seeds import SeedComparison, compare_seeds
 
 KEPT = 24  # answers of each kind; the largest, a comparison, holds 3 MB of maps
 
@@ -23,9 +23,9 @@ KEPT = 24  # answers of each kind; the largest, a comparison, holds 3 MB of maps
 class Checks:
     """What depends on the method on the desk."""
 
-    subject: Subject
+    subject: MapUnderTest
     trial: Trial
-    family: Family
+    family: SeedComparison
 
     def noted(self, note: str) -> "Checks":
         return replace(self, subject=self.subject.noted(note))
@@ -36,11 +36,11 @@ class Measured:
     """What compares the methods."""
 
     comparison: Comparison
-    ways: tuple[Way, ...]
+    ways: tuple[CostRow, ...]
 
     @property
     def cheapest(self) -> str:
-        return told(self.ways)
+        return verdict(self.ways)
 
     def noted(self, note: str) -> "Measured":
         return replace(self, comparison=replace(self.comparison, subject=self.comparison.subject.noted(note)))
@@ -49,8 +49,8 @@ class Measured:
 class Trust:
     """Answers, kept by what was asked. Visitors who ask the same thing wait for one answer."""
 
-    def __init__(self, studies: Studies, kept: int = KEPT):
-        self._studies, self._answers = studies, {"checks": Kept(kept), "measured": Kept(kept)}
+    def __init__(self, service: ExplanationService, kept: int = KEPT):
+        self._service, self._answers = service, {"checks": Kept(kept), "measured": Kept(kept)}
 
     def checks(
         self, file, model: str, method: str, target: str, column: str, mask=None, progress: Progress | None = None
@@ -58,14 +58,14 @@ class Trust:
         """The sanity check and the siblings. Raises what `subject` raises, and ValueError for an unknown method."""
         if method not in METHODS:
             raise ValueError(f"There is no method {method!r}; choose one of {', '.join(METHODS)}.")
-        asked = subject(self._studies, file, model, target, column, mask, progress)
+        asked = map_under_test(self._service, file, model, target, column, mask, progress)
         return self._answers["checks"].of(
             (*_key(asked), method),
             lambda tell: self._ask(asked, partial(_check, asked=asked, method=method), tell),
             progress or _silent,
         )
 
-    def measured_already(self, asked: Subject) -> Measured | None:
+    def measured_already(self, asked: MapUnderTest) -> Measured | None:
         """What `measured` would give, if it needs no work."""
         return self._answers["measured"].found(_key(asked))
 
@@ -73,27 +73,29 @@ class Trust:
         self, file, model: str, target: str, column: str, mask=None, progress: Progress | None = None
     ) -> Measured:
         """Every method measured, and the costs. Raises what `subject` raises."""
-        asked = subject(self._studies, file, model, target, column, mask, progress)
+        asked = map_under_test(self._service, file, model, target, column, mask, progress)
 
         return self._answers["measured"].of(
             _key(asked), lambda tell: self._ask(asked, partial(_measure, asked=asked), tell), progress or _silent
         )
 
     def _ask(self, asked, work, tell):
-        found, note = self._studies.device.ask(asked.model.name, work, tell)
+        found, note = self._service.device.ask(asked.model.name, work, tell)
         return found.noted(note)
 
 
 def _check(network, asked, method, progress):
     asked = replace(asked, network=network)
     return Checks(
-        asked, try_out(asked, method, _part(progress, 0, 0.5)), gather(asked, method, _part(progress, 0.5, 1))
+        asked,
+        run_sanity_check(asked, method, _part(progress, 0, 0.5)),
+        compare_seeds(asked, method, _part(progress, 0.5, 1)),
     )
 
 
 def _measure(network, asked, progress):
     comparison = compare(replace(asked, network=network), _part(progress, 0, 0.7))
-    return Measured(comparison, ways(comparison, _part(progress, 0.7, 1)))
+    return Measured(comparison, cost_rows(comparison, _part(progress, 0.7, 1)))
 
 
 def report(checks: Checks, measured: Measured) -> dict:
@@ -105,14 +107,14 @@ def report(checks: Checks, measured: Measured) -> dict:
         "method": checks.trial.method,
         "target": asked.target,
         "layer": asked.layer,
-        "predicted": asked.study.predicted,
+        "predicted": asked.explained.predicted,
         "ends": comparison.ends and {**asdict(comparison.ends), "telling": list(comparison.telling)},
         "areas": comparison.covers,
         "methods": [_method(comparison, row) for row in comparison.rows],
         "sanity": _sanity(checks.trial),
         "costs": {"ways": [_way(way) for way in measured.ways], "verdict": measured.cheapest},
         "seeds": _seeds(checks.family),
-        "note": joined(asked.study.note, comparison.subject.study.note),
+        "note": joined(asked.explained.note, comparison.subject.explained.note),
     }
 
 
@@ -146,7 +148,7 @@ def _sanity(trial: Trial):
     return {"method": trial.method, "steps": steps, "verdict": trial.word, "sentence": trial.sentence}
 
 
-def _way(way: Way):
+def _way(way: CostRow):
     return {
         "name": way.name,
         **_passes(way.cost),
@@ -155,7 +157,7 @@ def _way(way: Way):
     }
 
 
-def _seeds(family: Family):
+def _seeds(family: SeedComparison):
     members = [
         {
             "seed": member.seed,
@@ -183,10 +185,10 @@ def _number(value):
     return None if math.isnan(value) else value
 
 
-def _key(asked: Subject):
-    digest = hashlib.sha256(asked.study.photo.tobytes()).digest()
+def _key(asked: MapUnderTest):
+    digest = hashlib.sha256(asked.explained.photo.tobytes()).digest()
     marked = None if asked.parts is None else hashlib.sha256(asked.parts.tobytes()).digest()
-    return digest, marked, asked.study.note, asked.model.name, asked.target, asked.column
+    return digest, marked, asked.explained.note, asked.model.name, asked.target, asked.column
 
 
 def _part(tell: Progress, start: float, end: float) -> Progress:

@@ -14,9 +14,9 @@ from gradcam.forward_pass import logits_of
 from gradcam.heatmaps import states
 from gradcam.targets import as_targets, scores
 
-from .map_under_test import Subject
+from .map_under_test import MapUnderTest
 from .methods import Comparison
-from .pass_counter import Cost, weigh
+from .pass_counter import Cost, measure_cost
 
 PATCH, STRIDE = 48, 32  # pixels of the covered square, and how far it moves
 HIDDEN = 0.5  # the grey that covers
@@ -29,7 +29,7 @@ MISSING = "Not installed here: “pip install captum scikit-learn” adds it."
 
 
 @dataclass(frozen=True)
-class Way:
+class CostRow:
     name: str
     how: str  # in a visitor's words
     heat: Tensor | None = None  # [S, S]
@@ -38,7 +38,7 @@ class Way:
     missing: str = ""  # why there is no map
 
 
-def ways(comparison: Comparison, progress: Progress) -> tuple[Way, ...]:
+def cost_rows(comparison: Comparison, progress: Progress) -> tuple[CostRow, ...]:
     """The four ways; the first two were measured with the other methods."""
     subject = comparison.subject
     progress(0, task="Occlusion: covering one patch after the other")
@@ -60,7 +60,7 @@ def ways(comparison: Comparison, progress: Progress) -> tuple[Way, ...]:
     )
 
 
-def told(found: tuple[Way, ...]) -> str:
+def verdict(found: tuple[CostRow, ...]) -> str:
     """The ways against Grad-CAM, by the clock and by the passes; nothing is claimed that was not timed here."""
     first, *rest = found
     timed = [way for way in rest if way.cost]
@@ -80,7 +80,7 @@ def captums_kernel_shap():
     return KernelShap
 
 
-def kernel_shap(library, model: nn.Module, subject: Subject, segments, tell: Callable[[float], None]) -> Tensor:
+def kernel_shap(library, model: nn.Module, subject: MapUnderTest, segments, tell: Callable[[float], None]) -> Tensor:
     """What each superpixel adds to the target's score, by KernelSHAP (Lundberg & Lee 2017, arXiv:1705.07874): [S, S].
 
     library: what `captums_kernel_shap` gave. segments: their labels 0…n−1, [S, S]. What speaks against the target is left out.
@@ -110,23 +110,23 @@ def kernel_shap(library, model: nn.Module, subject: Subject, segments, tell: Cal
 
 
 def _shapley(subject, tell):
-    segments = superpixels(subject.study.photo, SEGMENTS)
+    segments = superpixels(subject.explained.photo, SEGMENTS)
     how = f"hides {segments.max() + 1} superpixels in {SAMPLES} combinations"
     try:
         library = captums_kernel_shap()
     except ImportError:
-        return Way("KernelSHAP", how, missing=MISSING)
+        return CostRow("KernelSHAP", how, missing=MISSING)
     return _weighed("KernelSHAP", how, lambda model: kernel_shap(library, model, subject, segments, tell), subject)
 
 
 def _weighed(name, how, make, subject):
-    heat, cost = weigh(make, subject.network)
-    return Way(name, how, heat, states(heat), cost)
+    heat, cost = measure_cost(make, subject.network)
+    return CostRow(name, how, heat, states(heat), cost)
 
 
 def _known(comparison, name, how):
     row = comparison.row(name)
-    return Way(name, how, row.heat, row.state, row.cost, row.refusal)
+    return CostRow(name, how, row.heat, row.state, row.cost, row.refusal)
 
 
 def _times(factor):

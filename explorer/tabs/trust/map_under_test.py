@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 import potplants
 from explorer.explanation.device import at_once
-from explorer.explanation.service import MIXTURE, Studies, Study, as_image, questions
+from explorer.explanation.service import MIXTURE, ExplainedPhoto, ExplanationService, as_image, targets_of
 from explorer.photos.masks import part, read_mask
 from gradcam import Explainer
 from gradcam.memory import in_halves
@@ -20,8 +20,8 @@ AT_ONCE = 4  # images through the model: on a CPU more of them at once are slowe
 
 
 @dataclass(frozen=True)
-class Subject:
-    study: Study
+class MapUnderTest:
+    explained: ExplainedPhoto
     network: nn.Module | None  # where it computes; None before and after, and on the way to another process
     target: str  # an entry of study.targets, never PREDICTED
     column: str  # an entry of study.COLUMNS
@@ -31,26 +31,26 @@ class Subject:
         """What is pickled: all but the network, which stays where it computes."""
         return {**vars(self), "network": None}
 
-    def noted(self, note: str) -> "Subject":
+    def noted(self, note: str) -> "MapUnderTest":
         """This subject, with one more sentence for the visitor."""
-        return replace(self, study=self.study.noted(note))
+        return replace(self, explained=self.explained.noted(note))
 
     @property
     def model(self) -> potplants.Model:
-        return self.study.model
+        return self.explained.model
 
     @property
     def layer(self) -> str:
-        return self.study.layer(self.column)
+        return self.explained.layer(self.column)
 
     @property
     def question(self):
         """The target as gradcam spells it."""
-        return questions(self.model)[self.target]
+        return targets_of(self.model)[self.target]
 
     @cached_property
     def image(self) -> Tensor:
-        return as_image(self.study.photo)[0]  # [3, S, S]
+        return as_image(self.explained.photo)[0]  # [3, S, S]
 
     @property
     def unmeasurable(self) -> str:
@@ -82,13 +82,15 @@ class Subject:
         return torch.from_numpy(there) if there is not None and there.any() else None
 
 
-def subject(studies: Studies, file, model: str, target: str, column: str, mask=None, progress=None) -> Subject:
+def map_under_test(
+    service: ExplanationService, file, model: str, target: str, column: str, mask=None, progress=None
+) -> MapUnderTest:
     """Raises what `Studies.of` raises, and ValueError for an unknown class or layer."""
-    study = studies.of(file, model, "Grad-CAM", progress)
-    study.layer(column)
-    return Subject(study, None, study.target(target), column, mask and _fitted(read_mask(mask), study))
+    explained = service.explain_file(file, model, "Grad-CAM", progress)
+    explained.layer(column)
+    return MapUnderTest(explained, None, explained.target(target), column, mask and _fitted(read_mask(mask), explained))
 
 
-def _fitted(parts, study):
-    side = study.model.size
+def _fitted(parts, explained):
+    side = explained.model.size
     return parts if parts.shape == (side, side) else cv2.resize(parts, (side, side), interpolation=cv2.INTER_NEAREST)

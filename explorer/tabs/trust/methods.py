@@ -13,8 +13,8 @@ from explorer.explanation.service import Progress
 from gradcam import METHODS, faithfulness, take_apart
 from gradcam.heatmaps import states
 
-from .map_under_test import MEASURED_PARTS, Subject
-from .pass_counter import Cost, weigh
+from .map_under_test import MEASURED_PARTS, MapUnderTest
+from .pass_counter import Cost, measure_cost
 
 STEPS = 10  # of each curve: a tenth of the pixels at a time
 BLUR = 80.0  # pixels; insertion begins with broad colours only. After a blur of 10 these colour-minded networks still answer as before
@@ -81,7 +81,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Comparison:
-    subject: Subject
+    subject: MapUnderTest
     rows: tuple[Row, ...]  # the methods, then the random maps' mean, then the edges
     draws: tuple[Areas, ...]  # each random map's own; empty where nothing could be measured
     ends: Ends | None
@@ -175,14 +175,14 @@ _HEADS = {
 }
 
 
-def compare(subject: Subject, progress: Progress) -> Comparison:
+def compare(subject: MapUnderTest, progress: Progress) -> Comparison:
     """Make and measure every method's map and the yardsticks'."""
     rows, count, blurred = [], len(METHODS) + 1, blur(subject.image)
     for done, name in enumerate(METHODS):
         progress(done / count, task=f"{name}: drawing and measuring its map")
         rows.append(_measured(subject, _drawn(subject, name), blurred)[0])
     progress(len(METHODS) / count, task="measuring maps that know nothing")
-    steep = sobel(subject.study.photo)
+    steep = sobel(subject.explained.photo)
     edges, _ = _measured(subject, Row(EDGES, states(steep), heat=steep), blurred)
     random, ends = zip(*(_measured(subject, Row(RANDOM, "evidence", heat=heat), blurred) for heat in noises(subject)))
     areas = tuple(row.areas for row in random if row.areas)
@@ -194,7 +194,7 @@ def blur(image: Tensor) -> Tensor:
     return torch.from_numpy(cv2.GaussianBlur(image.permute(1, 2, 0).numpy(), (0, 0), BLUR)).permute(2, 0, 1)
 
 
-def noises(subject: Subject) -> list[Tensor]:
+def noises(subject: MapUnderTest) -> list[Tensor]:
     """DRAWS maps of seeded noise with as many pixels as the layer's own, enlarged like them: each [S, S]."""
     grain = take_apart(subject.network, subject.layer, subject.image, subject.question).activation.shape[-2:]
     seeds = [torch.Generator().manual_seed(seed) for seed in range(DRAWS)]
@@ -210,7 +210,7 @@ def sobel(photo: np.ndarray) -> Tensor:
 
 def _drawn(subject, name):
     try:
-        heat, cost = weigh(lambda model: subject.heat(name, model, f"network.{subject.layer}"), subject.network)
+        heat, cost = measure_cost(lambda model: subject.heat(name, model, f"network.{subject.layer}"), subject.network)
     except ValueError as error:
         return Row(name, "refused", refusal=str(error).split(";")[0])
     return Row(name, states(heat), heat=heat, cost=cost)

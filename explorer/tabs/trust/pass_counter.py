@@ -44,7 +44,7 @@ class Tally:
         self.backward += 1
 
 
-def weigh(make: Callable[[nn.Module], Tensor], network: nn.Module) -> tuple[Tensor, Cost]:
+def measure_cost(make: Callable[[nn.Module], Tensor], network: nn.Module) -> tuple[Tensor, Cost]:
     """What `make` makes of the network, and what it cost. It is made again where that is quick, for a steadier time."""
     heat, first = _once(make, network)
     if first.ms > QUICK_MS:

@@ -10,7 +10,7 @@ from explorer.explanation.service import Progress
 from gradcam import METHODS, cascading_randomisation
 from gradcam.sanity import Step
 
-from .map_under_test import Subject
+from .map_under_test import MapUnderTest
 
 DRAWS = 3  # of new weights, for methods of one pass; the others are drawn once, since they take seconds each
 SAME = 0.9  # rank correlation: over four fifths of the ranks' variance is shared
@@ -31,7 +31,7 @@ class Trial:
     sentence: str
 
 
-def try_out(subject: Subject, method: str, progress: Progress) -> Trial:
+def run_sanity_check(subject: MapUnderTest, method: str, progress: Progress) -> Trial:
     """Randomise a copy of the model from the top down, and judge how the method's map takes it."""
     draws = DRAWS if METHODS[method].passes == "1" else 1
     found, maps = [], []

@@ -5,12 +5,12 @@ from typing import Any
 
 import gradio as gr
 
-from explorer.controls import ONE_AT_A_TIME, QUIET, Desk
-from explorer.explanation.service import Studies
+from explorer.controls import ONE_AT_A_TIME, QUIET, Controls
+from explorer.explanation.service import ExplanationService
 from explorer.photos.examples import Examples
-from explorer.rendering.parts import refusal
+from explorer.rendering.parts import error_message
 from explorer.rendering.static import script
-from explorer.server.cancellation import watched
+from explorer.server.cancellation import cancellable
 from explorer.server.errors import EXPECTED
 
 from . import view
@@ -25,16 +25,16 @@ INTRO = (
 )
 
 
-def build(desk: Desk, tabs: gr.Tabs, studies: Studies, examples: Examples):
+def build(controls: Controls, tabs: gr.Tabs, service: ExplanationService, examples: Examples):
     """Lay the tab out in the current Tabs and wire it: the quick checks first, then what takes seconds."""
-    checks = studies.shared(Trust)
+    checks = service.shared(Trust)
 
     def check(file, model, method, target, layer, base, colormap, progress=gr.Progress()):  # noqa: B008
         try:
-            found = checks.checks(file, model, method, target, layer, examples.mask_of(file), watched(progress))
+            found = checks.checks(file, model, method, target, layer, examples.mask_of(file), cancellable(progress))
             sanity, seeds = view.sanity(found, base, colormap), view.seeds(found, base, colormap)
         except EXPECTED as error:
-            return refusal(str(error)), "", "", "", gr.skip()
+            return error_message(str(error)), "", "", "", gr.skip()
         already = checks.measured_already(found.subject)
         if already is None:
             return view.waiting(), sanity, "", seeds, time.monotonic()
@@ -45,10 +45,10 @@ def build(desk: Desk, tabs: gr.Tabs, studies: Studies, examples: Examples):
         if due is None:  # Gradio tells of a state's change also when a session begins
             return gr.skip(), gr.skip()
         try:
-            found = checks.measured(file, model, target, layer, examples.mask_of(file), watched(progress))
+            found = checks.measured(file, model, target, layer, examples.mask_of(file), cancellable(progress))
             return view.methods(found, base, colormap, method), view.costs(found, base, colormap)
         except EXPECTED as error:
-            return refusal(str(error)), ""
+            return error_message(str(error)), ""
 
     with gr.Tab("Trust", id="trust") as tab:
         gr.Markdown(INTRO)
@@ -60,6 +60,14 @@ def build(desk: Desk, tabs: gr.Tabs, studies: Studies, examples: Examples):
             gr.Markdown(view.RULES)
         due = gr.State()  # when the checks were shown without the table: then it is due
 
-    asked = [desk.photo, desk.model, desk.method, desk.target, desk.layer, desk.base, desk.colormap]
-    desk.keep(tab, check, asked, [methods, sanity, costs, seeds, due])
+    asked = [
+        controls.photo,
+        controls.model,
+        controls.method,
+        controls.target,
+        controls.layer,
+        controls.base,
+        controls.colormap,
+    ]
+    controls.bind(tab, check, asked, [methods, sanity, costs, seeds, due])
     due.change(measure, [due, *asked], [methods, costs], trigger_mode="always_last", **QUIET, **ONE_AT_A_TIME)

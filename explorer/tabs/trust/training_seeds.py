@@ -12,14 +12,14 @@ from explorer.explanation.service import Progress
 from gradcam.heatmaps import states
 from gradcam.sanity import rank_correlation
 
-from .map_under_test import Subject
+from .map_under_test import MapUnderTest
 
 ALIKE = 0.7  # mean rank correlation: about half of the ranks' variance is shared
 DIFFERENT = 0.5  # less than a quarter of it is
 
 
 @dataclass(frozen=True)
-class Sibling:
+class SeedNetwork:
     seed: int
     shipped: bool  # the one that speaks under the model's name
     heat: Tensor | None  # [S, S]; None: the method does not apply
@@ -31,18 +31,18 @@ class Sibling:
 
 
 @dataclass(frozen=True)
-class Family:
-    members: tuple[Sibling, ...]  # by seed; empty for a model that came alone
+class SeedComparison:
+    members: tuple[SeedNetwork, ...]  # by seed; empty for a model that came alone
     correlations: tuple[float, ...]  # of every pair of maps with evidence
     sentence: str
 
 
-def gather(subject: Subject, method: str, progress: Progress) -> Family:
+def compare_seeds(subject: MapUnderTest, method: str, progress: Progress) -> SeedComparison:
     """Every sibling's map and answer for the same class, layer and method."""
     name = subject.model.name
     networks, figures = potplants.siblings(name), potplants.sibling_figures(name)
     if not networks:
-        return Family((), (), _alone(name))
+        return SeedComparison((), (), _alone(name))
     members = []
     for done, (seed, network) in enumerate(sorted(networks.items())):
         progress(done / len(networks), task=f"asking the network of seed {seed}")
@@ -51,10 +51,10 @@ def gather(subject: Subject, method: str, progress: Progress) -> Family:
         rank_correlation(one.heat, other.heat)
         for one, other in combinations([member for member in members if member.state == "evidence"], 2)
     )
-    return Family(tuple(members), correlations, told(members, correlations))
+    return SeedComparison(tuple(members), correlations, verdict(members, correlations))
 
 
-def told(members, correlations) -> str:
+def verdict(members, correlations) -> str:
     """How alike the answers and the maps are, with the numbers behind it.
 
     Maps are alike at a mean rank correlation of at least ALIKE, different below DIFFERENT, and half alike between.
@@ -73,7 +73,9 @@ def _ask(subject, method, seed, network: nn.Module, accuracy):
         logits = network(subject.image[None])[0]  # siblings stay on the CPU
     best = int(logits.argmax())
     probability = None if subject.model.answers == "number" else float(logits.double().softmax(0)[best])
-    return Sibling(seed, shipped, heat, state, subject.model.classes[best], probability, float(logits[best]), accuracy)
+    return SeedNetwork(
+        seed, shipped, heat, state, subject.model.classes[best], probability, float(logits[best]), accuracy
+    )
 
 
 def _alone(name):

@@ -58,9 +58,11 @@ def methods(measured: Measured, base: str, colormap: str, chosen: str) -> str:
     """The table of methods and yardsticks. chosen: the method on the desk, which is marked."""
     comparison = measured.comparison
     subject = comparison.subject
-    ground, covers = _ground(subject.study.photo, base), comparison.covers
+    ground, covers = _ground(subject.explained.photo, base), comparison.covers
     rows = [_method(comparison, row, _picture(ground, row.heat, colormap), covers) for row in comparison.rows]
-    return render(TEMPLATE, "methods", _asked(subject), _summary(comparison), covers, rows, chosen, subject.study.note)
+    return render(
+        TEMPLATE, "methods", _asked(subject), _summary(comparison), covers, rows, chosen, subject.explained.note
+    )
 
 
 def waiting() -> str:
@@ -71,15 +73,15 @@ def waiting() -> str:
 def sanity(checks: Checks, base: str, colormap: str) -> str:
     """The verdict on the method, and its map while the model forgets."""
     trial, subject = checks.trial, checks.subject
-    ground = _ground(subject.study.photo, base)
+    ground = _ground(subject.explained.photo, base)
     figures = [_step(trial, step, _picture(ground, heat, colormap)) for step, heat in zip(trial.steps, trial.maps)]
     verdict = _mark(trial.word), trial.sentence
-    return render(TEMPLATE, "sanity", trial.method, _asked(subject), *verdict, figures, subject.study.note)
+    return render(TEMPLATE, "sanity", trial.method, _asked(subject), *verdict, figures, subject.explained.note)
 
 
 def seeds(checks: Checks, base: str, colormap: str) -> str:
     """The maps of networks trained alike but for their seed."""
-    family, ground = checks.family, _ground(checks.subject.study.photo, base)
+    family, ground = checks.family, _ground(checks.subject.explained.photo, base)
     figures = [_sibling(member, _picture(ground, member.heat, colormap)) for member in family.members]
     return render(TEMPLATE, "seeds", checks.trial.method, _asked(checks.subject), family.sentence, figures)
 
@@ -87,7 +89,7 @@ def seeds(checks: Checks, base: str, colormap: str) -> str:
 def costs(measured: Measured, base: str, colormap: str) -> str:
     """Four ways of making a heatmap, and what each took."""
     subject, first = measured.comparison.subject, measured.ways[0].cost
-    ground = _ground(subject.study.photo, base)
+    ground = _ground(subject.explained.photo, base)
     figures = [_way(way, _picture(ground, way.heat, colormap), first) for way in measured.ways]
     return render(TEMPLATE, "costs", _asked(subject), measured.cheapest, figures)
 

@@ -5,20 +5,20 @@ import gradio as gr
 import potplants
 from explorer.controls import ONE_AT_A_TIME
 from explorer.deep_links import View
-from explorer.explanation.service import COLUMNS, Studies, every_target
+from explorer.explanation.service import COLUMNS, ExplanationService, every_target
 from explorer.photos.edits import POT_COLOURS
 from explorer.photos.examples import Examples
 from explorer.photos.masks import read_drawing
-from explorer.server.cancellation import watched
+from explorer.server.cancellation import cancellable
 from explorer.server.errors import as_sentence
-from explorer.server.picture_files import exactly, filed
+from explorer.server.picture_files import saved_exactly, saved_pictures
 from explorer.server.upload import upload
 from gradcam import METHODS
 
-from .intervention import EDITS, REGIONS, Question, ask, compare
+from .intervention import EDITS, REGIONS, Change, compare, intervene
 
 
-def define(studies: Studies, examples: Examples, default_model: str):
+def define(service: ExplanationService, examples: Examples, default_model: str):
     """Define /what_if. Nothing of it is shown."""
 
     def what_if(image, model, method, region, percent, target, layer, edit, colour, mask=None):
@@ -44,18 +44,18 @@ def define(studies: Studies, examples: Examples, default_model: str):
         """
         with as_sentence():
             drawn = _masked(region, mask, image, model)
-            before = studies.of(image, model, method, watched())
-            question = Question(region, percent, target, layer, edit, colour)
-            found = ask(studies, before, question, examples.known(image), drawn, watched())
+            before = service.explain_file(image, model, method, cancellable())
+            question = Change(region, percent, target, layer, edit, colour)
+            found = intervene(service, before, question, examples.known(image), drawn, cancellable())
             cells = compare(found, "edges", "jet")
         pictures = [
             (when, cell.picture, f"{when.capitalize()}: {cell.caption}")
             for when, cell in zip(("before", "after"), cells)
         ]
-        changed = exactly("changed", found.after.photo, photo.GRADIO_CACHE)
-        return changed, filed(pictures, gallery.GRADIO_CACHE), found.report()
+        changed = saved_exactly("changed", found.after.photo, photo.GRADIO_CACHE)
+        return changed, saved_pictures(pictures, gallery.GRADIO_CACHE), found.report()
 
-    asked, view = Question(), View()
+    asked, view = Change(), View()
     with gr.Column(visible=False):
         image = upload(label="image: a photo of a pot plant")
         model = gr.Dropdown(list(potplants.MODELS), value=default_model, label="model: a name that /models lists")

@@ -8,7 +8,7 @@ import torch
 
 from explorer.explanation.device import Device, joined, logits_of
 from explorer.explanation.grid import BASES, Cell
-from explorer.explanation.service import COLUMNS, PREDICTED, Progress, Studies, Study, as_image
+from explorer.explanation.service import COLUMNS, PREDICTED, ExplainedPhoto, ExplanationService, Progress, as_image
 from explorer.photos.decode import read_photo
 from explorer.photos.edits import POT_COLOURS, blur, fill, repaint
 from explorer.photos.examples import Example
@@ -25,7 +25,7 @@ EDITS = {  # name → what it makes of (photo, region, colour)
 
 
 @dataclass(frozen=True)
-class Question:
+class Change:
     """What is changed, and which heat is looked at."""
 
     region: str = "hottest"  # one of REGIONS
@@ -37,11 +37,11 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Experiment:
-    question: Question  # its target is a class: what the model said before, where PREDICTED was asked
+class Intervention:
+    question: Change  # its target is a class: what the model said before, where PREDICTED was asked
     where: np.ndarray  # bool [S, S], the region
-    before: Study
-    after: Study
+    before: ExplainedPhoto
+    after: ExplainedPhoto
 
     @property
     def share(self) -> float:
@@ -56,13 +56,13 @@ class Experiment:
     @property
     def peaks(self) -> tuple[float, float]:
         """The strongest evidence for the target at the layer, before and after."""
-        return tuple(study.heat(self.question.target, self.question.layer).max().item() for study in self._both)
+        return tuple(explained.heat(self.question.target, self.question.layer).max().item() for explained in self._both)
 
     @property
     def note(self) -> str:
         return joined(self.before.note, self.after.note)
 
-    def noted(self, note: str) -> "Experiment":
+    def noted(self, note: str) -> "Intervention":
         """This experiment, with one more sentence for the visitor."""
         return replace(self, after=self.after.noted(note))
 
@@ -75,7 +75,7 @@ class Experiment:
         asked = asdict(self.question)
         if self.question.edit != "repaint":
             asked["colour"] = None
-        before, after = (_answer(study, peak) for study, peak in zip(self._both, self.peaks))
+        before, after = (_answer(explained, peak) for explained, peak in zip(self._both, self.peaks))
         return {
             "model": self.before.model.name,
             "weights": self.before.model.origin,
@@ -99,14 +99,14 @@ class Painted:
     logits: list[float]
 
 
-def ask(
-    studies: Studies,
-    before: Study,
-    question: Question,
+def intervene(
+    service: ExplanationService,
+    before: ExplainedPhoto,
+    question: Change,
     example: Example | None = None,
     drawn: np.ndarray | None = None,
     progress: Progress | None = None,
-) -> Experiment:
+) -> Intervention:
     """Change the photo of a study as the question says, and study it again.
 
     example: the labelled photo that the study's file is, if it is one. drawn: the brush's region, bool [S, S].
@@ -118,16 +118,18 @@ def ask(
         raise ValueError(f"There is no edit {question.edit!r}; choose one of {', '.join(EDITS)}.")
     where = region(before, question, example, drawn)
     photo = EDITS[question.edit](before.photo, where, question.colour)
-    after = studies.of_photo(photo, before.model.name, before.method, progress=progress)
-    return Experiment(question, where, before, after)
+    after = service.explain_square(photo, before.model.name, before.method, progress=progress)
+    return Intervention(question, where, before, after)
 
 
-def region(study: Study, question: Question, example: Example | None, drawn: np.ndarray | None) -> np.ndarray:
+def region(
+    explained: ExplainedPhoto, question: Change, example: Example | None, drawn: np.ndarray | None
+) -> np.ndarray:
     """Where the question's region is: bool [S, S], never empty. Raises ValueError with a sentence where it is nowhere."""
     if question.region in MARKED:
-        return _marked(study, question.region, example)
+        return _marked(explained, question.region, example)
     if question.region == "hottest":
-        return hottest(study.heat(question.target, question.layer).numpy(), question.percent)
+        return hottest(explained.heat(question.target, question.layer).numpy(), question.percent)
     if question.region == "brush":
         if drawn is None or not drawn.any():
             raise ValueError("Nothing has been drawn yet: draw over the part of the photo that shall change.")
@@ -135,39 +137,41 @@ def region(study: Study, question: Question, example: Example | None, drawn: np.
     raise ValueError(f"There is no region {question.region!r}; choose one of {', '.join(REGIONS)}.")
 
 
-def compare(experiment: Experiment, base: str, colormap: str) -> tuple[Cell, Cell]:
+def compare(experiment: Intervention, base: str, colormap: str) -> tuple[Cell, Cell]:
     """The heat before and after for the same class at the same layer, coloured on one scale: the stronger peak of the two."""
     opacity, ground = BASES[base]
     target, column = experiment.question.target, experiment.question.layer
     both = experiment.before, experiment.after
-    heats = torch.stack([study.heat(target, column) for study in both])  # [2, S, S]
-    pictures = (overlay(ground(study.photo), heats, colormap, opacity, "shared")[at] for at, study in enumerate(both))
+    heats = torch.stack([explained.heat(target, column) for explained in both])  # [2, S, S]
+    pictures = (
+        overlay(ground(explained.photo), heats, colormap, opacity, "shared")[at] for at, explained in enumerate(both)
+    )
     layer = experiment.before.layer(column)
     return tuple(
         Cell(target, layer, column, picture, peak, empty=peak <= 0) for picture, peak in zip(pictures, experiment.peaks)
     )
 
 
-def in_every_colour(device: Device, study: Study, where: np.ndarray) -> tuple[tuple[Painted, ...], str]:
+def in_every_colour(device: Device, explained: ExplainedPhoto, where: np.ndarray) -> tuple[tuple[Painted, ...], str]:
     """The photo as it is, then with the region in each of POT_COLOURS, and the network's answers: one forward pass for all. And a note: see `Device.ask`."""
     colours = (None, *POT_COLOURS)
-    photos = [study.photo, *(repaint(study.photo, where, colour) for colour in POT_COLOURS.values())]
+    photos = [explained.photo, *(repaint(explained.photo, where, colour) for colour in POT_COLOURS.values())]
     logits, note = device.ask(
-        study.model.name, partial(logits_of, images=torch.cat([as_image(photo) for photo in photos]))
+        explained.model.name, partial(logits_of, images=torch.cat([as_image(photo) for photo in photos]))
     )  # [5, N]
     return tuple(Painted(*answer) for answer in zip(colours, photos, logits.tolist())), note
 
 
-def _marked(study, name, example):
+def _marked(explained, name, example):
     if example is None or example.mask is None:
         raise ValueError(
             f"Nobody has marked the {name} in this photo: choose the hottest part, or draw over the {name} with the brush."
         )
     parts, own = read_mask(example.mask), read_photo(example.file).pixels
-    if not parts.shape == own.shape[:2] == study.photo.shape[:2]:
+    if not parts.shape == own.shape[:2] == explained.photo.shape[:2]:
         raise ValueError(
-            f"The {name} is marked for the photo in its own size, and {study.model.name} sees it at {study.model.size} × "
-            f"{study.model.size} pixels: choose the hottest part, or draw over the {name} with the brush."
+            f"The {name} is marked for the photo in its own size, and {explained.model.name} sees it at {explained.model.size} × "
+            f"{explained.model.size} pixels: choose the hottest part, or draw over the {name} with the brush."
         )
     where = part(parts, name)
     if not where.any():
@@ -175,8 +179,8 @@ def _marked(study, name, example):
     return where
 
 
-def _answer(study, peak):
-    told = study.report()
+def _answer(explained, peak):
+    told = explained.report()
     return {"predicted": told["predicted"], "classes": told["classes"], "peak": peak, "empty": peak <= 0}
 
 

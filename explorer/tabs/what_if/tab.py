@@ -5,18 +5,18 @@ from uuid import uuid4
 
 import gradio as gr
 
-from explorer.controls import QUIET, Desk
-from explorer.explanation.service import Studies
+from explorer.controls import QUIET, Controls
+from explorer.explanation.service import ExplanationService
 from explorer.photos.edits import POT_COLOURS
 from explorer.photos.examples import Examples
 from explorer.photos.masks import read_strokes
-from explorer.rendering.parts import refusal
+from explorer.rendering.parts import error_message
 from explorer.rendering.static import script
-from explorer.server.cancellation import watched
+from explorer.server.cancellation import cancellable
 from explorer.server.errors import EXPECTED
-from explorer.server.values import told
+from explorer.server.values import event_value
 
-from .intervention import EDITS, REGIONS, Question, ask, compare, in_every_colour
+from .intervention import EDITS, REGIONS, Change, compare, in_every_colour, intervene
 from .view import draw_first, name_of, pad, result
 
 SHOWING, DRAWING = script("curtain.js", "lightbox.js"), script("brush.js")
@@ -26,7 +26,7 @@ REGION_LABELS = {"pot": "Pot", "plant": "Plant", "soil": "Soil", "hottest": "Hot
 EDIT_LABELS = {"repaint": "Repaint", "blur": "Blur", "fill": "Fill with the mean of the rest"}
 
 
-def build(desk: Desk, tabs: gr.Tabs, studies: Studies, examples: Examples):
+def build(controls: Controls, tabs: gr.Tabs, service: ExplanationService, examples: Examples):
     """Lay the tab out in the current Tabs and wire it."""
 
     def show(
@@ -47,18 +47,18 @@ def build(desk: Desk, tabs: gr.Tabs, studies: Studies, examples: Examples):
     ):
         paper = ""
         try:
-            before = studies.of(file, model, method, watched(progress))
+            before = service.explain_file(file, model, method, cancellable(progress))
             paper = pad(before)
             drawn = _drawn_on(before, strokes)
             if region == "brush" and drawn is None:
                 return paper, draw_first()
-            question = Question(region, percent, target, layer, edit, _hex(own) if colour == OWN else colour)
-            found = ask(studies, before, question, examples.known(file), drawn, watched(progress))
-            paints, note = in_every_colour(studies.device, before, found.where)
+            question = Change(region, percent, target, layer, edit, _hex(own) if colour == OWN else colour)
+            found = intervene(service, before, question, examples.known(file), drawn, cancellable(progress))
+            paints, note = in_every_colour(service.device, before, found.where)
             found = found.noted(note)
             return paper, result(found, compare(found, base, colormap), paints, colormap)
         except EXPECTED as error:
-            return paper, refusal(str(error))
+            return paper, error_message(str(error))
 
     marked = examples.story.mask is not None
     with gr.Tab("What if?", id="what-if") as tab:
@@ -93,7 +93,7 @@ def build(desk: Desk, tabs: gr.Tabs, studies: Studies, examples: Examples):
         return str(examples.story.file), "pot", "repaint", "red"
 
     def drawn(event: gr.EventData):
-        return {"photo": told(event, "photo"), "picture": told(event, "picture")}, uuid4().hex
+        return {"photo": event_value(event, "photo"), "picture": event_value(event, "picture")}, uuid4().hex
 
     def needed(region, edit, colour):
         return (
@@ -103,7 +103,7 @@ def build(desk: Desk, tabs: gr.Tabs, studies: Studies, examples: Examples):
             gr.ColorPicker(visible=edit == "repaint" and colour == OWN),
         )
 
-    story.click(give_back, None, [desk.photo, region, edit, colour], queue=False, **QUIET)
+    story.click(give_back, None, [controls.photo, region, edit, colour], queue=False, **QUIET)
     paper.select(drawn, None, [strokes, drawing], queue=False, **QUIET)
     gr.on(
         [part.change for part in (region, edit, colour)],
@@ -113,15 +113,23 @@ def build(desk: Desk, tabs: gr.Tabs, studies: Studies, examples: Examples):
         queue=False,
         **QUIET,
     )
-    asked = [desk.photo, desk.model, desk.method, desk.target, desk.layer, desk.base, desk.colormap]
-    desk.keep(tab, show, [*asked, region, percent, edit, colour, own, strokes], [paper, answer], (drawing,))
+    asked = [
+        controls.photo,
+        controls.model,
+        controls.method,
+        controls.target,
+        controls.layer,
+        controls.base,
+        controls.colormap,
+    ]
+    controls.bind(tab, show, [*asked, region, percent, edit, colour, own, strokes], [paper, answer], (drawing,))
 
 
-def _drawn_on(study, strokes):
+def _drawn_on(explained, strokes):
     """The region drawn on the study's photo; None where nothing is, or where the drawing is one on another photo."""
-    if not strokes or strokes.get("photo") != name_of(study.photo) or not strokes.get("picture"):
+    if not strokes or strokes.get("photo") != name_of(explained.photo) or not strokes.get("picture"):
         return None
-    return read_strokes(strokes["picture"], study.model.size)
+    return read_strokes(strokes["picture"], explained.model.size)
 
 
 def _hex(colour):

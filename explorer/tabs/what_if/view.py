@@ -5,13 +5,13 @@ import hashlib
 import numpy as np
 
 from explorer.explanation.grid import Cell
-from explorer.explanation.service import MIXTURE, Study
+from explorer.explanation.service import MIXTURE, ExplainedPhoto
 from explorer.photos.edits import POT_COLOURS
 from explorer.rendering.templates import render
-from explorer.rendering.wording import few, percent
+from explorer.rendering.wording import percent, share_or_none
 from gradcam import colour_table
 
-from .intervention import Experiment, Painted
+from .intervention import Intervention, Painted
 
 TEMPLATE = "what_if/template.html"
 EDIT_WORDS = {"repaint": "repainted {colour}", "blur": "blurred", "fill": "filled with the mean of the rest"}
@@ -19,10 +19,10 @@ CAUTION = "An edited photo may be unlike any that the model has seen. Its answer
 STEADY = 0.05  # a peak that moved by less than this share is called about the same
 
 
-def result(experiment: Experiment, cells: tuple[Cell, Cell], paints: tuple[Painted, ...], colormap: str) -> str:
+def result(experiment: Intervention, cells: tuple[Cell, Cell], paints: tuple[Painted, ...], colormap: str) -> str:
     """Everything that follows from one experiment, top down: words, photos, logits, heat, every colour."""
     model = experiment.before.model
-    before, after = (answer(model, study.logits) for study in (experiment.before, experiment.after))
+    before, after = (answer(model, explained.logits) for explained in (experiment.before, experiment.after))
     title = "Paint every pot" if experiment.question.region == "pot" else "The same part in each pot's colour"
     return render(
         TEMPLATE,
@@ -31,7 +31,7 @@ def result(experiment: Experiment, cells: tuple[Cell, Cell], paints: tuple[Paint
         before=before,
         after=after,
         edited=edited(experiment),
-        changed=few(experiment.changed),
+        changed=share_or_none(experiment.changed),
         caution=CAUTION,
         logits=_logits(experiment),
         heat=_heat(experiment, cells, colormap),
@@ -45,9 +45,9 @@ def draw_first() -> str:
     return render(TEMPLATE, "draw_first")
 
 
-def pad(study: Study) -> str:
+def pad(explained: ExplainedPhoto) -> str:
     """The photo to draw on. The drawing carries the photo's name, so that it is never taken for one on another photo."""
-    return render(TEMPLATE, "pad", study.photo, study.model.size, name_of(study.photo))
+    return render(TEMPLATE, "pad", explained.photo, explained.model.size, name_of(explained.photo))
 
 
 def name_of(photo: np.ndarray) -> str:
@@ -55,7 +55,7 @@ def name_of(photo: np.ndarray) -> str:
     return hashlib.sha256(photo.tobytes()).hexdigest()[:16]
 
 
-def edited(experiment: Experiment) -> str:
+def edited(experiment: Intervention) -> str:
     """What was done, for the middle of a sentence: "the pot repainted red"."""
     asked = experiment.question
     words = {
@@ -74,7 +74,7 @@ def answer(model, logits: list[float]) -> str:
     return f"{model.classes[said].capitalize()}, {percent(scores[said] / scores.sum())}"
 
 
-def peak_words(experiment: Experiment) -> str:
+def peak_words(experiment: Intervention) -> str:
     """How the strongest evidence moved, in a sentence."""
     before, after = experiment.peaks
     whose = experiment.question.target
@@ -93,7 +93,7 @@ def peak_words(experiment: Experiment) -> str:
 
 def _logits(experiment):
     """Rows of (name, before, after); `said` marks what the model says."""
-    before, after = (study.report() for study in (experiment.before, experiment.after))
+    before, after = (explained.report() for explained in (experiment.before, experiment.after))
     number = experiment.before.model.answers == "number"
 
     def entry(one, report):

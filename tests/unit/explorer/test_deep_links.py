@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from explorer import deep_links
 from explorer.deep_links import View, query
 from explorer.explanation.grid import BASES
-from explorer.explanation.service import COLUMNS, choices
+from explorer.explanation.service import COLUMNS, target_choices
 from explorer.photos import examples
 from gradcam import COLORMAPS, METHODS, SCALES
 from potplants import MODELS
@@ -35,7 +35,7 @@ def views(draw):
     pick = {"method": METHODS, "layer": COLUMNS, "base": BASES, "colormap": COLORMAPS, "scale": SCALES, "tab": TABS}
     chosen = {name: draw(st.sampled_from(list(there))) for name, there in pick.items()}
     example = draw(st.sampled_from([None, *EXAMPLES.every]))
-    return View(example, model, target=draw(st.sampled_from(choices(MODELS.get(model)))), **chosen)
+    return View(example, model, target=draw(st.sampled_from(target_choices(MODELS.get(model)))), **chosen)
 
 
 @given(views())

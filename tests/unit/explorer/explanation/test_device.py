@@ -24,9 +24,9 @@ import potplants
 from explorer import startup
 from explorer.explanation import device as devices
 from explorer.explanation.device import BEST_FIRST, HEAT_TOLERANCE, LOGITS_TOLERANCE, SPREAD, Device, logits_of
-from explorer.explanation.service import Studies, as_image
+from explorer.explanation.service import ExplanationService, as_image
 from explorer.photos import examples
-from explorer.tabs.audit import store as audit_shelf
+from explorer.tabs.audit import store
 from explorer.tabs.audit.audit import audit
 from explorer.tabs.audit.causal_test import in_every_pot
 from explorer.tabs.audit.report import report as audit_report
@@ -34,8 +34,8 @@ from explorer.tabs.audit.view import shown
 from explorer.tabs.steps.breakdown import steps_of
 from explorer.tabs.trust import checks as trust
 from explorer.tabs.trust import view as trust_markup
-from explorer.tabs.trust.training_seeds import Family
-from explorer.tabs.what_if.intervention import Question, ask, in_every_colour
+from explorer.tabs.trust.training_seeds import SeedComparison
+from explorer.tabs.what_if.intervention import Change, in_every_colour, intervene
 from gradcam import METHODS, Explainer, occlusion
 from gradcam.memory import in_halves
 
@@ -202,27 +202,27 @@ def test_occlusion_covers_fewer_patches_at_once(network, images):
 
 @pytest.fixture(scope="module")
 def by_cpu():
-    return Studies().of(STORY.file, "embedded", "Grad-CAM")
+    return ExplanationService().explain_file(STORY.file, "embedded", "Grad-CAM")
 
 
 @pytest.fixture
 def crowded():
     """Studies on a device where nothing fits."""
-    return Studies(Small(0))
+    return ExplanationService(Small(0))
 
 
 def test_what_does_not_fit_is_asked_of_the_cpu(crowded, by_cpu):
-    study = crowded.of(STORY.file, "embedded", "Grad-CAM")
+    explained = crowded.explain_file(STORY.file, "embedded", "Grad-CAM")
     assert crowded.device.came == [1]
-    assert torch.equal(study.evidence, by_cpu.evidence) and study.logits == by_cpu.logits
-    assert NOTE in study.note and NOTE in study.report()["note"] and by_cpu.note == ""
+    assert torch.equal(explained.evidence, by_cpu.evidence) and explained.logits == by_cpu.logits
+    assert NOTE in explained.note and NOTE in explained.report()["note"] and by_cpu.note == ""
 
 
 def test_what_fits_in_smaller_batches_needs_no_note(by_cpu):
-    studies = Studies(Small(1))
-    study = studies.of(STORY.file, "embedded", "Grad-CAM")
-    paints, note = in_every_colour(studies.device, study, np.ones((256, 256), bool))
-    assert study.note == note == "" and studies.device.came == [1, 5, 2, 1, 1, 3, 1, 2, 1, 1]
+    service = ExplanationService(Small(1))
+    explained = service.explain_file(STORY.file, "embedded", "Grad-CAM")
+    paints, note = in_every_colour(service.device, explained, np.ones((256, 256), bool))
+    assert explained.note == note == "" and service.device.came == [1, 5, 2, 1, 1, 3, 1, 2, 1, 1]
     expected, _ = in_every_colour(Device(), by_cpu, np.ones((256, 256), bool))
     for found, alone in zip(paints, expected, strict=True):
         same_logits(found.logits, alone.logits)
@@ -232,7 +232,7 @@ def test_steps_and_what_if_say_so(crowded, by_cpu):
     steps = steps_of(crowded.device, by_cpu, "predicted", "conv3")
     assert NOTE in steps.report()["note"]
     torch.testing.assert_close(steps.anatomy.heatmap, by_cpu.heat("predicted", "conv3"))
-    found = ask(crowded, by_cpu, Question(region="pot", colour="red"), STORY)
+    found = intervene(crowded, by_cpu, Change(region="pot", colour="red"), STORY)
     assert NOTE in found.report()["note"] and found.report()["after"]["predicted"] == "rudo"
     paints, note = in_every_colour(crowded.device, by_cpu, found.where)
     assert NOTE in note and found.noted(note).report()["note"].count(NOTE) == 1
@@ -240,10 +240,10 @@ def test_steps_and_what_if_say_so(crowded, by_cpu):
 
 def test_an_audit_says_so(crowded):
     few = replace(EXAMPLES, every={example.key: example for example in FEW[::4]})
-    asked = audit_shelf.question("embedded")
+    asked = store.audit_request("embedded")
     found, expected = (
-        audit_shelf.Audits(studies, few, audit_shelf.Kept(4)).of(asked, lambda *_: True)
-        for studies in (crowded, Studies())
+        store.Audits(service, few, store.StoredAudits(4)).of(asked, lambda *_: True)
+        for service in (crowded, ExplanationService())
     )
     assert NOTE in audit_report(found)["note"] and NOTE in shown(found, "jet") and audit_report(expected)["note"] == ""
     assert found.audits[0].answers == expected.audits[0].answers and found.repainted == expected.repainted
@@ -253,8 +253,8 @@ def test_trust_says_so(crowded, monkeypatch):
     monkeypatch.setattr("explorer.tabs.trust.methods.METHODS", {"Grad-CAM": METHODS["Grad-CAM"]})
     monkeypatch.setattr("explorer.tabs.trust.methods.DRAWS", 1)
     monkeypatch.setattr("explorer.tabs.trust.sanity_check.DRAWS", 1)
-    monkeypatch.setattr("explorer.tabs.trust.checks.ways", lambda comparison, tell: ())
-    monkeypatch.setattr("explorer.tabs.trust.checks.told", lambda ways: "")
+    monkeypatch.setattr("explorer.tabs.trust.checks.cost_rows", lambda comparison, tell: ())
+    monkeypatch.setattr("explorer.tabs.trust.checks.verdict", lambda ways: "")
     asked = trust.Trust(crowded)
     checks = asked.checks(STORY.file, "embedded", "Grad-CAM", "predicted", "conv3")
     measured = asked.measured(STORY.file, "embedded", "predicted", "conv3")
@@ -274,9 +274,9 @@ class Cannot(potplants.CNN):
 
 def test_what_a_device_cannot_compute_is_asked_of_the_cpu(by_cpu, monkeypatch):
     monkeypatch.setattr(Device, "network", lambda self, name: Cannot(hidden=32))
-    study = Studies("meta").of(STORY.file, "embedded", "Grad-CAM")
-    assert torch.equal(study.evidence, by_cpu.evidence)
-    assert study.note == "The device meta cannot compute this, so the CPU did."
+    explained = ExplanationService("meta").explain_file(STORY.file, "embedded", "Grad-CAM")
+    assert torch.equal(explained.evidence, by_cpu.evidence)
+    assert explained.note == "The device meta cannot compute this, so the CPU did."
 
 
 # ZeroGPU: another process
@@ -349,25 +349,25 @@ def passes(monkeypatch):
 
 def test_everything_that_is_asked_travels(zero, passes, by_cpu):
     passes.clear()
-    studies = Studies()
-    study = studies.of(STORY.file, "embedded", "Grad-CAM", lambda part, task: None)
-    torch.testing.assert_close(study.evidence, by_cpu.evidence)
-    assert study.note == "" and zero.CALLS == [devices.LENT_SECONDS]
-    steps = steps_of(studies.device, study, "predicted", "conv3")
+    service = ExplanationService()
+    explained = service.explain_file(STORY.file, "embedded", "Grad-CAM", lambda part, task: None)
+    torch.testing.assert_close(explained.evidence, by_cpu.evidence)
+    assert explained.note == "" and zero.CALLS == [devices.LENT_SECONDS]
+    steps = steps_of(service.device, explained, "predicted", "conv3")
     torch.testing.assert_close(steps.anatomy.heatmap, by_cpu.heat("predicted", "conv3"))
-    found = ask(studies, study, Question(region="pot", colour="red"), STORY)
-    paints, note = in_every_colour(studies.device, study, found.where)
+    found = intervene(service, explained, Change(region="pot", colour="red"), STORY)
+    paints, note = in_every_colour(service.device, explained, found.where)
     assert found.after.predicted == "rudo" and len(paints) == 5 and note == ""
     few = replace(EXAMPLES, every={example.key: example for example in FEW[::4]})
-    result = audit_shelf.Audits(studies, few, audit_shelf.Kept(4)).of(audit_shelf.question("embedded"), lambda *_: True)
+    result = store.Audits(service, few, store.StoredAudits(4)).of(store.audit_request("embedded"), lambda *_: True)
     assert len(result.audits[0].answers) == 4 and len(result.repainted["embedded"]) == 16
     assert len(zero.CALLS) == 6 and passes == []  # nothing of it was computed here
 
 
 def test_what_trust_asks_can_be_sent(monkeypatch):
     """There and back, and the network stays where it computes."""
-    monkeypatch.setattr(trust, "gather", lambda *_: Family((), (), ""))
-    monkeypatch.setattr(trust, "ways", lambda *_: ())
+    monkeypatch.setattr(trust, "compare_seeds", lambda *_: SeedComparison((), (), ""))
+    monkeypatch.setattr(trust, "cost_rows", lambda *_: ())
     asked, there = case(), small_network()
     for work, subject in (
         (partial(trust._check, method="HiResCAM"), "subject"),
@@ -377,19 +377,19 @@ def test_what_trust_asks_can_be_sent(monkeypatch):
         found = pickle.loads(pickle.dumps(sent(there, progress=silent)))
         assert (
             attrgetter(subject)(found).network is None
-            and attrgetter(subject)(found).study.report() == asked.study.report()
+            and attrgetter(subject)(found).explained.report() == asked.explained.report()
         )
 
 
 def test_a_mistake_in_the_question_is_told_as_everywhere(zero):
     with pytest.raises(ValueError, match="CAM"):
-        Studies().of(STORY.file, "embedded", "CAM")
+        ExplanationService().explain_file(STORY.file, "embedded", "CAM")
 
 
 def test_without_a_gpu_to_be_had_the_cpu_answers(zero, by_cpu):
     zero.QUOTA[0] = 0
-    study = Studies().of(STORY.file, "embedded", "Grad-CAM")
-    assert torch.equal(study.evidence, by_cpu.evidence) and study.note.startswith("No GPU could be had")
+    explained = ExplanationService().explain_file(STORY.file, "embedded", "Grad-CAM")
+    assert torch.equal(explained.evidence, by_cpu.evidence) and explained.note.startswith("No GPU could be had")
 
 
 def test_the_log_tells_of_a_lent_gpu(zero):
@@ -420,7 +420,7 @@ on_gpu = [
 
 @pytest.fixture(scope="module")
 def there():
-    return Studies(GPU)
+    return ExplanationService(GPU)
 
 
 def gpu(test):
@@ -435,12 +435,12 @@ def gpu(test):
 def test_a_gpu_says_what_the_cpu_says(there, name, method):
     for example in FEW[::5]:
         try:
-            expected = Studies().of(example.file, name, method)
+            expected = ExplanationService().explain_file(example.file, name, method)
         except ValueError:
             with pytest.raises(ValueError):
-                there.of(example.file, name, method)
+                there.explain_file(example.file, name, method)
             return
-        found = there.of(example.file, name, method)
+        found = there.explain_file(example.file, name, method)
         assert found.note == "" and found.evidence.device.type == "cpu"
         same_logits(found.logits, expected.logits)
         far = apart(found.evidence, expected.evidence)
@@ -450,12 +450,16 @@ def test_a_gpu_says_what_the_cpu_says(there, name, method):
 @gpu
 def test_threads_on_a_gpu_do_not_mix(there):
     files = [example.file for example in FEW] * 2
-    alone = {file: Studies(there.device, kept=1).of(file, "embedded", "Grad-CAM") for file in set(files)}
+    alone = {
+        file: ExplanationService(there.device, kept=1).explain_file(file, "embedded", "Grad-CAM") for file in set(files)
+    }
     with ThreadPoolExecutor(8) as pool:
-        together = list(pool.map(lambda file: Studies(there.device).of(file, "embedded", "Grad-CAM"), files))
-    for file, study in zip(files, together):
-        same_logits(study.logits, alone[file].logits)
-        assert apart(study.evidence, alone[file].evidence).max() <= HEAT
+        together = list(
+            pool.map(lambda file: ExplanationService(there.device).explain_file(file, "embedded", "Grad-CAM"), files)
+        )
+    for file, explained in zip(files, together):
+        same_logits(explained.logits, alone[file].logits)
+        assert apart(explained.evidence, alone[file].evidence).max() <= HEAT
 
 
 @gpu
@@ -480,11 +484,11 @@ def test_a_gpu_that_is_full_gives_way_to_the_cpu_with_a_note(there, monkeypatch)
     network = there.network("embedded")
     handle = network.register_forward_pre_hook(full)
     try:
-        study = Studies(there.device).of(FEW[0].file, "embedded", "Grad-CAM")
+        explained = ExplanationService(there.device).explain_file(FEW[0].file, "embedded", "Grad-CAM")
     finally:
         handle.remove()
-    assert NOTE in study.note and torch.equal(
-        study.evidence, Studies().of(FEW[0].file, "embedded", "Grad-CAM").evidence
+    assert NOTE in explained.note and torch.equal(
+        explained.evidence, ExplanationService().explain_file(FEW[0].file, "embedded", "Grad-CAM").evidence
     )
 
 
@@ -492,7 +496,9 @@ def test_a_gpu_that_is_full_gives_way_to_the_cpu_with_a_note(there, monkeypatch)
 @pytest.mark.skipif(GPU != "cuda", reason="only CUDA lets a process bound its own memory")
 def test_a_real_shortage_of_memory_is_survived(there):
     """The network's photos in one batch that the bound cannot hold: halves do."""
-    images = torch.cat([as_image(Studies().seen(example.file, "embedded")[0]) for example in FEW]).repeat(16, 1, 1, 1)
+    images = torch.cat([as_image(ExplanationService().prepare(example.file, "embedded")[0]) for example in FEW]).repeat(
+        16, 1, 1, 1
+    )
     expected = logits_of(potplants.load("embedded"), images)
     held = (
         torch.cuda.memory_allocated() + images.nbytes + 2**29

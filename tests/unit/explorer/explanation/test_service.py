@@ -11,9 +11,9 @@ from PIL import Image
 from torch import nn
 
 import potplants
-from explorer.explanation import service as study
+from explorer.explanation import service as service_module
 from explorer.explanation.grid import BASES, draw
-from explorer.explanation.service import ALL_LAYERS, Studies, choices, make_study
+from explorer.explanation.service import ALL_LAYERS, ExplanationService, explain_photo, target_choices
 from explorer.photos import examples
 from explorer.photos.formats import PhotoError
 from gradcam import COLORMAPS, SCALES, Explainer, edge_map
@@ -30,47 +30,47 @@ def passes(monkeypatch):
 
 
 def test_another_colouring_needs_no_forward_pass(passes):
-    studies = Studies()
+    service = ExplanationService()
     for base in BASES:
         for colormap in COLORMAPS:
             for scale in SCALES:
-                draw(studies.of(STORY, "embedded", "Grad-CAM"), base, colormap, scale)
+                draw(service.explain_file(STORY, "embedded", "Grad-CAM"), base, colormap, scale)
     assert len(passes) == 1
 
 
 def test_visitors_who_ask_the_same_wait_for_one_answer(passes):
-    studies = Studies()
+    service = ExplanationService()
     with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda _: studies.of(STORY, "embedded", "Grad-CAM"), range(16)))
+        answers = list(pool.map(lambda _: service.explain_file(STORY, "embedded", "Grad-CAM"), range(16)))
     assert len(passes) == 1 and all(answer is answers[0] for answer in answers)
 
 
 def test_old_studies_are_let_go(passes, tmp_path):
-    studies = Studies(kept=2)
+    service = ExplanationService(kept=2)
     for shade in range(4):
         Image.new("RGB", (9, 9), (shade, 0, 0)).save(tmp_path / f"{shade}.png")
-        studies.of(tmp_path / f"{shade}.png", "embedded", "Grad-CAM")
-    assert len(studies._kept) == 2
-    studies.of(tmp_path / "3.png", "embedded", "Grad-CAM")
+        service.explain_file(tmp_path / f"{shade}.png", "embedded", "Grad-CAM")
+    assert len(service._kept) == 2
+    service.explain_file(tmp_path / "3.png", "embedded", "Grad-CAM")
     assert len(passes) == 4
-    studies.of(tmp_path / "0.png", "embedded", "Grad-CAM")
+    service.explain_file(tmp_path / "0.png", "embedded", "Grad-CAM")
     assert len(passes) == 5
 
 
 def test_a_study_that_is_asked_for_again_stays_longest(passes):
     """Kept are two: 0 and 1; 0 is looked at once more, so 1 is the older when 2 comes."""
-    studies, photos = Studies(kept=2), [np.full((256, 256, 3), shade, np.uint8) for shade in range(3)]
+    service, photos = ExplanationService(kept=2), [np.full((256, 256, 3), shade, np.uint8) for shade in range(3)]
     for shade in (0, 1, 0, 2):
-        studies.of_photo(photos[shade], "embedded", "Grad-CAM")
+        service.explain_square(photos[shade], "embedded", "Grad-CAM")
     assert len(passes) == 3
-    studies.of_photo(photos[0], "embedded", "Grad-CAM")
+    service.explain_square(photos[0], "embedded", "Grad-CAM")
     assert len(passes) == 3
-    studies.of_photo(photos[1], "embedded", "Grad-CAM")
+    service.explain_square(photos[1], "embedded", "Grad-CAM")
     assert len(passes) == 4
 
 
 def test_whatever_makes_another_study_is_in_its_key(passes):
-    studies, photo = Studies(), np.full((256, 256, 3), 90, np.uint8)
+    service, photo = ExplanationService(), np.full((256, 256, 3), 90, np.uint8)
     asked = [
         ("embedded", "Grad-CAM", ""),
         ("embedded", "LayerCAM", ""),
@@ -79,17 +79,19 @@ def test_whatever_makes_another_study_is_in_its_key(passes):
     ]
     for _ in range(2):
         for name, method, note in asked:
-            found = studies.of_photo(photo, name, method, note)
+            found = service.explain_square(photo, name, method, note)
             assert (found.model.name, found.method, found.note) == (name, method, note)
-    studies.of_photo(photo + 1, "embedded", "Grad-CAM")
+    service.explain_square(photo + 1, "embedded", "Grad-CAM")
     assert len(passes) == len(asked) + 1
 
 
 def test_the_maps_that_are_kept_lie_apart(monkeypatch):
     """Each in memory of its own, and none is what the method left where it was computed."""
-    moved, apart = [], study.apart
-    monkeypatch.setattr(study, "apart", lambda tensor: moved.append(apart(tensor)) or moved[-1])
-    found = Studies().of_photo(np.full((256, 256, 3), 90, np.uint8), "embedded", "Grad-CAM")
+    moved, in_own_memory = [], service_module.in_own_memory
+    monkeypatch.setattr(
+        service_module, "in_own_memory", lambda tensor: moved.append(in_own_memory(tensor)) or moved[-1]
+    )
+    found = ExplanationService().explain_square(np.full((256, 256, 3), 90, np.uint8), "embedded", "Grad-CAM")
     kept = (found.explanation.heatmaps, found.combined)
     assert [tensor.data_ptr() for tensor in kept] == [tensor.data_ptr() for tensor in moved]
 
@@ -129,65 +131,67 @@ GREY = np.full((16, 16, 3), 90, np.uint8)
 
 def test_what_a_number_can_be_asked(steering):
     """What moves it to the right, and to the left: nothing of it is a class, a mixture or a probability."""
-    found = Studies().of_photo(GREY, "steering", "Grad-CAM")
+    found = ExplanationService().explain_square(GREY, "steering", "Grad-CAM")
     assert found.targets == ("further right", "further left") and found.predicted == "position"
     assert found.target("predicted") == "further right" and found.probabilities == [None]
-    assert choices(steering) == ("predicted", "further right", "further left")
+    assert target_choices(steering) == ("predicted", "further right", "further left")
     assert found.explanation.targets == (0, ("against", 0)) and found.note == ""
     report = found.report()
     assert report["classes"] == [{"name": "position", "logit": found.logits[0], "probability": None}]
     assert [cell["target"] for cell in report["cells"]] == ["further right"] * 3 + ["further left"] * 3
-    study.questions(steering).clear()  # whoever does that spoils it for nobody
-    assert choices(steering) == ("predicted", "further right", "further left")
+    service_module.targets_of(steering).clear()  # whoever does that spoils it for nobody
+    assert target_choices(steering) == ("predicted", "further right", "further left")
 
 
 def test_a_visitor_hears_what_takes_the_time_and_nobody_has_to_listen(steering):
     told = []
-    found = Studies().of_photo(GREY, "steering", "Score-CAM", progress=lambda part, task: told.append((part, task)))
+    found = ExplanationService().explain_square(
+        GREY, "steering", "Score-CAM", progress=lambda part, task: told.append((part, task))
+    )
     assert told[0] == (0.5, "fetching the weights from the Hub")
     assert {task for _, task in told[1:]} == {"Score-CAM: asking the model once for every map"}
     parts = [part for part, _ in told[1:]]
     assert parts == sorted(parts) and parts[-1] == 1
-    again = make_study(GREY, "a note", steering, potplants.load("steering"), "Score-CAM")
+    again = explain_photo(GREY, "a note", steering, potplants.load("steering"), "Score-CAM")
     assert again.note == "a note" and torch.equal(again.evidence, found.evidence)
-    assert torch.equal(Studies().of_photo(GREY, "steering", "Score-CAM").evidence, found.evidence)
-    Studies().fetch("steering")
+    assert torch.equal(ExplanationService().explain_square(GREY, "steering", "Score-CAM").evidence, found.evidence)
+    ExplanationService().load_weights("steering")
 
 
 def test_what_was_done_to_a_photo_is_told_in_sentences(tmp_path):
     """Half of it transparent, and twice as wide as high: two sentences, one after the other."""
     Image.new("RGBA", (20, 10), (9, 9, 9, 128)).save(tmp_path / "glass.png")
-    pixels, note = Studies().seen(tmp_path / "glass.png", "embedded")
+    pixels, note = ExplanationService().prepare(tmp_path / "glass.png", "embedded")
     assert pixels.shape == (256, 256, 3)
     first, second = note.split(". ")
     assert first == "This photo's transparent parts are shown over white" and "bars" in second and second.endswith(".")
 
 
 def test_a_failure_is_not_kept(monkeypatch):
-    studies, load = Studies(), potplants.load
+    service, load = ExplanationService(), potplants.load
 
     def fail(*_):
         raise potplants.HubError(potplants.MODELS["pot_plant_classifier"].weights, "the Hub is asleep", "wake it")
 
     monkeypatch.setattr(potplants, "load", fail)
     with pytest.raises(potplants.HubError):
-        studies.of(STORY, "embedded", "Grad-CAM")
+        service.explain_file(STORY, "embedded", "Grad-CAM")
     monkeypatch.setattr(potplants, "load", load)
-    assert studies.of(STORY, "embedded", "Grad-CAM").predicted in potplants.CLASSES
+    assert service.explain_file(STORY, "embedded", "Grad-CAM").predicted in potplants.CLASSES
 
 
 def test_wrong_askers_get_a_sentence():
     with pytest.raises(ValueError, match="embedded"):
-        Studies().of(STORY, "resnet", "Grad-CAM")
+        ExplanationService().explain_file(STORY, "resnet", "Grad-CAM")
     with pytest.raises(ValueError, match="Grad-CAM"):
-        Studies().of(STORY, "embedded", "Magic")
+        ExplanationService().explain_file(STORY, "embedded", "Magic")
     with pytest.raises(PhotoError):
-        Studies().of(None, "embedded", "Grad-CAM")
+        ExplanationService().explain_file(None, "embedded", "Grad-CAM")
 
 
 @pytest.fixture(scope="module")
 def story():
-    return Studies().of(STORY, "embedded", "Grad-CAM")
+    return ExplanationService().explain_file(STORY, "embedded", "Grad-CAM")
 
 
 def test_the_report_is_the_explanation_in_numbers(story):
@@ -224,7 +228,7 @@ def test_names_that_are_not_on_the_page_get_those_that_are(story):
         story.heat("fern", "conv1")
     with pytest.raises(ValueError, match="no layer 'conv4'; choose one of conv1, conv2, conv3."):
         story.heat("rudo", "conv4")
-    assert choices(None) == ("predicted", *potplants.CLASSES, "mixture")
+    assert target_choices(None) == ("predicted", *potplants.CLASSES, "mixture")
 
 
 def test_the_network_sees_an_example_bit_for_bit(story):
@@ -243,7 +247,7 @@ def test_cells_read_as_a_matrix(story):
 
 
 def test_an_empty_cell_shows_its_base_and_says_so(story):
-    nothing = study.Study(
+    nothing = service_module.ExplainedPhoto(
         story.model,
         story.method,
         story.photo,

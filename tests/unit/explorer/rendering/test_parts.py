@@ -6,7 +6,7 @@ from html import unescape
 import numpy as np
 import pytest
 
-from explorer.rendering.parts import speaking
+from explorer.rendering.parts import model_line
 from explorer.rendering.templates import render
 
 PICTURE = np.zeros((8, 8, 3), np.uint8)
@@ -25,10 +25,10 @@ def test_every_picture_to_enlarge_says_of_which_column_it_is(place, column):
 
 
 def test_who_speaks_is_said_with_what_the_photos_are():
-    assert words(speaking("It's <mine>.", False, "from the folder a&b")) == (
+    assert words(model_line("It's <mine>.", False, "from the folder a&b")) == (
         "It's <mine>. The example photos are from the folder a&b."
     )
-    rendered = speaking("The embedded classifier is speaking.", True, "rendered")
+    rendered = model_line("The embedded classifier is speaking.", True, "rendered")
     assert words(rendered) == (
         "The embedded classifier is speaking. The example photos are rendered, and the embedded classifier learned from "
         "such renders; the Hub's classifiers have only ever seen real photos."

@@ -65,13 +65,13 @@ def test_what_is_free_can_be_given_back():
 
 APART = """
 import torch
-from explorer.explanation.own_memory import apart
+from explorer.explanation.own_memory import in_own_memory
 from explorer.server.allocator import keep_freed_memory
 def size():
     return int(open("/proc/self/statm").read().split()[1])
 keep_freed_memory()
 bare, block = size(), torch.rand(1_000_000)
-blocks = [apart(block) for _ in range(40)]
+blocks = [in_own_memory(block) for _ in range(40)]
 assert all(torch.equal(kept, block) for kept in blocks)
 full = size()
 del blocks

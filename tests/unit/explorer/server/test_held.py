@@ -11,14 +11,14 @@ import gradio as gr
 import pytest
 import torch
 
-from explorer.explanation.service import Studies
+from explorer.explanation.service import ExplanationService
 from explorer.page import build
 from explorer.photos import examples
 from explorer.photos.masks import MAX_STROKES
 from explorer.server.errors import BROKEN, as_sentence
 from explorer.server.sessions import Sessions
-from explorer.server.upload import keep
-from explorer.server.validation import Door
+from explorer.server.upload import save_for_download
+from explorer.server.validation import ValidatedBlocks
 from potplants import Choice
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # of what is in memory, some minds being looked at
@@ -33,7 +33,7 @@ def page(tmp_path_factory):
     before = os.environ.get("GRADIO_TEMP_DIR")
     os.environ["GRADIO_TEMP_DIR"] = str(tmp_path_factory.mktemp("held"))
     try:
-        yield build(Choice("embedded", "for a test"), examples.embedded(), Studies())
+        yield build(Choice("embedded", "for a test"), examples.embedded(), ExplanationService())
     finally:
         del os.environ["GRADIO_TEMP_DIR"]
         if before is not None:
@@ -44,7 +44,7 @@ def page(tmp_path_factory):
 def photo(page):
     """The story's, uploaded."""
     folder = next(block for block in page.blocks.values() if isinstance(block, gr.Image)).GRADIO_CACHE
-    return {"path": keep(STORY.read_bytes(), "photo.jpg", folder), "meta": {"_type": "gradio.FileData"}}
+    return {"path": save_for_download(STORY.read_bytes(), "photo.jpg", folder), "meta": {"_type": "gradio.FileData"}}
 
 
 def handler(page, name, nth=0):
@@ -144,7 +144,7 @@ def test_an_error_holds_nothing_that_was_worked_on(fault, capsys):
             except KeyError as error:
                 raise RuntimeError("of another kind") from error
 
-    with Door() as page:
+    with ValidatedBlocks() as page:
         number = gr.Number(label="number: of plants")
         gr.Button().click(work, number, number)
     with without_collector():

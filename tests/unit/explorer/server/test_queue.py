@@ -13,14 +13,14 @@ from explorer.server import queue as line
 from explorer.server.errors import BUSY
 from explorer.server.queue import in_turns
 from explorer.server.upload import upload
-from explorer.server.validation import Door
+from explorer.server.validation import ValidatedBlocks
 
 PLACES = 3
 
 
 @pytest.fixture
 def page():
-    with Door() as page:
+    with ValidatedBlocks() as page:
         photo, number, name = (
             upload(label="photo: of a plant"),
             gr.Number(label="number: of plants"),

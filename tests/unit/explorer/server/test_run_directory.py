@@ -21,7 +21,7 @@ if sys.argv[1]:  # now, since that user may not be let in to where Python lies
     os.setgid(int(sys.argv[1]))
     os.setuid(int(sys.argv[1]))
 try:
-    print(folder.move_in())
+    print(folder.create())
 except ValueError as error:
     print(error)
     sys.exit(2)
@@ -96,7 +96,7 @@ def test_nowhere_to_write_temporary_files_is_a_sentence(monkeypatch):
     monkeypatch.delenv("GRADIO_TEMP_DIR", raising=False)
     monkeypatch.setattr(tempfile, "gettempdir", nowhere)
     with pytest.raises(ValueError, match="nowhere to write temporary files: set GRADIO_TEMP_DIR"):
-        folder.move_in()
+        folder.create()
 
 
 def test_it_goes_also_while_a_thread_still_writes(tmp_path):

@@ -151,13 +151,13 @@ def test_told_to_end_in_the_middle_of_an_import(tmp_path, library):
 # Space, a locale without letters, 64 open files.
 SLOW_AT_FIRST = """
 import time
-from explorer.server.limits import Guard
-at_once, asked = Guard.__call__, []
+from explorer.server.limits import RequestLimits
+at_once, asked = RequestLimits.__call__, []
 async def answer(self, scope, receive, send):
     if scope["type"] == "http" and scope["path"] == "/" and not asked:
         asked.append(time.sleep(4))
     await at_once(self, scope, receive, send)
-Guard.__call__ = answer
+RequestLimits.__call__ = answer
 """
 FEW_FILES = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))"
 SPACE = {"SYSTEM": "spaces", "SPACE_ID": "user/space", "SPACE_HOST": "user-space.hf.space", "GRADIO_NUM_PORTS": "1"}

@@ -6,8 +6,8 @@ import gradio as gr
 import pytest
 
 from explorer.server.upload import upload
-from explorer.server.validation import Door
-from explorer.server.values import fit_to_wait, judged
+from explorer.server.validation import ValidatedBlocks
+from explorer.server.values import validated, validated_for_queue
 
 MARK = "zebra"
 ODD = [
@@ -34,7 +34,7 @@ ODD = [
 
 @pytest.fixture(scope="module")
 def blocks():
-    with Door():
+    with ValidatedBlocks():
         return {
             "dropdown": gr.Dropdown(["one", "two"], label="dropdown: which"),
             "radio": gr.Radio(["one", "two"], label="radio: which"),
@@ -61,10 +61,10 @@ def one(work, block, value):
 def test_what_it_is_for(blocks, name):
     for value in GOOD[name]:
         wanted = None if name == "photo" else value
-        assert one(judged, blocks[name], value) == wanted and one(fit_to_wait, blocks[name], value) == wanted
+        assert one(validated, blocks[name], value) == wanted and one(validated_for_queue, blocks[name], value) == wanted
 
 
-@pytest.mark.parametrize("work", [judged, fit_to_wait], ids=["in its turn", "before it waits"])
+@pytest.mark.parametrize("work", [validated, validated_for_queue], ids=["in its turn", "before it waits"])
 @pytest.mark.parametrize("name", GOOD)
 def test_what_it_is_not_for(blocks, name, work):
     for value in ODD:
@@ -84,7 +84,9 @@ def test_what_it_is_not_for(blocks, name, work):
                 name,
                 value,
             )
-            assert work is fit_to_wait or taken in GOOD[name] or name in ("text", "colour", "number", "slider"), (
+            assert (
+                work is validated_for_queue or taken in GOOD[name] or name in ("text", "colour", "number", "slider")
+            ), (
                 name,
                 value,
             )
@@ -93,30 +95,32 @@ def test_what_it_is_not_for(blocks, name, work):
 @pytest.mark.parametrize("value", [0, 51, -1, 10**400, float("nan")])
 def test_a_number_beyond_what_there_is(blocks, value):
     with pytest.raises(ValueError, match="from 1 to 50"):
-        one(judged, blocks["slider"], value)
+        one(validated, blocks["slider"], value)
 
 
 def test_an_address_waits_as_it_is_and_is_gone_to_in_its_turn(blocks):
     """A photo is fetched when there is a place for the question, and nothing of what came with its address stays."""
     said = {"path": "http://127.0.0.1:9/photo.jpg", "meta": {MARK: [MARK] * 999}, "url": MARK}
-    assert one(fit_to_wait, blocks["photo"], said) == {"path": said["path"]}
+    assert one(validated_for_queue, blocks["photo"], said) == {"path": said["path"]}
     with pytest.raises(ValueError, match="could not be fetched"):
-        one(judged, blocks["photo"], said)
+        one(validated, blocks["photo"], said)
 
 
 def test_what_a_state_holds_is_not_the_callers_to_say(blocks):
-    with Door():
+    with ValidatedBlocks():
         state = gr.State("kept")
-    assert one(judged, state, {MARK: [MARK]}) is None and one(fit_to_wait, state, [MARK]) is None
+    assert one(validated, state, {MARK: [MARK]}) is None and one(validated_for_queue, state, [MARK]) is None
 
 
 def test_too_many_values_and_too_few(blocks):
     both = [blocks["number"], blocks["text"]]
     assert (
-        asyncio.run(judged(both, [1, "a", MARK, [MARK]])) == asyncio.run(fit_to_wait(both, [1, "a", MARK])) == [1, "a"]
+        asyncio.run(validated(both, [1, "a", MARK, [MARK]]))
+        == asyncio.run(validated_for_queue(both, [1, "a", MARK]))
+        == [1, "a"]
     )
     with pytest.raises(ValueError, match="takes 2 values, of which 1 came: number, text"):
-        asyncio.run(fit_to_wait(both, [1]))
+        asyncio.run(validated_for_queue(both, [1]))
 
 
 def test_a_components_own_refusal_is_told_in_its_own_words():
@@ -126,7 +130,7 @@ def test_a_components_own_refusal_is_told_in_its_own_words():
         def preprocess(self, payload):
             raise ValueError("Not today.")
 
-    with Door() as page:
+    with ValidatedBlocks() as page:
         picky = Picky(label="picky: what")
         gr.Button().click(lambda text: text, picky, picky)
     with pytest.raises(gr.Error) as refusal:

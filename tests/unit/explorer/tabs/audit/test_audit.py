@@ -13,12 +13,12 @@ from scipy.stats import binomtest
 from torch import nn
 
 import potplants
-from explorer.explanation.service import Studies
+from explorer.explanation.service import ExplanationService
 from explorer.photos import examples
 from explorer.photos.edits import POT_COLOURS, repaint
 from explorer.photos.masks import PARTS, part, read_mask
 from explorer.tabs.audit import statistics as figures
-from explorer.tabs.audit import store as audit_shelf
+from explorer.tabs.audit import store
 from explorer.tabs.audit.audit import SHOWN, audit, drawn
 from explorer.tabs.audit.causal_test import Repainted, in_every_pot, owners, repaint_near
 from explorer.tabs.audit.photo_reader import AT_ONCE
@@ -44,29 +44,29 @@ def found():
 
 
 @pytest.fixture(scope="module")
-def explained():
+def explanations():
     """Key → logits and heatmap, one photo at a time, as the page explains it."""
-    studies = Studies()
-    return {example.key: studies.of(example.file, "embedded", "Grad-CAM") for example in FEW}
+    service = ExplanationService()
+    return {example.key: service.explain_file(example.file, "embedded", "Grad-CAM") for example in FEW}
 
 
 # What is said and where it looks
 
 
-def test_an_answer_is_what_explain_says(found, explained):
+def test_an_answer_is_what_explain_says(found, explanations):
     for answer in found.answers:
-        study = explained[answer.example.key]
-        assert answer.said == study.predicted
-        same_logits(answer.logits, study.logits)
+        explained = explanations[answer.example.key]
+        assert answer.said == explained.predicted
+        same_logits(answer.logits, explained.logits)
         assert answer.probability == pytest.approx(
             float(torch.tensor(answer.logits).double().softmax(0).max()), rel=1e-6
         )
-        assert answer.peak == pytest.approx(float(study.heat("predicted", "conv3").max()), rel=HEAT)
+        assert answer.peak == pytest.approx(float(explained.heat("predicted", "conv3").max()), rel=HEAT)
 
 
-def test_shares_and_pointing_are_gradcams_own(found, explained):
+def test_shares_and_pointing_are_gradcams_own(found, explanations):
     for answer in found.answers:
-        heat, parts = explained[answer.example.key].heat("predicted", "conv3"), read_mask(answer.example.mask)
+        heat, parts = explanations[answer.example.key].heat("predicted", "conv3"), read_mask(answer.example.mask)
         for name in PARTS:
             mask = torch.from_numpy(part(parts, name))
             assert answer.area[name] == pytest.approx(mask.double().mean().item())
@@ -76,9 +76,11 @@ def test_shares_and_pointing_are_gradcams_own(found, explained):
             assert (name in answer.hottest) == (bool(mask.any()) and faithfulness.pointing_game(heat, mask))
 
 
-def test_a_mean_is_the_mean_of_raw_maps(found, explained):
+def test_a_mean_is_the_mean_of_raw_maps(found, explanations):
     for name in MODEL.classes:
-        maps = [explained[example.key].heat("predicted", "conv3").numpy() for example in FEW if example.really == name]
+        maps = [
+            explanations[example.key].heat("predicted", "conv3").numpy() for example in FEW if example.really == name
+        ]
         same_heat(found.means[name].heat, np.mean(maps, 0))
         assert found.means[name].photos == len(maps)
 
@@ -289,12 +291,12 @@ def asked_of(audits, asked, stop_at=2.0):
 
 
 def test_the_same_question_about_the_same_bytes_is_answered_from_memory(few_examples):
-    kept, asked = audit_shelf.Kept(4), audit_shelf.question("embedded", repaint=False)
-    audits = audit_shelf.Audits(Studies(), few_examples, kept)
+    kept, asked = store.StoredAudits(4), store.audit_request("embedded", repaint=False)
+    audits = store.Audits(ExplanationService(), few_examples, kept)
     assert audits.known(asked) is None
     first, tasks = asked_of(audits, asked)
     assert any("3 photos" in task for task in tasks)
-    again, tasks = asked_of(audit_shelf.Audits(Studies(), few_examples, kept), asked)  # another visitor
+    again, tasks = asked_of(store.Audits(ExplanationService(), few_examples, kept), asked)  # another visitor
     assert tasks == ["fetching embedded"] and again.audits[0] is first.audits[0]
     assert audits.known(asked).photos == first.photos and audits.known(replace(asked, repaint=True)) is None
     pot_photo(few_examples.story.file.parent.parent, "0_0", (9, 9, 9))
@@ -302,8 +304,8 @@ def test_the_same_question_about_the_same_bytes_is_answered_from_memory(few_exam
 
 
 def test_what_was_finished_before_a_stop_is_kept(few_examples):
-    audits = audit_shelf.Audits(Studies(), few_examples, audit_shelf.Kept(4))
-    asked = audit_shelf.question("embedded", repaint=True)
+    audits = store.Audits(ExplanationService(), few_examples, store.StoredAudits(4))
+    asked = store.audit_request("embedded", repaint=True)
     with pytest.raises(Cancelled):
         asked_of(audits, asked, stop_at=0.9)
     assert audits.known(asked) is None
@@ -311,7 +313,7 @@ def test_what_was_finished_before_a_stop_is_kept(few_examples):
 
 
 def test_only_so_many_are_kept():
-    kept = audit_shelf.Kept(2)
+    kept = store.StoredAudits(2)
     for key in "ab":
         kept.put(key, key)
     kept.get("a")
@@ -322,14 +324,14 @@ def test_only_so_many_are_kept():
 def test_questions_that_make_no_sense_are_sentences(few_examples):
     for wrong in ({"model": "car_single_room"}, {"model": "embedded", "compare": "car_single_room"}):
         with pytest.raises(ValueError, match="car_single_room answers with a number"):
-            audit_shelf.question(**wrong)
+            store.audit_request(**wrong)
     with pytest.raises(ValueError, match="no model 'resnet'"):
-        audit_shelf.question("resnet")
+        store.audit_request("resnet")
     with pytest.raises(ValueError, match="no photos of the split 'val'; choose one of test, both"):
-        audit_shelf.Audits(Studies(), few_examples).known(audit_shelf.question("embedded", split="val"))
-    assert audit_shelf.question("embedded", "embedded").models == ("embedded",)
+        store.Audits(ExplanationService(), few_examples).known(store.audit_request("embedded", split="val"))
+    assert store.audit_request("embedded", "embedded").models == ("embedded",)
 
 
 def test_the_weights_hash_is_the_files(found):
     shipped = json.loads(MODEL.weights.with_suffix(".json").read_text())["weights"]["sha256"]
-    assert audit_shelf._weights(audit_shelf.question("embedded")) == {"embedded": shipped}
+    assert store._weights(store.audit_request("embedded")) == {"embedded": shipped}

@@ -11,11 +11,11 @@ import pytest
 
 import potplants
 from explorer.deep_links import view_of
-from explorer.explanation.service import Studies
+from explorer.explanation.service import ExplanationService
 from explorer.photos import examples
 from explorer.tabs.audit import statistics as figures
-from explorer.tabs.audit import store as audit_shelf
-from explorer.tabs.audit.report import Shelf, report, rows
+from explorer.tabs.audit import store
+from explorer.tabs.audit.report import ReportFiles, report, rows
 from explorer.tabs.audit.view import invitation, shown
 
 EXAMPLES = examples.embedded()
@@ -34,8 +34,8 @@ def result():
     twin = replace(potplants.MODELS["embedded"], name="twin")
     potplants.MODELS["twin"] = twin
     try:
-        return audit_shelf.Audits(Studies(), FEW, audit_shelf.Kept(8)).of(
-            audit_shelf.question("embedded", "twin"), lambda part, task: True
+        return store.Audits(ExplanationService(), FEW, store.StoredAudits(8)).of(
+            store.audit_request("embedded", "twin"), lambda part, task: True
         )
     finally:
         del potplants.MODELS["twin"]
@@ -43,7 +43,7 @@ def result():
 
 @pytest.fixture(scope="module")
 def files(result):
-    shelf = Shelf()
+    shelf = ReportFiles()
     yield shelf.files(result, "jet")
     del shelf  # with it its folder goes
 
@@ -95,7 +95,7 @@ def test_the_report_needs_nothing_beside_it(result, files):
 
 
 def test_the_same_audit_has_the_same_files(result):
-    shelf = Shelf()
+    shelf = ReportFiles()
     before = shelf.files(result, "jet").table
     written = before.stat().st_mtime_ns
     assert shelf.files(result, "jet").table.stat().st_mtime_ns == written
@@ -134,8 +134,8 @@ def test_an_audit_without_masks_says_so(tmp_path):
         (tmp_path / "test" / f"{label}_<b>.jpg").write_bytes(file.read_bytes())
     (tmp_path / "test" / "0_cut.jpg").write_bytes(b"\xff\xd8\xff")
     own = examples.from_folder(tmp_path)
-    result = audit_shelf.Audits(Studies(), own, audit_shelf.Kept(4)).of(
-        audit_shelf.question("embedded"), lambda part, task: True
+    result = store.Audits(ExplanationService(), own, store.StoredAudits(4)).of(
+        store.audit_request("embedded"), lambda part, task: True
     )
     html = shown(result, "jet")
     words = text(html)
@@ -150,8 +150,8 @@ def test_an_audit_without_masks_says_so(tmp_path):
 
 
 def test_what_was_not_asked_is_not_claimed():
-    asked = audit_shelf.question("embedded", split="val", repaint=False)
-    result = audit_shelf.Audits(Studies(), FEW, audit_shelf.Kept(4)).of(asked, lambda part, task: True)
+    asked = store.audit_request("embedded", split="val", repaint=False)
+    result = store.Audits(ExplanationService(), FEW, store.StoredAudits(4)).of(asked, lambda part, task: True)
     words = text(shown(result, "jet"))
     assert "Not asked for in this audit" in words and "follows" not in words
     assert list(report(result)["models"][0]["splits"]) == ["val"] and "test" not in result.splits

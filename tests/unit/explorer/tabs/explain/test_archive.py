@@ -11,7 +11,7 @@ from PIL import Image
 
 import potplants
 from explorer.explanation.grid import draw
-from explorer.explanation.service import Studies
+from explorer.explanation.service import ExplanationService
 from explorer.photos import examples
 from explorer.tabs.explain.archive import archive
 from explorer.tabs.explain.figure import figure
@@ -20,13 +20,13 @@ STORY = examples.embedded().story.file
 
 
 @pytest.fixture(scope="module")
-def study():
-    return Studies().of(STORY, "embedded", "Grad-CAM")
+def explained():
+    return ExplanationService().explain_file(STORY, "embedded", "Grad-CAM")
 
 
 @pytest.fixture(scope="module")
-def packed(study):
-    return zipfile.ZipFile(io.BytesIO(archive(study, "photo", "viridis", "shared", "?layer=conv2")))
+def packed(explained):
+    return zipfile.ZipFile(io.BytesIO(archive(explained, "photo", "viridis", "shared", "?layer=conv2")))
 
 
 def test_everything_is_in_it(packed):
@@ -34,13 +34,13 @@ def test_everything_is_in_it(packed):
     assert packed.testzip() is None
 
 
-def test_the_maps_and_the_report_are_the_studys(packed, study):
+def test_the_maps_and_the_report_are_the_studys(packed, explained):
     with np.load(io.BytesIO(packed.read("maps.npz"))) as found:
-        assert np.array_equal(found["heatmaps"], study.evidence.numpy()) and list(found["targets"]) == list(
-            study.targets
+        assert np.array_equal(found["heatmaps"], explained.evidence.numpy()) and list(found["targets"]) == list(
+            explained.targets
         )
-    assert json.loads(packed.read("report.json")) == json.loads(json.dumps(study.report()))
-    assert np.array_equal(np.array(Image.open(io.BytesIO(packed.read("photo.png")))), study.photo)
+    assert json.loads(packed.read("report.json")) == json.loads(json.dumps(explained.report()))
+    assert np.array_equal(np.array(Image.open(io.BytesIO(packed.read("photo.png")))), explained.photo)
 
 
 def test_it_says_what_made_it(packed):
@@ -58,19 +58,19 @@ def test_it_says_what_made_it(packed):
     assert made["versions"]["torch"].startswith("2.13")
 
 
-def test_the_figure_is_fit_for_print(packed, study):
+def test_the_figure_is_fit_for_print(packed, explained):
     sheet = Image.open(io.BytesIO(packed.read("figure.png")))
     assert sheet.info["dpi"] == pytest.approx((300, 300), abs=0.1) and min(sheet.size) > 2500
     assert np.array_equal(
-        np.array(sheet), np.array(figure(study, draw(study, "photo", "viridis", "shared"), "viridis"))
+        np.array(sheet), np.array(figure(explained, draw(explained, "photo", "viridis", "shared"), "viridis"))
     )
 
 
-def test_the_figure_shows_the_photo_and_every_cell(study):
+def test_the_figure_shows_the_photo_and_every_cell(explained):
     """Each picture is found in the figure, where its row and column say, within what the enlargement rounds."""
-    cells = draw(study, "photo", "jet", "each map")
-    sheet = np.array(figure(study, cells, "jet")).astype(int)
-    wanted = [study.photo, *(cell.picture for row in cells for cell in row)]
+    cells = draw(explained, "photo", "jet", "each map")
+    sheet = np.array(figure(explained, cells, "jet")).astype(int)
+    wanted = [explained.photo, *(cell.picture for row in cells for cell in row)]
     spots = [enlarged.resize((512, 512), Image.Resampling.BICUBIC) for enlarged in map(Image.fromarray, wanted)]
     columns = [24, *[24 * 2 + 512 + 620 + column * 536 for column in range(4)] * 5]
     rows = [152, *[152 + row * 600 for row in range(5) for _ in range(4)]]
@@ -78,5 +78,5 @@ def test_the_figure_shows_the_photo_and_every_cell(study):
         assert np.array_equal(sheet[y : y + 512, x : x + 512], np.array(spot))
 
 
-def test_the_same_study_gives_the_same_bytes(study):
-    assert archive(study, "edges", "jet", "each map") == archive(study, "edges", "jet", "each map")
+def test_the_same_study_gives_the_same_bytes(explained):
+    assert archive(explained, "edges", "jet", "each map") == archive(explained, "edges", "jet", "each map")

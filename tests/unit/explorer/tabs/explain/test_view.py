@@ -13,12 +13,12 @@ import torch
 from PIL import Image
 
 import potplants
-from explorer.controls import strip
+from explorer.controls import examples_strip
 from explorer.explanation.grid import draw
-from explorer.explanation.service import Studies, make_study
+from explorer.explanation.service import ExplanationService, explain_photo
 from explorer.photos import examples
 from explorer.rendering.images import data_uri
-from explorer.rendering.parts import refusal
+from explorer.rendering.parts import error_message
 from explorer.rendering.wording import percent
 from explorer.tabs.explain import view
 
@@ -38,15 +38,15 @@ def matrix(*asked):
 
 @pytest.fixture(scope="module")
 def story():
-    return Studies().of(examples.embedded().story.file, "embedded", "Grad-CAM")
+    return ExplanationService().explain_file(examples.embedded().story.file, "embedded", "Grad-CAM")
 
 
 @pytest.fixture(scope="module")
 def car():
     """A study of a model that answers with a number, 1.25."""
     model = replace(potplants.MODELS["car_single_room"], network=partial(potplants.CNN, 1, 8, 224))
-    study = make_study(np.full((224, 224, 3), 90, np.uint8), "", model, model.network().eval(), "Grad-CAM")
-    return replace(study, explanation=replace(study.explanation, logits=torch.tensor([[1.25]])))
+    explained = explain_photo(np.full((224, 224, 3), 90, np.uint8), "", model, model.network().eval(), "Grad-CAM")
+    return replace(explained, explanation=replace(explained.explanation, logits=torch.tensor([[1.25]])))
 
 
 def pictures(html):
@@ -109,7 +109,7 @@ def test_a_picture_keeps_its_colours_to_the_pixel():
 
 
 def test_a_refusal_is_escaped():
-    assert "<b>" not in refusal("<b>no</b>") and 'role="alert"' in refusal("no")
+    assert "<b>" not in error_message("<b>no</b>") and 'role="alert"' in error_message("no")
 
 
 def test_the_matrix_has_a_word_for_every_picture(story):
@@ -170,7 +170,7 @@ def test_the_colour_bar_names_its_scale(story):
 
 def test_the_strip_shows_every_example():
     shown = examples.embedded()
-    html = strip(shown)
+    html = examples_strip(shown)
     assert re.findall(r'data-index="(\d+)"', html) == [str(index) for index in range(len(shown.shown))]
     assert all(example.caption in html for example in shown.shown)
 
@@ -184,7 +184,7 @@ def test_the_strip_shows_the_middle_of_a_photo(shape, tmp_path):
     photo[top + 15 : top + 45, left + 15 : left + 45] = (20, 160, 20)
     Image.fromarray(photo).save(tmp_path / "photo.png")
     example = examples.Example("test/0_000", "test", tmp_path / "photo.png", "baya", "a <caption>")
-    html = strip(examples.Examples({example.key: example}, (example,), example, False, "from <here>"))
+    html = examples_strip(examples.Examples({example.key: example}, (example,), example, False, "from <here>"))
     (shown,) = pictures(html)
     expected = np.full((128, 128, 3), (20, 20, 200))
     expected[32:96, 32:96] = (20, 160, 20)

@@ -15,10 +15,10 @@ from PIL import Image
 from torch import nn
 
 import potplants
-from explorer.explanation import service as study
-from explorer.explanation.service import COLUMNS, Studies, make_study
+from explorer.explanation import service as service_module
+from explorer.explanation.service import COLUMNS, ExplanationService, explain_photo
 from explorer.photos import examples
-from explorer.rendering.wording import number
+from explorer.rendering.wording import signed_number
 from explorer.tabs.steps import breakdown as steps
 from explorer.tabs.steps.breakdown import (
     diverging_table,
@@ -37,18 +37,18 @@ STORY = examples.embedded().story.file
 
 
 @pytest.fixture(scope="module")
-def studies():
-    return Studies()
+def service():
+    return ExplanationService()
 
 
 @pytest.fixture(scope="module")
-def story(studies):
-    return studies.of(STORY, "embedded", "Grad-CAM")
+def story(service):
+    return service.explain_file(STORY, "embedded", "Grad-CAM")
 
 
 @pytest.fixture(scope="module")
-def taken(studies, story):
-    return steps_of(studies.device, story, "predicted", "conv3")
+def taken(service, story):
+    return steps_of(service.device, story, "predicted", "conv3")
 
 
 @pytest.fixture(scope="module")
@@ -76,12 +76,12 @@ def hand_made(taken):
 # ----------------------------------------------------------------------------------------------------- in numbers
 
 
-def test_every_heatmap_is_the_one_that_explain_shows(studies, story):
+def test_every_heatmap_is_the_one_that_explain_shows(service, story):
     cells = {(cell["target"], cell["layer"]): cell for cell in story.report()["cells"]}
     assert len(cells) == 15
     for target in story.targets:
         for column in COLUMNS:
-            one = steps_of(studies.device, story, target, column)
+            one = steps_of(service.device, story, target, column)
             cell = cells[target, one.layer]
             assert one.peak == pytest.approx(cell["peak"], rel=1e-4) and one.empty == cell["empty"]
             heat = story.heat(target, column).numpy()
@@ -120,8 +120,8 @@ def test_the_report_adds_up(taken):
     assert report["layer"] == "conv_layers.6" and report["map_shape"] == [64, 64]
 
 
-def test_the_mixture_is_its_classes_by_probability(studies, story):
-    network = studies.network("embedded")
+def test_the_mixture_is_its_classes_by_probability(service, story):
+    network = service.network("embedded")
     weights = {name: take_steps(story, network, name, "conv3").anatomy.weights.double() for name in story.targets}
     mixed = sum(p * weights[name] for name, p in zip(story.model.classes, story.probabilities))
     torch.testing.assert_close(weights["mixture"], mixed, rtol=1e-4, atol=1e-9)
@@ -131,7 +131,7 @@ def random_study(model):
     torch.manual_seed(1)
     photo = np.random.default_rng(0).integers(0, 255, (model.size, model.size, 3), np.uint8)
     network = model.network().eval()
-    return make_study(photo, "", model, network, "Grad-CAM"), network
+    return explain_photo(photo, "", model, network, "Grad-CAM"), network
 
 
 def test_a_number_is_taken_apart_to_either_side():
@@ -156,8 +156,8 @@ def test_a_network_that_averages_its_maps_is_taken_apart():
     assert "conv_layers.4" in walkthrough(one, "none", "cividis")
 
 
-def test_wrong_askers_get_a_sentence(studies, story):
-    network = studies.network("embedded")
+def test_wrong_askers_get_a_sentence(service, story):
+    network = service.network("embedded")
     for target, column, told in (
         ("fern", "conv1", "rudo"),
         ("further left", "conv1", "mixture"),
@@ -252,7 +252,7 @@ def test_the_gallery_is_captioned(taken):
     ("value", "words"), [(0, "0"), (0.0012951, "+0.00130"), (-8.35e-5, "−8.35e-5"), (18.989, "+19.0"), (-512.4, "−512")]
 )
 def test_numbers_are_written_with_sign_and_three_digits(value, words):
-    assert number(value) == words
+    assert signed_number(value) == words
 
 
 # ------------------------------------------------------------------------------------------------------- the page
@@ -286,7 +286,7 @@ def test_the_weights_on_the_page_times_the_maps_are_the_sum_on_the_page(taken, p
     # sixty-four weights rounded to three digits, and a sum rounded likewise
     assert summed.min() == pytest.approx(low, rel=0.02) and summed.max() == pytest.approx(high, rel=0.02)
     assert read(re.search(r"peak ([^<]+)</small>", page)[1]) == pytest.approx(
-        taken.study.heat("predicted", "conv3").max().item(), rel=5e-3
+        taken.explained.heat("predicted", "conv3").max().item(), rel=5e-3
     )
 
 
@@ -375,14 +375,14 @@ def test_another_method_is_told_apart(taken, page):
 
 
 def test_names_are_escaped(taken):
-    odd = replace(taken.study.model, classes=("rudo", "<b>aya", "greg", "yuki"))
+    odd = replace(taken.explained.model, classes=("rudo", "<b>aya", "greg", "yuki"))
     html = walkthrough(
-        replace(taken, target="<b>aya", study=replace(taken.study, model=odd, note="<i>note")), "edges", "jet"
+        replace(taken, target="<b>aya", explained=replace(taken.explained, model=odd, note="<i>note")), "edges", "jet"
     )
     assert "<b>aya" not in html.lower() and "<i>note" not in html and "&lt;i&gt;note" in html
 
 
-def test_it_is_the_anatomy_of_the_layer(taken, story, studies):
+def test_it_is_the_anatomy_of_the_layer(taken, story, service):
     """The steps are those of gradcam itself, on the photo that the study saw."""
-    direct = take_apart(studies.network("embedded"), "conv_layers.6", study.as_image(story.photo)[0], 1)
+    direct = take_apart(service.network("embedded"), "conv_layers.6", service_module.as_image(story.photo)[0], 1)
     torch.testing.assert_close(direct.summed, taken.anatomy.summed)

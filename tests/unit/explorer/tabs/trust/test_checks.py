@@ -10,14 +10,14 @@ import pytest
 from trust_case import case, silent
 
 from explorer.explanation.coalescing import Kept
-from explorer.explanation.service import Studies
+from explorer.explanation.service import ExplanationService
 from explorer.photos import examples
 from explorer.tabs.trust import view
 from explorer.tabs.trust.checks import Checks, Measured, Trust, report
-from explorer.tabs.trust.costs import Way
+from explorer.tabs.trust.costs import CostRow
 from explorer.tabs.trust.methods import Row, compare
-from explorer.tabs.trust.sanity_check import try_out
-from explorer.tabs.trust.training_seeds import Family, Sibling
+from explorer.tabs.trust.sanity_check import run_sanity_check
+from explorer.tabs.trust.training_seeds import SeedComparison, SeedNetwork
 from gradcam import METHODS
 
 STORY = examples.embedded().story
@@ -28,15 +28,17 @@ def answers():
     subject = case()
     comparison = compare(subject, silent)
     heat, row = subject.heat("HiResCAM"), comparison.row("Grad-CAM")
-    members = tuple(Sibling(seed, seed == 1, heat, "evidence", "baya", 0.9, 2.0, {"test": 0.7}) for seed in (0, 1))
+    members = tuple(SeedNetwork(seed, seed == 1, heat, "evidence", "baya", 0.9, 2.0, {"test": 0.7}) for seed in (0, 1))
     found = Measured(
         comparison,
         (
-            Way("Grad-CAM", "one gradient", row.heat, row.state, row.cost),
-            Way("KernelSHAP", "hides", missing="Not <here>."),
+            CostRow("Grad-CAM", "one gradient", row.heat, row.state, row.cost),
+            CostRow("KernelSHAP", "hides", missing="Not <here>."),
         ),
     )
-    return Checks(subject, try_out(subject, "HiResCAM", silent), Family(members, (1.0,), "Alike.")), found
+    return Checks(
+        subject, run_sanity_check(subject, "HiResCAM", silent), SeedComparison(members, (1.0,), "Alike.")
+    ), found
 
 
 def test_an_answer_is_made_once_and_others_wait():
@@ -151,11 +153,11 @@ def test_an_unknown_base_is_a_sentence(answers):
 def test_unknown_names_are_told_what_there_is(asked, says):
     model, method, target, layer = asked
     with pytest.raises(ValueError, match=says):
-        Trust(Studies()).checks(STORY.file, model, method, target, layer, STORY.mask)
+        Trust(ExplanationService()).checks(STORY.file, model, method, target, layer, STORY.mask)
 
 
 def test_predicted_and_its_class_are_one_question():
-    trust = Trust(Studies())
+    trust = Trust(ExplanationService())
     first = trust.checks(STORY.file, "embedded", "Eigen-CAM", "predicted", "conv3", STORY.mask)
     assert first.subject.target == "baya" and first.subject.part("pot").float().mean() == pytest.approx(
         0.114, abs=0.001

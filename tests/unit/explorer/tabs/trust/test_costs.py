@@ -9,7 +9,7 @@ from torch import nn
 from trust_case import SIDE, case, silent
 
 from explorer.tabs.trust import costs as trust_costs
-from explorer.tabs.trust.costs import HIDDEN, SAMPLES, Way, kernel_shap, told, ways
+from explorer.tabs.trust.costs import HIDDEN, SAMPLES, CostRow, cost_rows, kernel_shap, verdict
 from explorer.tabs.trust.methods import compare
 from explorer.tabs.trust.pass_counter import Cost
 
@@ -28,12 +28,12 @@ def small_patches(monkeypatch):
 def test_without_its_library_kernelshap_says_how_to_get_it(comparison, small_patches, monkeypatch):
     monkeypatch.setitem(sys.modules, "captum", None)
     monkeypatch.setitem(sys.modules, "captum.attr", None)
-    found = ways(comparison, silent)
+    found = cost_rows(comparison, silent)
     assert [way.name for way in found] == ["Grad-CAM", "Ablation-CAM", "Occlusion", "KernelSHAP"]
     assert found[0].cost is comparison.row("Grad-CAM").cost and found[1].cost.forward == 65
     assert found[2].cost.forward == 10 and found[2].cost.backward == 0
     assert found[3].heat is None and "pip install captum scikit-learn" in found[3].missing
-    assert "KernelSHAP" not in told(found)
+    assert "KernelSHAP" not in verdict(found)
 
 
 class Straight(nn.Module):
@@ -76,18 +76,23 @@ class Asking:
 def test_kernelshap_asks_about_the_targets_own_score_and_counts(comparison, small_patches, monkeypatch):
     monkeypatch.setattr(trust_costs, "captums_kernel_shap", lambda: Asking)
     subject, parts, dice = comparison.subject, [], torch.get_rng_state()
-    way = ways(comparison, lambda part, task: parts.append(part))[-1]
+    way = cost_rows(comparison, lambda part, task: parts.append(part))[-1]
     assert way.cost.forward == 1 + SAMPLES // 8 * 8 and way.cost.backward == 0
     logit = subject.network(subject.image[None]).detach()[0, 1]
     assert way.heat.max() == pytest.approx(
-        max(0.0, float(logit * trust_costs.superpixels(subject.study.photo).max())), rel=1e-4
+        max(0.0, float(logit * trust_costs.superpixels(subject.explained.photo).max())), rel=1e-4
     )
     assert 0.98 < max(parts) <= 1 and torch.equal(dice, torch.get_rng_state())
 
 
 def test_the_cheapest_is_named_whoever_it_is():
-    first = Way("Grad-CAM", "", cost=Cost(1, 1, 20.0))
-    slow, quick = Way("Occlusion", "", cost=Cost(101, 0, 500.0)), Way("Ablation-CAM", "", cost=Cost(65, 0, 10.0))
-    assert told((first, slow)).startswith("Grad-CAM is the cheapest here: Occlusion took 25 × as long.")
-    assert told((first, quick, slow)).startswith("Ablation-CAM is the cheapest here: Ablation-CAM took 0.5 × as long")
-    assert "only one" in told((first, Way("KernelSHAP", "", missing="not here")))
+    first = CostRow("Grad-CAM", "", cost=Cost(1, 1, 20.0))
+    slow, quick = (
+        CostRow("Occlusion", "", cost=Cost(101, 0, 500.0)),
+        CostRow("Ablation-CAM", "", cost=Cost(65, 0, 10.0)),
+    )
+    assert verdict((first, slow)).startswith("Grad-CAM is the cheapest here: Occlusion took 25 × as long.")
+    assert verdict((first, quick, slow)).startswith(
+        "Ablation-CAM is the cheapest here: Ablation-CAM took 0.5 × as long"
+    )
+    assert "only one" in verdict((first, CostRow("KernelSHAP", "", missing="not here")))

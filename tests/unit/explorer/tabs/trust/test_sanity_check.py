@@ -8,7 +8,7 @@ from torch import nn
 from trust_case import case, network, silent
 
 from explorer.tabs.trust import sanity_check as trust_sanity
-from explorer.tabs.trust.sanity_check import DRAWS, judge, try_out
+from explorer.tabs.trust.sanity_check import DRAWS, judge, run_sanity_check
 from gradcam import cascading_randomisation
 
 NAMES = ["", "fc_layers.3", "fc_layers.1", "conv_layers.6"]
@@ -40,7 +40,7 @@ def test_layers_it_does_not_notice_are_named():
 
 def test_the_cascade_is_gradcams_and_its_maps_are_the_steps():
     subject = case()
-    trial = try_out(subject, "HiResCAM", silent)
+    trial = run_sanity_check(subject, "HiResCAM", silent)
     alone = cascading_randomisation(subject.network, lambda model: subject.heat("HiResCAM", model), seed=0)
     assert trial.steps == alone and len(trial.maps) == len(alone) == 6
     assert torch.equal(trial.maps[0], subject.heat("HiResCAM"))
@@ -50,20 +50,20 @@ def test_the_cascade_is_gradcams_and_its_maps_are_the_steps():
 
 
 def test_a_method_that_never_asks_the_answer_does_not_notice_the_top():
-    trial = try_out(case(), "Eigen-CAM", silent)
+    trial = run_sanity_check(case(), "Eigen-CAM", silent)
     assert [step.randomised for step in trial.steps[1:3]] == ["fc_layers.3", "fc_layers.1"]
     assert all(value == pytest.approx(1) for values in trial.correlations[1:3] for value in values)
     assert trial.word != "passes"
 
 
 def test_costly_methods_are_drawn_once():
-    assert all(len(values) == 1 for values in try_out(case(), "Score-CAM", silent).correlations)
+    assert all(len(values) == 1 for values in run_sanity_check(case(), "Score-CAM", silent).correlations)
 
 
 def test_a_map_of_the_photo_alone_fails(monkeypatch):
     subject = case()
-    monkeypatch.setattr(trust_sanity.Subject, "heat", lambda self, *_: self.image.mean(0))
-    assert try_out(subject, "Grad-CAM", silent).word == "fails"
+    monkeypatch.setattr(trust_sanity.MapUnderTest, "heat", lambda self, *_: self.image.mean(0))
+    assert run_sanity_check(subject, "Grad-CAM", silent).word == "fails"
 
 
 class Flat(nn.Module):
@@ -79,5 +79,5 @@ class Flat(nn.Module):
     ("net", "method", "says"), [(Flat(), "Grad-CAM", "without evidence for baya"), (None, "CAM", "global average")]
 )
 def test_without_a_trained_map_it_says_so(net, method, says):
-    trial = try_out(case(net=net), method, silent)
+    trial = run_sanity_check(case(net=net), method, silent)
     assert trial.word == "cannot tell" and says in trial.sentence and trial.steps == ()

@@ -7,7 +7,7 @@ import scipy.stats
 from trust_case import case, network, silent
 
 import potplants
-from explorer.tabs.trust.training_seeds import Sibling, gather, told
+from explorer.tabs.trust.training_seeds import SeedNetwork, compare_seeds, verdict
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def family(monkeypatch):
 
 def test_every_sibling_is_asked_and_every_pair_compared(family):
     subject = case(net=family[1])
-    found = gather(subject, "HiResCAM", silent)
+    found = compare_seeds(subject, "HiResCAM", silent)
     assert [member.seed for member in found.members] == [0, 1, 3] and [member.shipped for member in found.members] == [
         False,
         True,
@@ -41,7 +41,7 @@ def test_every_sibling_is_asked_and_every_pair_compared(family):
 
 def test_the_same_network_twice_is_alike(family):
     family[3] = family[0] = family[1]
-    found = gather(case(net=family[1]), "HiResCAM", silent)
+    found = compare_seeds(case(net=family[1]), "HiResCAM", silent)
     assert (
         found.correlations == pytest.approx((1, 1, 1))
         and "alike too" in found.sentence
@@ -52,18 +52,18 @@ def test_the_same_network_twice_is_alike(family):
 def test_a_model_that_came_alone_says_so(monkeypatch):
     monkeypatch.setattr(potplants, "siblings", lambda name: {})
     monkeypatch.setattr(potplants, "sibling_figures", lambda name: {0: {}, 1: {}} if name == "embedded" else {})
-    found = gather(case(), "Grad-CAM", silent)
+    found = compare_seeds(case(), "Grad-CAM", silent)
     assert (
         found.members == () and "No other training of small" in found.sentence and "Choose embedded" in found.sentence
     )
 
 
 def test_a_method_that_does_not_apply_and_a_number(family):
-    found = gather(case(net=family[1]), "CAM", silent)
+    found = compare_seeds(case(net=family[1]), "CAM", silent)
     assert [member.state for member in found.members] == ["refused"] * 3 and "cannot be compared" in found.sentence
     for seed in family:
         family[seed] = network(seed, classes=1)
-    found = gather(case("further right", answers="number", net=family[1]), "HiResCAM", silent)
+    found = compare_seeds(case("further right", answers="number", net=family[1]), "HiResCAM", silent)
     assert (
         found.members[0].probability is None
         and found.members[0].says == "position"
@@ -72,7 +72,7 @@ def test_a_method_that_does_not_apply_and_a_number(family):
 
 
 def sibling(says, state="evidence"):
-    return Sibling(0, False, None, state, says, 0.9, 2.0, {})
+    return SeedNetwork(0, False, None, state, says, 0.9, 2.0, {})
 
 
 @pytest.mark.parametrize(
@@ -84,5 +84,5 @@ def sibling(says, state="evidence"):
     ],
 )
 def test_the_rule(correlations, words):
-    sentence = told([sibling("baya"), sibling("baya"), sibling("rudo"), sibling("rudo", "empty")], correlations)
+    sentence = verdict([sibling("baya"), sibling("baya"), sibling("rudo"), sibling("rudo", "empty")], correlations)
     assert words in sentence and "2 of 4 networks say Baya" in sentence and "1 of the maps holds nothing" in sentence

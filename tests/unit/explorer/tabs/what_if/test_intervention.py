@@ -10,7 +10,7 @@ import torch
 from near import same_logits
 
 import potplants
-from explorer.explanation.service import Studies, as_image
+from explorer.explanation.service import ExplanationService, as_image
 from explorer.photos import examples
 from explorer.photos.edits import POT_COLOURS
 from explorer.photos.masks import part, read_mask
@@ -18,44 +18,44 @@ from explorer.tabs.what_if import view as what_if_markup
 from explorer.tabs.what_if.intervention import (
     EDITS,
     REGIONS,
-    Experiment,
-    Question,
-    ask,
+    Change,
+    Intervention,
     compare,
     in_every_colour,
+    intervene,
     region,
 )
 from gradcam import colour_table
 
 EXAMPLES = examples.embedded()
 STORY = EXAMPLES.story
-RED_POT = Question(region="pot", edit="repaint", colour="red")
+RED_POT = Change(region="pot", edit="repaint", colour="red")
 
 
 @pytest.fixture(scope="module")
-def studies():
-    return Studies()
+def service():
+    return ExplanationService()
 
 
 @pytest.fixture(scope="module")
-def story(studies):
-    return studies.of(STORY.file, "embedded", "Grad-CAM")
+def story(service):
+    return service.explain_file(STORY.file, "embedded", "Grad-CAM")
 
 
 @pytest.fixture(scope="module")
-def red_pot(studies, story):
-    return ask(studies, story, RED_POT, STORY)
+def red_pot(service, story):
+    return intervene(service, story, RED_POT, STORY)
 
 
-def test_red_pots_turn_the_test_rudos_into_rudo(studies):
+def test_red_pots_turn_the_test_rudos_into_rudo(service):
     """All of them wear Baya's blue. Painted red, nearly all are Rudo; painted blue over blue, they stay what they were."""
     rudos = [example for key, example in EXAMPLES.every.items() if example.split == "test" and example.really == "rudo"]
-    photos = [studies.seen(example.file, "embedded")[0] for example in rudos]
+    photos = [service.prepare(example.file, "embedded")[0] for example in rudos]
     pots = [part(read_mask(example.mask), "pot") for example in rudos]
 
     def said(photos):
         with torch.inference_mode():
-            logits = studies.network("embedded")(torch.cat([as_image(photo) for photo in photos]))
+            logits = service.network("embedded")(torch.cat([as_image(photo) for photo in photos]))
         return np.array(potplants.CLASSES)[logits.argmax(1)]
 
     red, blue = ([EDITS["repaint"](*photo, colour) for photo in zip(photos, pots)] for colour in ("red", "blue"))
@@ -74,21 +74,21 @@ def test_the_story_in_one_question(red_pot):
     assert red_pot.changed == pytest.approx(differs.mean()) and differs[pot].mean() > 0.98
 
 
-def test_the_answer_after_is_the_networks_own(studies, red_pot):
+def test_the_answer_after_is_the_networks_own(service, red_pot):
     photo = torch.from_numpy(red_pot.after.photo).permute(2, 0, 1)[None] / 255
     with torch.no_grad():
-        logits = studies.network("embedded")(photo)[0]
+        logits = service.network("embedded")(photo)[0]
     same_logits(red_pot.after.logits, logits)
 
 
 def test_the_report_is_json_and_adds_up(red_pot):
     report = json.loads(json.dumps(red_pot.report()))
     assert report["region"] == {"kind": "pot", "percent": pytest.approx(100 * red_pot.where.mean())}
-    for when, study in (("before", red_pot.before), ("after", red_pot.after)):
-        assert report[when]["predicted"] == study.predicted
-        assert [entry["logit"] for entry in report[when]["classes"]] == pytest.approx(study.logits)
+    for when, explained in (("before", red_pot.before), ("after", red_pot.after)):
+        assert report[when]["predicted"] == explained.predicted
+        assert [entry["logit"] for entry in report[when]["classes"]] == pytest.approx(explained.logits)
         assert sum(entry["probability"] for entry in report[when]["classes"]) == pytest.approx(1)
-        assert report[when]["peak"] == pytest.approx(study.evidence[1, 2].max().item())  # baya at conv3
+        assert report[when]["peak"] == pytest.approx(explained.evidence[1, 2].max().item())  # baya at conv3
         assert report[when]["empty"] == (report[when]["peak"] <= 0)
     for before, after, change in zip(report["before"]["classes"], report["after"]["classes"], report["change"]):
         assert before["name"] == after["name"] == change["name"]
@@ -97,28 +97,28 @@ def test_the_report_is_json_and_adds_up(red_pot):
     assert report["colour"] == "red" and report["edit"] == "repaint"
 
 
-def test_a_colour_that_was_not_used_is_not_reported(studies, story):
-    assert ask(studies, story, replace(RED_POT, edit="blur"), STORY).report()["colour"] is None
+def test_a_colour_that_was_not_used_is_not_reported(service, story):
+    assert intervene(service, story, replace(RED_POT, edit="blur"), STORY).report()["colour"] is None
 
 
 @pytest.mark.parametrize("edit", EDITS)
-def test_every_edit_of_every_region(studies, edit):
+def test_every_edit_of_every_region(service, edit):
     example = EXAMPLES.every["test/2_000"]  # its soil can be seen
-    before = studies.of(example.file, "embedded", "Grad-CAM")
+    before = service.explain_file(example.file, "embedded", "Grad-CAM")
     drawn = np.zeros((256, 256), bool)
     drawn[100:140, 60:120] = True
     for name in REGIONS:
-        found = ask(studies, before, Question(region=name, edit=edit, percent=5), example, drawn)
+        found = intervene(service, before, Change(region=name, edit=edit, percent=5), example, drawn)
         assert found.changed > 0 and found.where.any(), name
         near = cv2.dilate(found.where.astype(np.uint8), np.ones((13, 13))) > 0  # where the soft edge may reach
         assert (found.after.photo == found.before.photo)[~near].all(), name
 
 
-def test_both_maps_share_one_scale(studies, story):
+def test_both_maps_share_one_scale(service, story):
     """Against the table itself: the colour number heat · 255 / the stronger peak of the two."""
-    found = ask(studies, story, replace(RED_POT, target="rudo", layer="conv2"), STORY)
+    found = intervene(service, story, replace(RED_POT, target="rudo", layer="conv2"), STORY)
     cells = compare(found, "none", "viridis")
-    heats = [study.evidence[0, 1].numpy() for study in (found.before, found.after)]
+    heats = [explained.evidence[0, 1].numpy() for explained in (found.before, found.after)]
     top = max(heat.max() for heat in heats)
     assert [cell.peak for cell in cells] == pytest.approx([heat.max() for heat in heats])
     assert 0 < min(cell.peak for cell in cells) < 0.9 * top  # one of them must look weaker
@@ -135,13 +135,13 @@ def test_a_map_that_was_emptied_is_plain_and_said_so(red_pot):
 
 
 def test_the_hottest_region_is_the_hottest(story):
-    where = region(story, Question(percent=5, target="baya", layer="conv2"), None, None)
+    where = region(story, Change(percent=5, target="baya", layer="conv2"), None, None)
     heat = story.evidence[1, 1].numpy()
     assert where.sum() == round(0.05 * 256**2) and heat[where].min() >= heat[~where].max()
 
 
-def test_every_colour_and_as_it_is(studies, story, red_pot):
-    paints, _ = in_every_colour(studies.device, story, red_pot.where)
+def test_every_colour_and_as_it_is(service, story, red_pot):
+    paints, _ = in_every_colour(service.device, story, red_pot.where)
     assert [paint.colour for paint in paints] == [None, *POT_COLOURS]
     assert (paints[0].photo == story.photo).all() and (paints[1].photo == red_pot.after.photo).all()
     same_logits(paints[0].logits, story.logits)
@@ -161,16 +161,16 @@ def test_every_colour_and_as_it_is(studies, story, red_pot):
         ({"region": "soil"}, "cannot be seen"),  # Rudo's rosette hides it
     ],
 )
-def test_what_cannot_be_asked_is_a_sentence(studies, story, wrong, word):
+def test_what_cannot_be_asked_is_a_sentence(service, story, wrong, word):
     with pytest.raises(ValueError, match=word) as refusal:
-        ask(studies, story, replace(RED_POT, **wrong), STORY)
+        intervene(service, story, replace(RED_POT, **wrong), STORY)
     assert str(refusal.value).endswith(".")
 
 
-def test_a_photo_without_a_mask_offers_the_others(studies, story):
+def test_a_photo_without_a_mask_offers_the_others(service, story):
     for unmarked in (None, replace(STORY, file=STORY.file.with_name("elsewhere.jpg"))):
         with pytest.raises(ValueError, match="pot.*hottest.*brush"):
-            ask(studies, story, RED_POT, unmarked)
+            intervene(service, story, RED_POT, unmarked)
 
 
 class Steering(torch.nn.Module):
@@ -198,14 +198,14 @@ def steering(monkeypatch):
     network = Steering().eval()
     monkeypatch.setitem(potplants.MODELS, "steering", model)
     monkeypatch.setattr(potplants, "load", lambda name, progress=None: network)
-    return Studies()
+    return ExplanationService()
 
 
 def test_a_number_goes_from_a_value_to_another(steering):
-    before = steering.of(STORY.file, "steering", "Grad-CAM")
+    before = steering.explain_file(STORY.file, "steering", "Grad-CAM")
     drawn = np.zeros((64, 64), bool)
     drawn[:, :32] = True
-    found = ask(steering, before, Question(region="brush", edit="repaint", colour="#ff0000"), STORY, drawn)
+    found = intervene(steering, before, Change(region="brush", edit="repaint", colour="#ff0000"), STORY, drawn)
     report = found.report()
     assert found.question.target == "further right"
     assert report["after"]["classes"][0]["logit"] > report["before"]["classes"][0]["logit"]  # redder on the left
@@ -223,12 +223,12 @@ def test_a_number_goes_from_a_value_to_another(steering):
         and "still" not in html
     )
     with pytest.raises(ValueError, match="64 × 64"):  # a mask fits no scaled photo
-        ask(steering, before, RED_POT, STORY)
+        intervene(steering, before, RED_POT, STORY)
 
 
-def test_the_words_say_what_was_done(studies, story, red_pot):
+def test_the_words_say_what_was_done(service, story, red_pot):
     assert what_if_markup.edited(red_pot) == "the pot repainted red"
-    hot = ask(studies, story, Question(percent=10, edit="blur"), STORY)
+    hot = intervene(service, story, Change(percent=10, edit="blur"), STORY)
     assert what_if_markup.edited(hot) == "the hottest 10 % for Baya at conv3 blurred"
     assert what_if_markup.answer(story.model, [0.0, 0.0, np.log(2), -np.inf]) == "Greg, 50.0 %"
 
@@ -245,14 +245,14 @@ def test_the_words_say_what_was_done(studies, story, red_pot):
     ],
 )
 def test_peaks_in_words(red_pot, before, after, word):
-    class Measured(Experiment):
+    class Measured(Intervention):
         peaks = (before, after)
 
     assert word in what_if_markup.peak_words(Measured(red_pot.question, red_pot.where, red_pot.before, red_pot.after))
 
 
-def test_the_result_has_words_for_every_picture_and_a_caution(red_pot, studies, story):
-    paints, _ = in_every_colour(studies.device, story, red_pot.where)
+def test_the_result_has_words_for_every_picture_and_a_caution(red_pot, service, story):
+    paints, _ = in_every_colour(service.device, story, red_pot.where)
     html = what_if_markup.result(red_pot, compare(red_pot, "edges", "jet"), paints, "jet")
     assert html.count("<img alt=") + html.count('<img class="after" alt=') == 2 + 2 + 5
     assert 'alt=""' not in html
