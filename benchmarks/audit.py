@@ -15,17 +15,17 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from rounds import medians, once, told  # noqa: E402
+from rounds import medians, once, told
 
-import potplants  # noqa: E402
-from explorer.explanation.device import Device  # noqa: E402
-from explorer.photos import examples  # noqa: E402
-from explorer.photos.edits import POT_COLOURS  # noqa: E402
-from explorer.photos.masks import read_mask  # noqa: E402
-from explorer.tabs.audit.audit import audit  # noqa: E402
-from explorer.tabs.audit.causal_test import in_every_pot  # noqa: E402
-from explorer.tabs.audit.photo_reader import AT_ONCE, read, read_ahead  # noqa: E402
-from gradcam import Explainer  # noqa: E402
+import potplants
+from explorer.explanation.device import Device
+from explorer.photos import examples
+from explorer.photos.edits import POT_COLOURS
+from explorer.photos.masks import read_mask
+from explorer.tabs.audit.audit import audit
+from explorer.tabs.audit.causal_test import in_every_pot
+from explorer.tabs.audit.photo_reader import AT_ONCE, read, read_ahead
+from gradcam import Explainer
 
 BARE = "network(images), nothing else"
 

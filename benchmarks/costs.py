@@ -16,14 +16,14 @@ from rounds import medians, table
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from explorer.explanation.service import ExplanationService  # noqa: E402
-from explorer.photos import examples  # noqa: E402
-from explorer.photos.superpixels import superpixels  # noqa: E402
-from explorer.tabs.trust.checks import Trust  # noqa: E402
-from explorer.tabs.trust.costs import PATCH, SEGMENTS, STRIDE, captums_kernel_shap, kernel_shap  # noqa: E402
-from explorer.tabs.trust.map_under_test import map_under_test  # noqa: E402
-from explorer.tabs.trust.pass_counter import Counted, Tally  # noqa: E402
-from gradcam import METHODS, occlusion  # noqa: E402
+from explorer.explanation.service import ExplanationService
+from explorer.photos import examples
+from explorer.photos.superpixels import superpixels
+from explorer.tabs.trust.checks import Trust
+from explorer.tabs.trust.costs import PATCH, SEGMENTS, STRIDE, captums_kernel_shap, kernel_shap
+from explorer.tabs.trust.map_under_test import map_under_test
+from explorer.tabs.trust.pass_counter import Counted, Tally
+from gradcam import METHODS, occlusion
 
 FORWARD = "a bare forward"
 

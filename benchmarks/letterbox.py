@@ -14,11 +14,11 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-import potplants  # noqa: E402
-from explorer.photos.decode import fit_square  # noqa: E402
-from explorer.photos.examples import EMBEDDED  # noqa: E402
-from potplants.dataset import as_input, load_pixels  # noqa: E402
-from potplants.layout import photos  # noqa: E402
+import potplants
+from explorer.photos.decode import fit_square
+from explorer.photos.examples import EMBEDDED
+from potplants.dataset import as_input, load_pixels
+from potplants.layout import photos
 
 SIDE = 256
 

@@ -16,10 +16,10 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-import potplants  # noqa: E402
-from explorer.photos import examples  # noqa: E402
-from gradcam import METHODS, Explainer, guided_grad_cam, overlay  # noqa: E402
-from potplants.dataset import as_input  # noqa: E402
+import potplants
+from explorer.photos import examples
+from gradcam import METHODS, Explainer, guided_grad_cam, overlay
+from potplants.dataset import as_input
 
 HEAD, SIDE = 28, 256
 

@@ -20,9 +20,9 @@ from torch.nn import functional as F
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from gradcam import Explainer  # noqa: E402
-from gradcam.model_copy import Replicas  # noqa: E402
-from potplants import CNN  # noqa: E402
+from gradcam import Explainer
+from gradcam.model_copy import Replicas
+from potplants import CNN
 
 CLASSES = [0, 1, 2, 3]
 NETWORKS = {  # name → (network, three layers to read, side of the photo)

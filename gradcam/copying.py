@@ -487,10 +487,8 @@ def _shared_by_class(kind):
             continue
         for name, value in vars(one).items():
             if (
-                not name.startswith("__")
-                and (type(value) in (list, dict, set) or isinstance(value, Tensor))
-                or _uncompiled(value)
-            ):
+                not name.startswith("__") and (type(value) in (list, dict, set) or isinstance(value, Tensor))
+            ) or _uncompiled(value):
                 yield name, value
 
 

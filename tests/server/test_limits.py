@@ -19,11 +19,57 @@ from explorer.server.errors import Refused
 from explorer.server.limits import RequestLimits
 from explorer.server.routes import MAX_BODY, route_of
 
-CLOSED = """component_server custom_component deep_link dev/reload login_check process_recording proxy= run-history runs stream token user vibe-edit undo-vibe-edit
-    vibe-code vibe-starter-queries login logout monitoring openapi.json pwa_icon svelte""".split()
-OPEN = """/ /assets /config /favicon.ico /manifest.json /robots.txt /static /theme.css /gradio_api/api /gradio_api/app_id /gradio_api/call /gradio_api/cancel /gradio_api/file
-    /gradio_api/heartbeat /gradio_api/info /gradio_api/openapi.json /gradio_api/queue/data /gradio_api/queue/join /gradio_api/queue/status /gradio_api/reset /gradio_api/run
-    /gradio_api/startup-events /gradio_api/theme.css /gradio_api/upload /gradio_api/upload_progress""".split()
+CLOSED = [
+    "component_server",
+    "custom_component",
+    "deep_link",
+    "dev/reload",
+    "login_check",
+    "process_recording",
+    "proxy=",
+    "run-history",
+    "runs",
+    "stream",
+    "token",
+    "user",
+    "vibe-edit",
+    "undo-vibe-edit",
+    "vibe-code",
+    "vibe-starter-queries",
+    "login",
+    "logout",
+    "monitoring",
+    "openapi.json",
+    "pwa_icon",
+    "svelte",
+]
+OPEN = [
+    "/",
+    "/assets",
+    "/config",
+    "/favicon.ico",
+    "/manifest.json",
+    "/robots.txt",
+    "/static",
+    "/theme.css",
+    "/gradio_api/api",
+    "/gradio_api/app_id",
+    "/gradio_api/call",
+    "/gradio_api/cancel",
+    "/gradio_api/file",
+    "/gradio_api/heartbeat",
+    "/gradio_api/info",
+    "/gradio_api/openapi.json",
+    "/gradio_api/queue/data",
+    "/gradio_api/queue/join",
+    "/gradio_api/queue/status",
+    "/gradio_api/reset",
+    "/gradio_api/run",
+    "/gradio_api/startup-events",
+    "/gradio_api/theme.css",
+    "/gradio_api/upload",
+    "/gradio_api/upload_progress",
+]
 MARK = "zebra"  # in whatever is sent; no sentence of ours has it
 LONGEST = 1000  # bytes of an error
 
@@ -336,7 +382,7 @@ def test_who_asks_whether_the_server_lives(app_url):
         assert answer_to(app_url, b"GET /robots.txt HTTP/1.0\r\n" + origin + b"\r\n")[0] == 200
 
 
-FORMS = [b"", b"zebra", b"--b--", b"--b\r\n\r\nx\r\n--b--\r\n", b'--b\r\nContent-Disposition: form-data; name="files"\r\n\r\nzebra\r\n--b--\r\n', b'--b\r\nContent-Disposition: form-data\r\n\r\nx\r\n--b--',
+FORMS = [b"", b"zebra", b"--b--", b"--b\r\n\r\nx\r\n--b--\r\n", b'--b\r\nContent-Disposition: form-data; name="files"\r\n\r\nzebra\r\n--b--\r\n', b"--b\r\nContent-Disposition: form-data\r\n\r\nx\r\n--b--",
          b'--b\r\nContent-Disposition: form-data; name="files"; filename="' + b"zebra" * 2000 + b'"\r\n\r\nx\r\n--b--\r\n', b'--b\r\nContent-Disposition: form-data; name="files"; filename=".."\r\n\r\nx\r\n--b--\r\n',
          b'--b\r\nContent-Disposition: form-data; name="zebra"; filename="x"\r\n\r\nx\r\n--b--\r\n', b'--b\r\nContent-Disposition: form-data; name="files"; filename="x"\r\n\r\nhalf',
          b'--b\r\nContent-Disposition: form-data; name="files"; filename="x"\r\n\r\nx\r\n' * 17 + b"--b--", b'--b\r\nContent-Disposition: form-data; name="zebra"\r\n\r\nx\r\n' * 17 + b"--b--"]  # fmt: skip
@@ -399,7 +445,7 @@ async def post(the_guard, app, *parts, path="/gradio_api/call/models", headers=(
             else {
                 "type": "http.request",
                 "body": part,
-                "more_body": bool(waiting) or part.startswith(b"{") and not part.rstrip().endswith(b"}"),
+                "more_body": bool(waiting) or (part.startswith(b"{") and not part.rstrip().endswith(b"}")),
             }
         )
 

@@ -73,7 +73,7 @@ def ways_in(app, port):
 
 
 @needs_mcp
-def test_no_file_outlives_the_run(tmp_path, elsewhere):  # noqa: F811
+def test_no_file_outlives_the_run(tmp_path, elsewhere):
     """Whatever is written lies in the run's own folder, and goes with it, also when the end comes in the middle of an upload and of an audit."""
     places = {name: tmp_path / name for name in ("TMPDIR", "HOME")}
     for place in places.values():

@@ -257,7 +257,7 @@ def test_a_name_leads_nowhere(server, folder, name):
 # No request to this machine
 
 
-def test_nothing_here_is_fetched(server, photo, elsewhere):  # noqa: F811
+def test_nothing_here_is_fetched(server, photo, elsewhere):
     port = elsewhere.server_port
     addresses = [
         f"http://{host}:{port}/photo"

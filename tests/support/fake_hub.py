@@ -139,7 +139,7 @@ class _Handler(BaseHTTPRequestHandler):
         content = self.hub.files.get(repo_and_file)
         if content is None:
             self._send(404, {"X-Error-Code": "EntryNotFound"}, b"")
-            return
+            return None
         if self.hub.mode in ("packed", "endless") and self.command == "GET":
             return self._send_more(content)
         etag = f'"{hashlib.sha256(content).hexdigest()}"'

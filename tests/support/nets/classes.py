@@ -230,7 +230,7 @@ def new_with_arguments():
 
 
 class _Slotted(Small):
-    __slots__ = ("scale", "cache")
+    __slots__ = ("cache", "scale")
 
 
 @network(BOTH)

@@ -200,7 +200,7 @@ def test_the_report_is_the_explanation_in_numbers(story):
     np.testing.assert_allclose([entry["probability"] for entry in report["classes"]], logits.softmax(0), rtol=1e-5)
     assert [(cell["target"], cell["layer"]) for cell in report["cells"]] == [
         (t, l) for t in story.targets for l in story.model.layers
-    ]  # noqa: E741
+    ]
     for index, cell in enumerate(report["cells"]):
         heat = story.evidence[index // 3, index % 3]
         assert cell["peak"] == heat.max().item() and cell["empty"] == (not heat.any())

@@ -80,7 +80,7 @@ def test_what_it_is_not_for(blocks, name, work):
                 and "Error" not in sentence
             ), sentence
         else:
-            assert taken is None or isinstance(taken, str | int | float | bool) and len(str(taken)) <= 2000, (
+            assert taken is None or (isinstance(taken, str | int | float | bool) and len(str(taken)) <= 2000), (
                 name,
                 value,
             )

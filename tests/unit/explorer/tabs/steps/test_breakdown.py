@@ -275,7 +275,7 @@ def flat(html):
 
 
 def formula(page, kind):
-    return text(re.search(rf'<p class="formula {kind}">(.*?)</p>', page, re.S)[1])
+    return text(re.search(rf'<p class="formula {kind}">(.*?)</p>', page, re.DOTALL)[1])
 
 
 def test_the_weights_on_the_page_times_the_maps_are_the_sum_on_the_page(taken, page):
@@ -298,7 +298,7 @@ def test_the_mean_on_the_page_is_the_gradient_over_its_area(taken, page):
 
 def test_the_point_on_the_page_adds_up(taken, page):
     """Three terms, the rest, and their sum, as printed."""
-    written = re.search(r'<p class="formula worked">(.*?)</p>', page, re.S)[1]
+    written = re.search(r'<p class="formula worked">(.*?)</p>', page, re.DOTALL)[1]
     terms = [text(part) for part in re.findall(r"<mrow>(.{0,40}?<munder><mn>[\d.]+</mn>)", written)]
     values = [read(term) for term in terms]
     total = read(re.search(r"=\s*([−\d.]+)×10", text(written).split(")")[-1])[1])

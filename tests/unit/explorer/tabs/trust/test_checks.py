@@ -94,8 +94,12 @@ def test_the_report_is_json_and_holds_what_was_promised(answers):
     assert all(promised <= set(entry) for entry in told["methods"])
     assert told["sanity"]["steps"][0]["randomised"] is None and len(told["sanity"]["steps"][1]["draws"]) == 3
     assert told["costs"]["ways"][1] == {
-        **{"name": "KernelSHAP", "forward_passes": None, "backward_passes": None, "ms": None},
-        **{"state": "missing", "note": "Not <here>."},
+        "name": "KernelSHAP",
+        "forward_passes": None,
+        "backward_passes": None,
+        "ms": None,
+        "state": "missing",
+        "note": "Not <here>.",
     }
     assert [member["shipped"] for member in told["seeds"]["networks"]] == [False, True]
 
