@@ -1,13 +1,12 @@
 """The page: its frame, its tabs, its look, and the address bar that follows what a visitor does."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib import import_module
 
 import gradio as gr
 
-from explorer.controls import QUIET, Controls, debounced
-from explorer.controls import lay_out as lay_out
-from explorer.deep_links import View, query, view_of
+from explorer.controls import QUIET, Controls, components_of, debounced, handler, lay_out
+from explorer.deep_links import Link, link_of, query
 from explorer.explanation.service import ExplanationService
 from explorer.photos.examples import Examples
 from explorer.rendering.parts import model_line
@@ -65,56 +64,39 @@ def theme() -> gr.themes.Base:
 
 
 def follow(controls: Controls, examples: Examples):
-    """Keep the address bar true to the desk, now and after every change."""
+    """Keep the address bar true to the controls, now and after every change."""
 
-    def link(file, front, *chosen):
-        if not front:  # a part that is still being put in place is "changed" too, on a busy machine: what the URL asks for is not known yet
+    def link(file, front, view, caller):
+        if not front:  # a component that is still being put in place is "changed" too, on a busy machine: what the URL asks for is not known yet
             return gr.skip()
         example = examples.known(file)
-        names = ("model", "method", "target", "layer", "base", "colormap", "scale")
-        return query(View(example=example and example.key, tab=front, **dict(zip(names, chosen))))
+        return query(Link(example and example.key, view, front))
 
-    parts = [
-        controls.photo,
-        controls.front,
-        controls.model,
-        controls.method,
-        controls.target,
-        controls.layer,
-        controls.base,
-        controls.colormap,
-        controls.scale,
-    ]
-    written = debounced(parts, controls.front).change(
-        link, parts, controls.link, queue=False, trigger_mode="always_last", **QUIET
+    inputs = [controls.photo, controls.front, controls.view]
+    changed = debounced(components_of(inputs), controls.front)
+    written = changed.change(
+        handler(link, inputs),
+        components_of(inputs),
+        controls.link,
+        queue=False,
+        trigger_mode="always_last",
+        **QUIET,
     )
     written.then(None, [controls.link, controls.front], None, js=script("address.js"), **QUIET)
 
 
 def arrive(page: gr.Blocks, controls: Controls, tabs: gr.Tabs, examples: Examples, default_model: str):
-    """Open what the URL asks for: with the tab in front known, the desk has something to show. A URL that asks for nothing is not sent."""
+    """Open what the URL asks for: with the tab in front known, the controls have something to show. A URL that asks for nothing is not sent."""
 
     def open_link(request: gr.Request):
-        view, missing = view_of(request.query_params, examples, [folder.replace("_", "-") for folder in TABS])
+        link, missing = link_of(request.query_params, examples, [folder.replace("_", "-") for folder in TABS])
         for sentence in missing:
             gr.Warning(sentence)
-        asked = {**asdict(view), "model": view.model or default_model}
-        example = examples.every.get(view.example, examples.story)
-        components = [asked[name] for name in ("model", "method", "target", "layer", "base", "colormap", "scale")]
-        return str(example.file), *components, gr.Tabs(selected=view.tab), view.tab
+        example = examples.every.get(link.example, examples.story)
+        settings = asdict(replace(link.view, model=link.view.model or default_model))
+        return str(example.file), *settings.values(), gr.Tabs(selected=link.tab), link.tab
 
-    parts = [
-        controls.photo,
-        controls.model,
-        controls.method,
-        controls.target,
-        controls.layer,
-        controls.base,
-        controls.colormap,
-        controls.scale,
-        tabs,
-        controls.front,
-    ]
+    outputs = [controls.photo, *components_of([controls.view]), tabs, controls.front]
     asked = gr.Textbox(visible="hidden")
-    page.load(None, None, [asked, controls.front], js=script("arrive.js", tab=View().tab), **QUIET)
-    asked.change(open_link, None, parts, **QUIET)  # through the queue: only there a warning reaches the page
+    page.load(None, None, [asked, controls.front], js=script("arrive.js", tab=Link().tab), **QUIET)
+    asked.change(open_link, None, outputs, **QUIET)  # through the queue: only there a warning reaches the page

@@ -14,10 +14,10 @@ from explorer.server.http_server import ServingError
 from explorer.server.sockets import Place
 from potplants import Choice, HubError, WeightsError
 
-from .deep_links import View
 from .page import build, theme
 from .server import shutdown as ending
 from .server.launch import serve
+from .settings import View
 
 SHORT = 12  # digits of a SHA-256 that people compare
 

@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+EMPTY = "no positive evidence"  # what is said of a map with nothing above zero
+
 
 def percent(probability: float) -> str:
     """Never “100 %”: a softmax does not reach it."""
@@ -67,7 +69,12 @@ def magnitude(value: float) -> int:
 
 def peak(strongest: float) -> str:
     """The strongest evidence of a map: a map is never only a colour."""
-    return f"peak {strongest:.2g}".replace("e-0", "e-") if strongest > 0 else "no positive evidence"
+    return f"peak {strongest:.2g}".replace("e-0", "e-") if strongest > 0 else EMPTY
+
+
+def precise_peak(strongest: float) -> str:
+    """The same in three digits, for where it is recomputed by the numbers beside it."""
+    return f"peak {signed_number(strongest)}" if strongest > 0 else EMPTY
 
 
 def duration(milliseconds: float) -> str:

@@ -15,10 +15,11 @@ from mortal import App
 from plain_http import press
 
 from explorer.controls import examples_strip
-from explorer.deep_links import View, query, view_of
+from explorer.deep_links import Link, link_of, query
 from explorer.explanation.service import ExplanationService
 from explorer.photos import examples
 from explorer.server.upload import upload
+from explorer.settings import View
 from explorer.tabs.audit import store
 from explorer.tabs.audit.report import ReportFiles
 from explorer.tabs.audit.view import document, shown
@@ -84,8 +85,8 @@ def test_what_cannot_be_shown_is_left_out_and_named(folder):
     assert found.origin.isprintable() and all(example.caption.isprintable() for example in found.every.values())
     assert within(60, lambda: found.known(PHOTO)).file.name in GOOD
     for example in found.every.values():
-        assert view_of(dict(parse_qsl(query(View(example.key)).removeprefix("?"))), found, ["explain"]) == (
-            View(example.key),
+        assert link_of(dict(parse_qsl(query(Link(example.key)).removeprefix("?"))), found, ["explain"]) == (
+            Link(example.key),
             (),
         )
 
@@ -101,14 +102,14 @@ def test_no_name_brings_markup_or_ends_an_audit(folder):
         lambda: store.Audits(ExplanationService(), found, store.StoredAudits(2)).of(asked, lambda part, task: True),
     )
     assert [fault.key for fault in result.unread] == ["test/0_plain"] and len(result.audits[0].answers) == len(GOOD) - 1
-    for html in (buttons, shown(result, "jet"), document(result, "jet")):
+    for html in (buttons, shown(result, View()), document(result, View())):
         assert (
             not Elements(html).found & {"onerror", "b>photos<", "script"}
             and "<b>photos" not in html
             and "<img src=x" not in html
         )
     shelf = ReportFiles()
-    files = shelf.files(result, "jet")
+    files = shelf.files(result, View())
     assert "ümlaut" in files.table.read_text(encoding="utf-8") and "ümlaut" in files.page.read_text(encoding="utf-8")
 
 

@@ -57,7 +57,8 @@ WITHIN = {
     "static": set(),
     "rendering": set(),
     "photos": set(),
-    "explanation": {"photos"},
+    "explanation": {"photos", "rendering", "settings"},
+    "settings": {"explanation"},
     "server": {"rendering", "photos", "explanation"},
 }
 

@@ -11,6 +11,7 @@ from explorer.server.cancellation import cancellable
 from explorer.server.errors import as_sentence
 from explorer.server.picture_files import saved_pictures
 from explorer.server.upload import save_for_download, upload
+from explorer.settings import View
 from gradcam import COLORMAPS, METHODS, SCALES
 
 from .archive import maps
@@ -36,7 +37,7 @@ def define(service: ExplanationService, examples: Examples, default_model: str):
         """
         with as_sentence():
             explained = service.explain_file(image, model, method, cancellable())
-            cells = draw(explained, base, colormap, scale)
+            cells = draw(explained, View(base=base, colormap=colormap, scale=scale))
         pictures = [(f"{cell.target}-{cell.column}", cell.picture, cell.caption) for row in cells for cell in row]
         return gallery.postprocess(saved_pictures(pictures, gallery.GRADIO_CACHE)), explained.report()
 

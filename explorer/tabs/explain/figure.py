@@ -6,6 +6,7 @@ from PIL import Image, ImageDraw, ImageFont
 from explorer.explanation.grid import Cell
 from explorer.explanation.service import MIXTURE, ExplainedPhoto
 from explorer.rendering.wording import percent
+from explorer.settings import View
 from gradcam import colour_table
 
 CELL, GAP, WORDS = 512, 24, 64  # pixels: a picture, the space between two, a line of words; 512 at 300 dpi are 43 mm
@@ -13,7 +14,7 @@ HEAD = 620  # the column of class names and logits
 INK, FAINT, BAR = "black", "#555555", "#c8c8c8"
 
 
-def figure(explained: ExplainedPhoto, cells: list[list[Cell]], colormap: str) -> Image.Image:
+def figure(explained: ExplainedPhoto, cells: list[list[Cell]], view: View) -> Image.Image:
     """Photo and colour bar on the left, then for each target its name and logit, then its maps with their peaks beneath."""
     rows, columns = len(cells), len(cells[0])
     step = CELL + WORDS + GAP
@@ -25,7 +26,7 @@ def figure(explained: ExplainedPhoto, cells: list[list[Cell]], colormap: str) ->
     for line, words in enumerate(_legend(explained)):
         pen.write(words, GAP, legend + line * WORDS, 34, FAINT if line else INK)
     bar = legend + len(_legend(explained)) * WORDS + GAP
-    pen.ramp(colour_table(colormap), GAP, bar)
+    pen.ramp(colour_table(view.colormap), GAP, bar)
     pen.write("no evidence", GAP, bar + 40, 30, FAINT)
     pen.write("peak", GAP + CELL - 70, bar + 40, 30, FAINT)
     for column, cell in enumerate(cells[0]):

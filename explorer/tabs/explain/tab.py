@@ -2,14 +2,12 @@
 
 import gradio as gr
 
-import potplants
-from explorer.controls import ONE_AT_A_TIME, QUIET, Controls
+from explorer.controls import ONE_AT_A_TIME, QUIET, Controls, components_of, handler
 from explorer.explanation.grid import draw
-from explorer.explanation.service import COLUMNS, ExplanationService, target_choices
+from explorer.explanation.service import COLUMNS, ExplanationService, every_target
 from explorer.photos.examples import Examples
 from explorer.rendering.parts import error_message
 from explorer.rendering.static import script
-from explorer.server.cancellation import cancellable
 from explorer.server.errors import EXPECTED, as_sentence
 from explorer.server.upload import save_for_download
 from explorer.server.values import event_value
@@ -17,8 +15,7 @@ from explorer.server.values import event_value
 from .archive import archive
 from .view import matrix, verdict
 
-TAKE = "() => document.querySelector('#saved')?.click()"  # the button that holds the file, once it is there
-COPY, LIGHTBOX = script("copy.js"), script("lightbox.js")
+COPY, LIGHTBOX, TAKE = script("copy.js"), script("lightbox.js"), script("take.js")
 
 ABOUT = """
 **Grad-CAM in three sentences.** A convolutional layer turns the photo into a stack of maps, each bright where the layer found its
@@ -39,23 +36,24 @@ Pot Plant Dataset, CC BY 4.0 (Kaggle: conorsully1/pot-plants).
 def build(controls: Controls, tabs: gr.Tabs, service: ExplanationService, examples: Examples):
     """Lay the tab out in the current `tabs` and wire it."""
 
-    def show(file, model, method, target, layer, base, colormap, scale, progress=gr.Progress()):  # noqa: B008 (Gradio finds it there)
+    def show(file, view, caller):
         try:
-            explained = service.explain_file(file, model, method, cancellable(progress))
-            cells = draw(explained, base, colormap, scale)
-            chosen = explained.target(target), layer
+            explained = service.explain_file(file, view.model, view.method, caller.progress)
+            cells = draw(explained, view)
+            chosen = explained.target(view.target), view.layer
         except EXPECTED as error:
             return error_message(str(error)), ""
-        return verdict(explained, examples.truth(file)), matrix(explained, cells, colormap, scale, chosen)
+        return verdict(explained, examples.truth(file)), matrix(explained, cells, view, chosen)
 
-    def save(file, link, model, method, base, colormap, scale):
+    def save(file, link, view, caller):
         with as_sentence():
-            packed = archive(service.explain_file(file, model, method, cancellable()), base, colormap, scale, link)
-        return save_for_download(packed, f"{model}-{method}.zip", saved.GRADIO_CACHE)
+            explained = service.explain_file(file, view.model, view.method, caller.progress)
+            packed = archive(explained, view, link)
+        return save_for_download(packed, f"{view.model}-{view.method}.zip", saved.GRADIO_CACHE)
 
     def take_apart(event: gr.EventData):
-        there = {name for model in potplants.MODELS.values() for name in target_choices(model)}
-        return event_value(event, "explained", there), event_value(event, "column", COLUMNS), gr.Tabs(selected="steps")
+        target = event_value(event, "explained", every_target())
+        return target, event_value(event, "column", COLUMNS), gr.Tabs(selected="steps")
 
     with gr.Tab("Explain", id="explain") as tab:
         words = gr.HTML(elem_id="verdict", apply_default_css=False)
@@ -67,21 +65,11 @@ def build(controls: Controls, tabs: gr.Tabs, service: ExplanationService, exampl
         with gr.Accordion("What is this, and what can it not tell?", open=True, elem_id="about"):
             gr.Markdown(ABOUT)
 
-    settings = [controls.model, controls.method, controls.base, controls.colormap, controls.scale]
-    wanted.click(
-        save, [controls.photo, controls.link, *settings], saved, show_progress_on=grid, **QUIET, **ONE_AT_A_TIME
-    ).then(None, js=TAKE, **QUIET)
+    inputs = [controls.photo, controls.link, controls.view]
+    packed = wanted.click(
+        handler(save, inputs), components_of(inputs), saved, show_progress_on=grid, **QUIET, **ONE_AT_A_TIME
+    )
+    packed.then(None, js=TAKE, **QUIET)
     copied.click(None, js=COPY, **QUIET)
     grid.select(take_apart, None, [controls.target, controls.layer, tabs], queue=False, **QUIET)
-
-    asked = [
-        controls.photo,
-        controls.model,
-        controls.method,
-        controls.target,
-        controls.layer,
-        controls.base,
-        controls.colormap,
-        controls.scale,
-    ]
-    controls.bind(tab, show, asked, [words, grid])
+    controls.bind(tab, show, [controls.photo, controls.view], [words, grid])

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 import potplants
-from explorer.explanation.grid import Cell, columns
+from explorer.explanation.grid import Cell, colour_stops, columns
 from explorer.explanation.service import FOR_AND_AGAINST, MIXTURE, ExplainedPhoto
 from explorer.rendering.templates import render
-from gradcam import colour_table
+from explorer.settings import View
 
 TEMPLATE = "explain/template.html"
 SAYS = {
@@ -33,15 +33,13 @@ def verdict(explained: ExplainedPhoto, really: str | None) -> str:
     return render(TEMPLATE, "verdict", explained.photo, explained.model.size, explained.note, truth, *answer)
 
 
-def matrix(explained: ExplainedPhoto, cells: list[list[Cell]], colormap: str, scale: str, chosen=(None, None)) -> str:
+def matrix(explained: ExplainedPhoto, cells: list[list[Cell]], view: View, chosen=(None, None)) -> str:
     """The grid: a row for every class with its logit, and one for the mixture; a column for every layer.
 
     chosen: target and column of the cell that the other tabs look at; it gets a frame.
     """
     rows = [_row(explained, row) for row in cells]
-    return render(
-        TEMPLATE, "matrix", columns(explained).items(), rows, chosen, colour_table(colormap)[::15].tolist(), scale
-    )
+    return render(TEMPLATE, "matrix", columns(explained).items(), rows, chosen, colour_stops(view), view.scale)
 
 
 def _row(explained, cells):

@@ -10,6 +10,7 @@ from explorer.server.cancellation import cancellable
 from explorer.server.errors import as_sentence
 from explorer.server.picture_files import saved_pictures_exactly
 from explorer.server.upload import upload
+from explorer.settings import View
 
 from .breakdown import gallery as gallery_of
 from .breakdown import steps_of_file
@@ -34,7 +35,7 @@ def define(service: ExplanationService, examples: Examples, default_model: str):
         """
         with as_sentence():
             taken = steps_of_file(service, image, model, target, layer, cancellable())
-        pictures = [(caption.partition(" · ")[0], pixels, caption) for pixels, caption in gallery_of(taken)]
+        pictures = [(caption.partition(" · ")[0], pixels, caption) for pixels, caption in gallery_of(taken, View())]
         return taken.report(), saved_pictures_exactly(pictures, gallery.GRADIO_CACHE)
 
     with gr.Column(visible=False):

@@ -10,10 +10,11 @@ from torch import Tensor, nn
 
 import potplants
 from explorer.explanation.device import Device
-from explorer.explanation.grid import BASES
+from explorer.explanation.grid import coloured, ground_of
 from explorer.explanation.service import ExplainedPhoto, ExplanationService, Progress, as_image, targets_of
-from explorer.rendering.wording import signed_number
-from gradcam import Anatomy, overlay, take_apart
+from explorer.rendering.wording import precise_peak, signed_number
+from explorer.settings import View
+from gradcam import Anatomy, take_apart
 
 METHOD = "Grad-CAM"  # the one that is taken apart here
 TOP_MAPS = 16  # feature maps in the gallery
@@ -217,18 +218,15 @@ def signed_picture(values: Tensor, side: int, limit: float) -> np.ndarray:
     return cv2.resize(small, (side, side), interpolation=cv2.INTER_NEAREST)
 
 
-def laid_over(steps: Steps, base: str, colormap: str) -> np.ndarray:
+def laid_over(steps: Steps, view: View) -> np.ndarray:
     """The last step, as the tab Explain shows it: RGB uint8 [S, S, 3].
 
     Raises ValueError for an unknown base or colormap.
     """
-    if base not in BASES:
-        raise ValueError(f"There is no base {base!r}; choose one of {', '.join(BASES)}.")
-    opacity, picture = BASES[base]
-    return overlay(picture(steps.explained.photo), steps.anatomy.heatmap, colormap, opacity)
+    return coloured(ground_of(steps.explained.photo, view), steps.anatomy.heatmap, view)
 
 
-def gallery(steps: Steps, base: str = "edges", colormap: str = "jet") -> list[tuple[np.ndarray, str]]:
+def gallery(steps: Steps, view: View) -> list[tuple[np.ndarray, str]]:
     """The strongest maps, then S, its ReLU and the heat over the photo: (RGB uint8 [S, S, 3], caption) each."""
     anatomy, side = steps.anatomy, steps.explained.model.size
     strongest = reach(anatomy.summed)
@@ -239,12 +237,11 @@ def gallery(steps: Steps, base: str = "edges", colormap: str = "jet") -> list[tu
         )
         for k, values in ((k, anatomy.activation[k]) for k in steps.order[:TOP_MAPS])
     ]
-    found = "no positive evidence" if steps.empty else f"peak {signed_number(steps.peak)}"
     return [
         *maps,
         (signed_picture(anatomy.summed, side, strongest), f"weighted sum · {span(anatomy.summed)}"),
         (signed_picture(anatomy.rectified, side, strongest), f"after ReLU · {span(anatomy.rectified)}"),
-        (laid_over(steps, base, colormap), f"over the photo · {found}"),
+        (laid_over(steps, view), f"over the photo · {precise_peak(steps.peak)}"),
     ]
 
 

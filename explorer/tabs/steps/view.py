@@ -6,7 +6,16 @@ from torch import Tensor
 from explorer.explanation.service import FOR_AND_AGAINST, MIXTURE
 from explorer.rendering.images import data_uri, png_uri
 from explorer.rendering.templates import render
-from explorer.rendering.wording import magnitude, plural, scientific, signed_number, signed_share, with_exponent
+from explorer.rendering.wording import (
+    magnitude,
+    plural,
+    precise_peak,
+    scientific,
+    signed_number,
+    signed_share,
+    with_exponent,
+)
+from explorer.settings import View
 
 from .breakdown import (
     METHOD,
@@ -27,21 +36,21 @@ WRITTEN_OUT = 3  # terms of the weighted sum
 SMALL = 128  # a map up to this side is shown pixel by pixel, a larger one reduced to it
 
 
-def walkthrough(steps: Steps, base: str, colormap: str, chosen_method: str = METHOD) -> str:
+def walkthrough(steps: Steps, view: View) -> str:
     """The whole tab: from the score to the heat over the photo, then the network's layers."""
     return render(
         TEMPLATE,
         "walkthrough",
         steps,
         method=METHOD,
-        chosen_method=chosen_method,
+        chosen_method=view.method,
         title=_title(steps),
         mark=_mark(steps),
         colours=diverging_table()[::127].tolist(),
         score=_score(steps),
         maps=_maps(steps),
         weights=_weights(steps),
-        total=_sum(steps, base, colormap),
+        total=_sum(steps, view),
         layers=summary(steps.explained.model),
     )
 
@@ -112,19 +121,19 @@ def _bars(weights, order):
     }
 
 
-def _sum(steps, base, colormap):
+def _sum(steps, view):
     limit = reach(steps.anatomy.summed)
     return {
         "terms": [(k, scientific(steps.anatomy.weights[k].item())) for k in steps.order[:WRITTEN_OUT]],
         "rest": len(steps.order) - WRITTEN_OUT,
-        "pictures": _pictures(steps, base, colormap, limit),
+        "pictures": _pictures(steps, view, limit),
         "limit": (signed_number(-limit), signed_number(limit)),
         "balance": _balance(steps),
         "worked": _worked(steps),
     }
 
 
-def _pictures(steps, base, colormap, limit):
+def _pictures(steps, view, limit):
     """The sum, what is left of it, and the heat: (name, title, numbers, source) of each."""
     anatomy, side = steps.anatomy, steps.explained.model.size
     signed = (
@@ -132,10 +141,9 @@ def _pictures(steps, base, colormap, limit):
         ("after ReLU", "After ReLU", anatomy.rectified),
         ("enlarged", f"Enlarged to {side} × {side}", anatomy.heatmap),
     )
-    found = "no positive evidence" if steps.empty else f"peak {signed_number(steps.peak)}"
     return [
         *((name, title, span(values), png_uri(signed_picture(values, side, limit))) for name, title, values in signed),
-        ("over the photo", "Over the photo", found, data_uri(laid_over(steps, base, colormap))),
+        ("over the photo", "Over the photo", precise_peak(steps.peak), data_uri(laid_over(steps, view))),
     ]
 
 

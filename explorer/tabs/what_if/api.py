@@ -4,7 +4,6 @@ import gradio as gr
 
 import potplants
 from explorer.controls import ONE_AT_A_TIME
-from explorer.deep_links import View
 from explorer.explanation.service import COLUMNS, ExplanationService, every_target
 from explorer.photos.edits import POT_COLOURS
 from explorer.photos.examples import Examples
@@ -13,6 +12,7 @@ from explorer.server.cancellation import cancellable
 from explorer.server.errors import as_sentence
 from explorer.server.picture_files import saved_exactly, saved_pictures
 from explorer.server.upload import upload
+from explorer.settings import View
 from gradcam import METHODS
 
 from .intervention import EDITS, REGIONS, Change, compare, intervene
@@ -47,7 +47,7 @@ def define(service: ExplanationService, examples: Examples, default_model: str):
             before = service.explain_file(image, model, method, cancellable())
             question = Change(region, percent, target, layer, edit, colour)
             found = intervene(service, before, question, examples.known(image), drawn, cancellable())
-            cells = compare(found, "edges", "jet")
+            cells = compare(found, View())
         pictures = [
             (when, cell.picture, f"{when.capitalize()}: {cell.caption}")
             for when, cell in zip(("before", "after"), cells)

@@ -7,13 +7,13 @@ import numpy as np
 import torch
 
 from explorer.explanation.device import Device, joined, logits_of
-from explorer.explanation.grid import BASES, Cell
+from explorer.explanation.grid import Cell, coloured, ground_of
 from explorer.explanation.service import COLUMNS, PREDICTED, ExplainedPhoto, ExplanationService, Progress, as_image
 from explorer.photos.decode import read_photo
 from explorer.photos.edits import POT_COLOURS, blur, fill, repaint
 from explorer.photos.examples import Example
 from explorer.photos.masks import PARTS, hottest, part, read_mask
-from gradcam import overlay
+from explorer.settings import View
 
 MARKED = PARTS[1:]  # regions that an example's mask knows
 REGIONS = (*MARKED, "hottest", "brush")
@@ -137,14 +137,13 @@ def region(
     raise ValueError(f"There is no region {question.region!r}; choose one of {', '.join(REGIONS)}.")
 
 
-def compare(experiment: Intervention, base: str, colormap: str) -> tuple[Cell, Cell]:
+def compare(experiment: Intervention, view: View) -> tuple[Cell, Cell]:
     """The heat before and after for the same class at the same layer, coloured on one scale: the stronger peak of the two."""
-    opacity, ground = BASES[base]
     target, column = experiment.question.target, experiment.question.layer
     both = experiment.before, experiment.after
     heats = torch.stack([explained.heat(target, column) for explained in both])  # [2, S, S]
     pictures = (
-        overlay(ground(explained.photo), heats, colormap, opacity, "shared")[at] for at, explained in enumerate(both)
+        coloured(ground_of(explained.photo, view), heats, view, "shared")[at] for at, explained in enumerate(both)
     )
     layer = experiment.before.layer(column)
     return tuple(

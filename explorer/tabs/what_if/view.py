@@ -1,15 +1,14 @@
 """What the tab What if? shows: the answer in words, the photo before and after, the logits, the heat, every colour, the drawing pad."""
 
-import hashlib
-
 import numpy as np
 
-from explorer.explanation.grid import Cell
+from explorer.explanation.grid import Cell, colour_stops
 from explorer.explanation.service import MIXTURE, ExplainedPhoto
+from explorer.photos.decode import pixels_sha256
 from explorer.photos.edits import POT_COLOURS
 from explorer.rendering.templates import render
-from explorer.rendering.wording import percent, share_or_none
-from gradcam import colour_table
+from explorer.rendering.wording import peak, percent, share_or_none
+from explorer.settings import View
 
 from .intervention import Intervention, Painted
 
@@ -19,7 +18,7 @@ CAUTION = "An edited photo may be unlike any that the model has seen. Its answer
 STEADY = 0.05  # a peak that moved by less than this share is called about the same
 
 
-def result(experiment: Intervention, cells: tuple[Cell, Cell], paints: tuple[Painted, ...], colormap: str) -> str:
+def result(experiment: Intervention, cells: tuple[Cell, Cell], paints: tuple[Painted, ...], view: View) -> str:
     """Everything that follows from one experiment, top down: words, photos, logits, heat, every colour."""
     model = experiment.before.model
     before, after = (answer(model, explained.logits) for explained in (experiment.before, experiment.after))
@@ -34,7 +33,7 @@ def result(experiment: Intervention, cells: tuple[Cell, Cell], paints: tuple[Pai
         changed=share_or_none(experiment.changed),
         caution=CAUTION,
         logits=_logits(experiment),
-        heat=_heat(experiment, cells, colormap),
+        heat=_heat(experiment, cells, view),
         title=title,
         paints=[_painted(model, paint, paints[0]) for paint in paints],
     )
@@ -52,7 +51,7 @@ def pad(explained: ExplainedPhoto) -> str:
 
 def name_of(photo: np.ndarray) -> str:
     """A short name for what is in a photo."""
-    return hashlib.sha256(photo.tobytes()).hexdigest()[:16]
+    return pixels_sha256(photo)[:16]
 
 
 def edited(experiment: Intervention) -> str:
@@ -104,14 +103,13 @@ def _logits(experiment):
     return {"number": number, "rows": rows, "stays": not number and before["predicted"] == after["predicted"]}
 
 
-def _heat(experiment, cells, colormap):
-    top = max(experiment.peaks)
+def _heat(experiment, cells, view):
     return {
         "target": cells[0].target.capitalize(),
         "layer": cells[0].column,
         "cells": list(zip(("before", "after"), cells)),
-        "colours": colour_table(colormap)[::15].tolist(),
-        "hottest": f"{top:.2g}".replace("e-0", "e-") if top > 0 else "nothing",
+        "colours": colour_stops(view),
+        "hottest": peak(max(experiment.peaks)).removeprefix("peak "),
         "moved": peak_words(experiment),
     }
 

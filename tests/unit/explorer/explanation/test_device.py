@@ -26,6 +26,7 @@ from explorer.explanation import device as devices
 from explorer.explanation.device import BEST_FIRST, HEAT_TOLERANCE, LOGITS_TOLERANCE, SPREAD, Device, logits_of
 from explorer.explanation.service import ExplanationService, as_image
 from explorer.photos import examples
+from explorer.settings import View
 from explorer.tabs.audit import store
 from explorer.tabs.audit.audit import audit
 from explorer.tabs.audit.causal_test import in_every_pot
@@ -245,7 +246,7 @@ def test_an_audit_says_so(crowded):
         store.Audits(service, few, store.StoredAudits(4)).of(asked, lambda *_: True)
         for service in (crowded, ExplanationService())
     )
-    assert NOTE in audit_report(found)["note"] and NOTE in shown(found, "jet") and audit_report(expected)["note"] == ""
+    assert NOTE in audit_report(found)["note"] and NOTE in shown(found, View()) and audit_report(expected)["note"] == ""
     assert found.audits[0].answers == expected.audits[0].answers and found.repainted == expected.repainted
 
 
@@ -260,9 +261,7 @@ def test_trust_says_so(crowded, monkeypatch):
     measured = asked.measured(STORY.file, "embedded", "predicted", "conv3")
     told = trust.report(checks, measured)
     assert NOTE in told["note"] and told["sanity"]["steps"] and told["methods"][0]["state"] == "evidence"
-    assert NOTE in trust_markup.methods(measured, "edges", "jet", "Grad-CAM") and NOTE in trust_markup.sanity(
-        checks, "edges", "jet"
-    )
+    assert NOTE in trust_markup.methods(measured, View()) and NOTE in trust_markup.sanity(checks, View())
 
 
 class Cannot(potplants.CNN):

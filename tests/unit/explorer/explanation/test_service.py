@@ -16,6 +16,7 @@ from explorer.explanation.grid import BASES, draw
 from explorer.explanation.service import ALL_LAYERS, ExplanationService, explain_photo, target_choices
 from explorer.photos import examples
 from explorer.photos.formats import PhotoError
+from explorer.settings import View
 from gradcam import COLORMAPS, SCALES, Explainer, edge_map
 
 STORY = examples.embedded().story.file
@@ -34,7 +35,9 @@ def test_another_colouring_needs_no_forward_pass(passes):
     for base in BASES:
         for colormap in COLORMAPS:
             for scale in SCALES:
-                draw(service.explain_file(STORY, "embedded", "Grad-CAM"), base, colormap, scale)
+                draw(
+                    service.explain_file(STORY, "embedded", "Grad-CAM"), View(base=base, colormap=colormap, scale=scale)
+                )
     assert len(passes) == 1
 
 
@@ -236,7 +239,7 @@ def test_the_network_sees_an_example_bit_for_bit(story):
 
 
 def test_cells_read_as_a_matrix(story):
-    cells = draw(story, "photo", "viridis", "each map")
+    cells = draw(story, View(base="photo", colormap="viridis", scale="each map"))
     assert [row[0].target for row in cells] == [*potplants.CLASSES, "mixture"]
     assert [cell.layer for cell in cells[0]] == [*story.model.layers, ALL_LAYERS]
     assert [cell.column for cell in cells[0]] == ["conv1", "conv2", "conv3", "all layers"]
@@ -260,18 +263,18 @@ def test_an_empty_cell_shows_its_base_and_says_so(story):
         ("photo", story.photo),
         ("none", np.full_like(story.photo, 255)),
     ):
-        for row in draw(nothing, base, "jet", "shared"):
+        for row in draw(nothing, View(base=base, scale="shared")):
             for cell in row:
                 assert cell.empty and "no positive evidence" in cell.caption and (cell.picture == ground).all()
     assert all(cell["empty"] for cell in nothing.report()["cells"])
 
 
 def test_the_shared_scale_spares_the_column_of_all_layers(story):
-    each, shared = (draw(story, "none", "cividis", scale) for scale in SCALES)
+    each, shared = (draw(story, View(base="none", colormap="cividis", scale=scale)) for scale in SCALES)
     assert (each[1][3].picture == shared[1][3].picture).all()
     assert any((one[2].picture != other[2].picture).any() for one, other in zip(each, shared))
 
 
 def test_an_unknown_base_is_refused(story):
     with pytest.raises(ValueError, match="edges"):
-        draw(story, "photograph", "jet", "shared")
+        draw(story, View(base="photograph", colormap="jet", scale="shared"))

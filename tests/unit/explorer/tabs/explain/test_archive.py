@@ -13,6 +13,7 @@ import potplants
 from explorer.explanation.grid import draw
 from explorer.explanation.service import ExplanationService
 from explorer.photos import examples
+from explorer.settings import View
 from explorer.tabs.explain.archive import archive
 from explorer.tabs.explain.figure import figure
 
@@ -26,7 +27,9 @@ def explained():
 
 @pytest.fixture(scope="module")
 def packed(explained):
-    return zipfile.ZipFile(io.BytesIO(archive(explained, "photo", "viridis", "shared", "?layer=conv2")))
+    return zipfile.ZipFile(
+        io.BytesIO(archive(explained, View(base="photo", colormap="viridis", scale="shared"), "?layer=conv2"))
+    )
 
 
 def test_everything_is_in_it(packed):
@@ -62,14 +65,21 @@ def test_the_figure_is_fit_for_print(packed, explained):
     sheet = Image.open(io.BytesIO(packed.read("figure.png")))
     assert sheet.info["dpi"] == pytest.approx((300, 300), abs=0.1) and min(sheet.size) > 2500
     assert np.array_equal(
-        np.array(sheet), np.array(figure(explained, draw(explained, "photo", "viridis", "shared"), "viridis"))
+        np.array(sheet),
+        np.array(
+            figure(
+                explained,
+                draw(explained, View(base="photo", colormap="viridis", scale="shared")),
+                View(colormap="viridis"),
+            )
+        ),
     )
 
 
 def test_the_figure_shows_the_photo_and_every_cell(explained):
     """Each picture is found in the figure, where its row and column say, within what the enlargement rounds."""
-    cells = draw(explained, "photo", "jet", "each map")
-    sheet = np.array(figure(explained, cells, "jet")).astype(int)
+    cells = draw(explained, View(base="photo"))
+    sheet = np.array(figure(explained, cells, View())).astype(int)
     wanted = [explained.photo, *(cell.picture for row in cells for cell in row)]
     spots = [enlarged.resize((512, 512), Image.Resampling.BICUBIC) for enlarged in map(Image.fromarray, wanted)]
     columns = [24, *[24 * 2 + 512 + 620 + column * 536 for column in range(4)] * 5]
@@ -79,4 +89,4 @@ def test_the_figure_shows_the_photo_and_every_cell(explained):
 
 
 def test_the_same_study_gives_the_same_bytes(explained):
-    assert archive(explained, "edges", "jet", "each map") == archive(explained, "edges", "jet", "each map")
+    assert archive(explained, View()) == archive(explained, View())

@@ -20,6 +20,7 @@ from explorer.photos import examples
 from explorer.rendering.images import data_uri
 from explorer.rendering.parts import error_message
 from explorer.rendering.wording import percent
+from explorer.settings import View
 from explorer.tabs.explain import view
 
 
@@ -85,7 +86,7 @@ def test_the_verdict_knows_right_from_wrong(story):
 
 def test_a_number_is_said_as_it_is_and_no_plant_is_its_truth(car):
     assert "<p>The model says<strong>position +1.250</strong></p>" in verdict(car, "baya")
-    html = matrix(car, draw(car, "none", "jet", "each map"), "jet", "each map")
+    html = matrix(car, draw(car, View(base="none")), View())
     assert re.findall(r'<th scope="row">(.*?)</th>', html) == [
         f"<b>Further {side}</b><small>what moves the answer there</small>" for side in ("right", "left")
     ]
@@ -113,14 +114,14 @@ def test_a_refusal_is_escaped():
 
 
 def test_the_matrix_has_a_word_for_every_picture(story):
-    html = matrix(story, draw(story, "edges", "jet", "each map"), "jet", "each map")
+    html = matrix(story, draw(story, View()), View())
     assert len(re.findall(r'<img alt="[^"]+ · [^"]+ · [^"]+"', html)) == 20
     assert html.count('scope="row"') == 5 and html.count('scope="col"') == 5
     assert len(re.findall(r"http", html)) == 0
 
 
 def test_a_row_has_the_numbers_of_its_class(story):
-    html = matrix(story, draw(story, "edges", "jet", "each map"), "jet", "each map")
+    html = matrix(story, draw(story, View()), View())
     rows = re.findall(r'<tr( class="predicted")?><th scope="row">(.*?)</th>', html)
     assert [bool(marked) for marked, _ in rows] == [name == story.predicted for name in story.targets]
     assert rows[-1][1] == "<b>Mixture</b><small>all classes, weighted by probability</small>"
@@ -131,14 +132,14 @@ def test_a_row_has_the_numbers_of_its_class(story):
 
 
 def test_a_cell_says_where_it_belongs_and_one_is_chosen(story):
-    html = matrix(story, draw(story, "edges", "jet", "each map"), "jet", "each map", (story.predicted, "conv2"))
+    html = matrix(story, draw(story, View()), View(), (story.predicted, "conv2"))
     cells = re.findall(r' class="([a-z ]+)" data-target="(.*?)" data-column="(.*?)" .*? data-name="(.*?)"', html)
     columns = ("conv1", "conv2", "conv3", "all layers")
     assert [cell[1:3] for cell in cells] == [(target, column) for target in story.targets for column in columns]
     assert all(name == f"{target}-{column}".replace(" ", "-") for _, target, column, name in cells)
     assert [cell[1:3] for cell in cells if cell[0] == "cell chosen"] == [(story.predicted, "conv2")]
     assert [cell[0] for cell in cells].count("cell") == 19
-    unchosen = matrix(story, draw(story, "edges", "jet", "each map"), "jet", "each map")
+    unchosen = matrix(story, draw(story, View()), View())
     assert "chosen" not in unchosen
 
 
@@ -146,7 +147,7 @@ def test_a_class_may_be_called_anything(story):
     """Its name ends no attribute of a cell, and comes out of each as it was."""
     model = replace(story.model, classes=('a "b" <i>', *story.model.classes[1:]))
     strange = replace(story, model=model)
-    html = matrix(strange, draw(strange, "none", "jet", "each map"), "jet", "each map")
+    html = matrix(strange, draw(strange, View(base="none")), View())
     for cell, column in zip(re.findall(r"<td>.*?</td>", html), ("conv1", "conv2", "conv3", "all-layers")):
         assert "<i>" not in cell
         held = {name: unescape(value) for name, value in re.findall(r'([a-z-]+)="([^"]*)"', cell)}
@@ -155,15 +156,19 @@ def test_a_class_may_be_called_anything(story):
 
 
 def test_layers_are_headed_by_what_they_are_and_the_network_calls_them(story):
-    html = matrix(story, draw(story, "edges", "jet", "each map"), "jet", "each map")
+    html = matrix(story, draw(story, View()), View())
     heads = re.findall(r'<th scope="col">(.*?)<small>(.*?)</small></th>', html)
     named = [(f"conv{number}", f"conv_layers.{index}") for number, index in ((1, 0), (2, 3), (3, 6))]
     assert heads == [*named, ("all layers", "")]
 
 
 def test_the_colour_bar_names_its_scale(story):
-    each = matrix(story, draw(story, "none", "jet", "each map"), "jet", "each map")
-    shared = matrix(story, draw(story, "none", "viridis", "shared"), "viridis", "shared")
+    each = matrix(story, draw(story, View(base="none")), View())
+    shared = matrix(
+        story,
+        draw(story, View(base="none", colormap="viridis", scale="shared")),
+        View(colormap="viridis", scale="shared"),
+    )
     assert "<span>this map&#39;s own peak</span>" in each and "<span>the strongest peak of all maps</span>" in shared
     assert "rgb(68,1,84)" in shared  # viridis begins there
 

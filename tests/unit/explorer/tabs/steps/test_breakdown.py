@@ -19,6 +19,7 @@ from explorer.explanation import service as service_module
 from explorer.explanation.service import COLUMNS, ExplanationService, explain_photo
 from explorer.photos import examples
 from explorer.rendering.wording import signed_number
+from explorer.settings import View
 from explorer.tabs.steps import breakdown as steps
 from explorer.tabs.steps.breakdown import (
     diverging_table,
@@ -53,7 +54,7 @@ def taken(service, story):
 
 @pytest.fixture(scope="module")
 def page(taken):
-    return walkthrough(taken, "edges", "jet")
+    return walkthrough(taken, View())
 
 
 def anatomy_of(weights, activation):
@@ -141,7 +142,7 @@ def test_a_number_is_taken_apart_to_either_side():
     assert right.anatomy.score == -left.anatomy.score == pytest.approx(car.logits[0])
     torch.testing.assert_close(right.anatomy.weights, -left.anatomy.weights)
     for one in (right, left):
-        html = walkthrough(one, "photo", "viridis")
+        html = walkthrough(one, View(base="photo", colormap="viridis"))
         assert f"speaks for {one.target}" in html and "<mtext>position</mtext>" in html
         assert one.report()["logits"] == {"position": pytest.approx(car.logits[0])}
 
@@ -153,7 +154,7 @@ def test_a_network_that_averages_its_maps_is_taken_apart():
     through = (one.anatomy.activation > 0).double().mean((1, 2)) / 32**2
     expected = network.fc[1].weight[2].detach().double() * through
     torch.testing.assert_close(one.anatomy.weights.double(), expected, rtol=1e-4, atol=1e-10)
-    assert "conv_layers.4" in walkthrough(one, "none", "cividis")
+    assert "conv_layers.4" in walkthrough(one, View(base="none", colormap="cividis"))
 
 
 def test_wrong_askers_get_a_sentence(service, story):
@@ -241,7 +242,7 @@ def test_the_usual_reach_leaves_out_a_hundredth():
 
 
 def test_the_gallery_is_captioned(taken):
-    pictures = steps.gallery(taken)
+    pictures = steps.gallery(taken, View())
     captions = [caption for _, caption in pictures]
     assert len(pictures) == 16 + 3 and all(p.shape == (256, 256, 3) and p.dtype == np.uint8 for p, _ in pictures)
     assert [int(re.match(r"A(\d+) ", caption)[1]) for caption in captions[:16]] == list(taken.order[:16])
@@ -351,7 +352,7 @@ def test_the_pictures_are_the_numbers(taken, page):
 def test_an_empty_map_says_so_and_why(taken, story):
     against = replace(taken, anatomy=anatomy_of([-2.0, -1.0], [[[1.0, 0.0], [0.5, 1.0]], [[0.0, 3.0], [1.0, 1.0]]]))
     assert against.empty and against.shares is None and against.report()["heat_by_top_maps"][0]["share"] is None
-    html = walkthrough(against, "photo", "jet")
+    html = walkthrough(against, View(base="photo"))
     assert "No positive evidence" in html and "of the heat</small>" not in html
     assert read(re.search(r'adds up to <span class="number">([^<]+)<', html)[1]) == -10  # −2 −3, −2 −3
     over = re.search(r'alt="over the photo: no positive evidence" src="data:image/jpeg;base64,([^"]+)"', html)[1]
@@ -361,23 +362,23 @@ def test_an_empty_map_says_so_and_why(taken, story):
 
 def test_a_score_that_does_not_depend_on_the_layer(taken):
     nothing = replace(taken, anatomy=anatomy_of([0.0, 0.0], [[[1.0, 2.0], [3.0, 4.0]]] * 2))
-    assert nothing.positive_share is None and "zero everywhere" in walkthrough(nothing, "edges", "jet")
+    assert nothing.positive_share is None and "zero everywhere" in walkthrough(nothing, View())
 
 
 def test_gradients_that_overflowed_are_a_sentence(taken):
     overflowed = replace(taken, anatomy=anatomy_of([float("inf"), 1.0], [[[1.0, 1.0], [0.5, 1.0]]] * 2))
     with pytest.raises(ValueError, match="overflowed; choose another layer"):
-        walkthrough(overflowed, "edges", "jet")
+        walkthrough(overflowed, View())
 
 
 def test_another_method_is_told_apart(taken, page):
-    assert "LayerCAM" in walkthrough(taken, "edges", "jet", "LayerCAM") and "this tab takes" not in page
+    assert "LayerCAM" in walkthrough(taken, View(method="LayerCAM")) and "this tab takes" not in page
 
 
 def test_names_are_escaped(taken):
     odd = replace(taken.explained.model, classes=("rudo", "<b>aya", "greg", "yuki"))
     html = walkthrough(
-        replace(taken, target="<b>aya", explained=replace(taken.explained, model=odd, note="<i>note")), "edges", "jet"
+        replace(taken, target="<b>aya", explained=replace(taken.explained, model=odd, note="<i>note")), View()
     )
     assert "<b>aya" not in html.lower() and "<i>note" not in html and "&lt;i&gt;note" in html
 

@@ -14,6 +14,7 @@ from explorer.explanation.service import ExplanationService, as_image
 from explorer.photos import examples
 from explorer.photos.edits import POT_COLOURS
 from explorer.photos.masks import part, read_mask
+from explorer.settings import View
 from explorer.tabs.what_if import view as what_if_markup
 from explorer.tabs.what_if.intervention import (
     EDITS,
@@ -117,7 +118,7 @@ def test_every_edit_of_every_region(service, edit):
 def test_both_maps_share_one_scale(service, story):
     """Against the table itself: the colour number heat · 255 / the stronger peak of the two."""
     found = intervene(service, story, replace(RED_POT, target="rudo", layer="conv2"), STORY)
-    cells = compare(found, "none", "viridis")
+    cells = compare(found, View(base="none", colormap="viridis"))
     heats = [explained.evidence[0, 1].numpy() for explained in (found.before, found.after)]
     top = max(heat.max() for heat in heats)
     assert [cell.peak for cell in cells] == pytest.approx([heat.max() for heat in heats])
@@ -128,7 +129,7 @@ def test_both_maps_share_one_scale(service, story):
 
 
 def test_a_map_that_was_emptied_is_plain_and_said_so(red_pot):
-    before, after = compare(red_pot, "photo", "jet")
+    before, after = compare(red_pot, View(base="photo"))
     assert not before.empty and after.empty == (red_pot.peaks[1] <= 0)
     assert after.empty and (after.picture == red_pot.after.photo).all() and "no positive evidence" in after.caption
     assert "falls to zero" in what_if_markup.peak_words(red_pot)
@@ -215,7 +216,7 @@ def test_a_number_goes_from_a_value_to_another(steering):
         "probability": None,
     }
     html = what_if_markup.result(
-        found, compare(found, "edges", "jet"), in_every_colour(steering.device, before, drawn)[0], "jet"
+        found, compare(found, View()), in_every_colour(steering.device, before, drawn)[0], View()
     )
     assert (
         f"position {before.logits[0]:+.3f}" in html
@@ -253,7 +254,7 @@ def test_peaks_in_words(red_pot, before, after, word):
 
 def test_the_result_has_words_for_every_picture_and_a_caution(red_pot, service, story):
     paints, _ = in_every_colour(service.device, story, red_pot.where)
-    html = what_if_markup.result(red_pot, compare(red_pot, "edges", "jet"), paints, "jet")
+    html = what_if_markup.result(red_pot, compare(red_pot, View()), paints, View())
     assert html.count("<img alt=") + html.count('<img class="after" alt=') == 2 + 2 + 5
     assert 'alt=""' not in html
     assert "unlike any" in html and "http" not in html
