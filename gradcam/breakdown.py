@@ -33,7 +33,7 @@ def take_apart(model: nn.Module, layer, image: Tensor, target=None, reshape=None
     """The steps of Grad-CAM for one image [3, H, W]; one target, one layer and `reshape` as `Explainer` takes them.
 
     Raises what `Explainer` and `Explainer.explain` raise, and ValueError for more than one target or view. The model
-    stays as found.
+    is left unchanged.
     """
     images, targets, layers = as_batch(image[None], model), as_targets(target), find_layers(model, layer)
     if len(targets) != 1 or len(layers) != 1:

@@ -89,7 +89,7 @@ class Explainer:
                   or fewer where a GPU's memory is too small.
 
         Raises ValueError for an unknown method, class or shape, or a layer without a gradient; TypeError for wrong
-        kinds; MemoryError before an allocation that cannot fit. The model stays as found.
+        kinds; MemoryError before an allocation that cannot fit. The model is left unchanged.
         """
         chosen, images = _method(method), as_batch(images, self.model)
         normalised, at_once = as_targets(targets, len(images)), _checked(at_once)

@@ -151,7 +151,7 @@ def _record(name, activations):
         # Only what follows a recorded layer requires a gradient, so the first layers reached are made leaves here.
         activation = tensor if tensor.requires_grad else tensor.detach().requires_grad_()
         activations.append(activation)
-        # The network goes on with a copy: an in-place ReLU after the layer would otherwise overwrite what was recorded.
+        # The network continues with a copy: an in-place ReLU after the layer would otherwise overwrite the record.
         with torch.enable_grad():  # a layer may be the last inside a no_grad of the model's own
             return rewrap(activation.clone())
 

@@ -24,9 +24,7 @@ def gradients(recording: Recording, cotangents: Tensor) -> tuple[Tensor | None, 
     if len(cotangents) > 1:
         try:
             return _batched(recording, cotangents)
-        except (
-            RuntimeError
-        ):  # a backward that `vmap` cannot batch, or a GPU too small; another fault is raised again below
+        except RuntimeError:  # `vmap` cannot batch a backward, or a GPU is too small; others are raised again below
             pass
     return _one_by_one(recording, cotangents)  # after the handler: the error's traceback refers to what did not fit
 
@@ -74,7 +72,7 @@ def _stacked(tensors):
 def bytes_held(recording: Recording) -> int:
     """How many bytes of gradients a backward for one target holds at its peak; those recorded stay to the end.
 
-    Goes through the graph in the engine's order: of the nodes whose gradients are complete, the latest made runs first.
+    Traverses the graph in the engine's order: of the nodes whose gradients are complete, the latest made runs first.
     """
     root = recording.outputs.grad_fn if recording.outputs.requires_grad else None
     if root is None:

@@ -8,7 +8,7 @@ from .explainer import Explainer
 from .forward_pass import logits_of
 from .images import as_batch
 from .model_copy import BorrowedCopy, ModelCopies
-from .relus import HiddenDependencies, guide
+from .relus import HiddenDependencies, guide_relus
 from .targets import as_targets, cotangents
 
 
@@ -16,10 +16,10 @@ def guided_backpropagation(model: nn.Module, images: Tensor, targets=None) -> Te
     """d target / d image, with every ReLU passing back positive gradients only: [B, K, 3, H, W], signed, on the CPU.
 
     Springenberg et al. 2014, arXiv:1412.6806, sec. 3.4. The rule exists for ReLU, bounded above (ReLU6) or not,
-    however it is written; what is linear, pools, pads, enlarges or normalises passes its gradient as it is. Raises
+    however it is written; what is linear, pools, pads, upsamples or normalises passes its gradient as it is. Raises
     ValueError for a model with anything else between image and outputs — another activation, a gate, attention, a
     backward of its own, a softmax at the end — and for one without a ReLU: the result would silently be something
-    else. The model stays as found.
+    else. The model is left unchanged.
     """
     targets, images = as_targets(targets, len(images)), as_batch(images, model)
     with torch.inference_mode(False), torch.enable_grad(), ModelCopies(model).borrow() as borrowed:
@@ -49,7 +49,7 @@ def _guided_gradients(borrowed: BorrowedCopy, images, targets) -> Tensor | str:
     if isinstance(outputs, str):
         return f"this model runs {outputs}"
     try:
-        refusal = guide(outputs, leaf)
+        refusal = guide_relus(outputs, leaf)
         if refusal:
             return refusal
         rows = cotangents(outputs, targets)

@@ -44,9 +44,8 @@ def _candidates(model, average, outputs) -> Iterator[tuple[Tensor, Tensor]]:
     with ModelCopies(model).borrow() as borrowed:
         for module in borrowed.root.modules():
             tensors = _tensors(module)
-            weights = [
-                one for one in tensors if one.shape[:2] == (labels, channels) and one.numel() == labels * channels
-            ]
+            size = labels * channels
+            weights = [one for one in tensors if one.shape[:2] == (labels, channels) and one.numel() == size]
             biases = [one for one in tensors if weights and one.shape == (labels,)]
             for weight in weights:
                 for bias in (*biases, no_bias):

@@ -187,11 +187,11 @@ class LayerView:
 
         return self._scores_of(lambda rows: (make(rows),), count, image, outputs, (self.images,))
 
-    def _scores_of(self, make, count, image, outputs, own):
+    def _scores_of(self, make, count, image, outputs, originals):
         """Scores [K, count] of variants of one image, several in a forward pass where that is harmless."""
         at_once, device = self._pass.at_once, self.images.device
         mixes = None if at_once is None else False
-        passes = VariantPasses(outputs, own, image, self.outputs[image], mixes)
+        passes = VariantPasses(outputs, originals, image, self.outputs[image], mixes)
 
         def scores_of(rows):
             some = self._scores(passes.outputs_of(make(rows)), image)

@@ -20,8 +20,8 @@ class ModelCopies:
     """A pool of copies of one model: each call borrows one, and those that come back are kept for the next.
 
     A copy is in eval mode and has all that the model is made of; only the parameters' memory is shared (see
-    `copy_model`). So the model stays as found, also when its forward raises, and threads that explain one model need no
-    lock. The first forward pass over images of a shape is checked: a network that writes into its parameters runs on
+    `copy_model`). So the model is left unchanged, also when its forward raises, and threads that explain one model need
+    no lock. The first forward pass over images of a shape is checked: a network that writes into its parameters runs on
     private ones from then on, one that draws random numbers gets generators of its own, and one that reaches the model
     itself from its copy is refused. A network that reads values it computes, and so may do something else for the next
     image, is checked each time.

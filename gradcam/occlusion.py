@@ -31,8 +31,8 @@ def occlusion(
     with the far edge. Each pixel gets the mean fall over all squares that cover it, in units of the target.
 
     target, signed, progress, at_once: as for `Explainer.explain`; one target. Raises ValueError for other shapes, for a
-    patch that does not fit, and for a stride that would leave pixels uncovered; Cancelled when `progress` says so. The
-    model stays as found.
+    patch that does not fit, and for a stride that would leave pixels uncovered; Cancelled when `progress` returns
+    False. The model is left unchanged.
     """
     images, targets = _batch_of_one(image, model), as_targets(target)
     if len(targets) != 1:

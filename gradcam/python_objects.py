@@ -18,10 +18,7 @@ _BUILT_IN = (int, float, complex, str, bytes, type(None), type(Ellipsis), range,
 _STANDARD_LIBRARY = (re.Pattern, enum.Enum, pathlib.PurePath)
 _CODE = (type, types.ModuleType, types.CodeType, types.WrapperDescriptorType, types.MethodDescriptorType, property)
 _TORCH = (torch.dtype, torch.device, torch.Size, torch.layout, torch.memory_format, torch.fx.Graph, torch.fx.Node)
-_TORCH_FUNCTIONS = (
-    *(torch.ScriptObject, torch.jit.ScriptFunction),
-    *(torch._ops.OpOverload, torch._ops.OpOverloadPacket),
-)
+_TORCH_FUNCTIONS = (torch.ScriptObject, torch.jit.ScriptFunction, torch._ops.OpOverload, torch._ops.OpOverloadPacket)
 _NUMPY = (np.generic, np.dtype)
 IMMUTABLE = (*_BUILT_IN, *_STANDARD_LIBRARY, *_CODE, *_TORCH, *_TORCH_FUNCTIONS, *_NUMPY)
 SIMPLE_TYPES = frozenset({int, float, bool, str, type(None), torch.dtype, torch.device, torch.Size})  # exact types
@@ -30,9 +27,9 @@ SIMPLE_TYPES = frozenset({int, float, bool, str, type(None), torch.dtype, torch.
 # Containers
 
 
-def base_type(value, *types_):
+def base_type(value, *candidates):
     """The first of some types that a value is an instance of."""
-    return next(one for one in types_ if isinstance(value, one))
+    return next(one for one in candidates if isinstance(value, one))
 
 
 def replace_items(container, items):

@@ -14,7 +14,7 @@ from .random_numbers import PrivateRandomNumbers
 POWER_ITERATIONS = 15  # of spectral norm for a new weight: its estimate starts from the old one's
 
 
-def refuse_what_cannot_be_drawn(model: nn.Module) -> None:
+def require_randomisable(model: nn.Module) -> None:
     """Raises ValueError for weights that have no values (lazy, on the meta device) or are quantised or scripted."""
     for name, parameter in model.named_parameters():
         if is_lazy(parameter) or parameter.is_meta:
@@ -38,10 +38,10 @@ def private_copy(model: nn.Module) -> nn.Module:
     """A copy of `model` in the same modes that shares nothing with it; tied weights stay tied."""
     with torch.inference_mode(False):
         copy, _ = copy_model(model, private=frozenset(map(id, model.parameters())))
-    for module, own in zip(model.modules(), copy.modules()):
-        own.training = module.training
-    for weight, own in zip(model.parameters(), copy.parameters()):
-        own.requires_grad_(weight.requires_grad)
+    for module, copied in zip(model.modules(), copy.modules()):
+        copied.training = module.training
+    for weight, copied in zip(model.parameters(), copy.parameters()):
+        copied.requires_grad_(weight.requires_grad)
     return copy
 
 
@@ -108,11 +108,7 @@ def _parametrizations(layer) -> nn.ModuleDict:
 def _assign(layer, key, weight):
     try:
         setattr(layer, key, weight)
-    except (
-        RuntimeError,
-        ValueError,
-        TypeError,
-    ):  # no inverse; NotImplementedError, which some raise, is a RuntimeError
+    except (RuntimeError, ValueError, TypeError):  # no inverse; some raise NotImplementedError, a RuntimeError
         for parameter in layer.parametrizations[key].parameters():
             parameter.copy_(_redrawn(parameter))
 

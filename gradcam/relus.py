@@ -13,12 +13,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 # Nodes by autograd's names. Linear in all of their inputs together:
-_ADDING = {
+_LINEAR_IN_ALL = {
     "Add", "Sub", "Rsub", "Cat", "Stack", "Where", "IndexAdd", "IndexCopy", "IndexPut", "Scatter", "ScatterAdd",
     "SliceScatter", "SelectScatter", "CopySlices",
 }  # fmt: skip
 # Linear in one of their inputs while the others are constants:
-_PASSING = {
+_LINEAR_IN_ONE = {
     "Mul", "Addcmul", "Mm", "Bmm", "Mv", "Dot", "Linear", "Addmm", "Addmv", "Addbmm", "Baddbmm", "Convolution", "Neg",
     "Sum", "Mean", "Cumsum", "View", "UnsafeView", "ReshapeAlias", "Alias", "Expand", "Squeeze", "Unsqueeze",
     "T", "Transpose", "Permute", "AsStrided", "Slice", "Select", "Split", "SplitWithSizes", "UnsafeSplit",
@@ -26,7 +26,8 @@ _PASSING = {
     "Col2Im", "PixelShuffle", "PixelUnshuffle", "ChannelShuffle", "NativeChannelShuffle", "Index",
     "IndexSelect", "Gather", "MaskedFill", "ConstantPadNd", "Clone", "CopyBackwards", "ToCopy", "NativeDropout",
 }  # fmt: skip
-_FIRST_ONLY = {"Div", "GridSampler2D", "GridSampler3D"}  # linear in their first input, while the second is a constant
+# Linear in their first input while the second is a constant:
+_LINEAR_IN_FIRST = {"Div", "GridSampler2D", "GridSampler3D"}
 # No activations, so the rule does not apply: pooling, upsampling, padding and normalisation.
 _LAYERS = re.compile(
     r"(Mkldnn)?(Adaptive)?(Avg|Max)Pool[23]D(WithIndices)?|FractionalMaxPool[23]D|MaxUnpool[23]D|Upsample\w+"
@@ -34,12 +35,12 @@ _LAYERS = re.compile(
 )
 
 
-def guide(outputs: Tensor, image: Tensor) -> str | None:
+def guide_relus(outputs: Tensor, image: Tensor) -> str | None:
     """Make each ReLU between the leaf `image` and `outputs` pass back positive gradients only, or return why not."""
     nodes = _between(outputs, image)
     relus = {node: inputs for node, inputs in nodes.items() if _is_relu(node, inputs)}
     for node, inputs in nodes.items():
-        if node not in relus and not _passes(node, inputs):
+        if node not in relus and not _passes_gradient(node, inputs):
             return f"this model runs {_described(node, inputs)}"
     if not nodes:
         return "no gradient leads from this model's outputs to the image"
@@ -91,14 +92,14 @@ def _is_zero(bound):
     return bound is not None and not torch.as_tensor(bound).any()
 
 
-def _passes(node, inputs):
+def _passes_gradient(node, inputs):
     """Whether a node is linear in what depends on the image, or a layer that is no activation."""
     name = _name(node)
     if name in ("Max", "Amax"):
         return _is_pooling(node)
     if len(inputs) > 1:
-        return name in _ADDING
-    linear = name in _ADDING or name in _PASSING or (name in _FIRST_ONLY and inputs == [0])
+        return name in _LINEAR_IN_ALL
+    linear = name in _LINEAR_IN_ALL or name in _LINEAR_IN_ONE or (name in _LINEAR_IN_FIRST and inputs == [0])
     return linear or _LAYERS.fullmatch(name) is not None
 
 
@@ -127,7 +128,7 @@ def _described(node, inputs):
 def _rectify(node, inputs):
     """Springenberg et al.: a gradient passes where it is positive, and where the input was."""
     node.register_prehook(lambda gradients: tuple(gradient.clamp(min=0) for gradient in gradients))
-    if _name(node) == "Relu":  # which is closed at zero; a clamp is open there, and a maximum is half open
+    if _name(node) == "Relu":  # zero for an input of zero; a clamp passes all of the gradient there, and a maximum half
         return
     positive = (node._saved_other if inputs == [1] else node._saved_self) > 0
 
@@ -152,9 +153,7 @@ class HiddenDependencies(TorchDispatchMode):
         super().__init__()
         self.hidden: str | None = None
         self.partly = False
-        self._dependent = {
-            _memory(image)
-        }  # memory that depends on the image; weak references, which keep nothing alive
+        self._dependent = {_memory(image)}  # memory that depends on the image; weak references keep nothing alive
         self._recorded = set()  # memory of what autograd records
 
     @classmethod
@@ -182,12 +181,12 @@ class HiddenDependencies(TorchDispatchMode):
         if not torch.is_grad_enabled() or not any(tensor.requires_grad for tensor in inputs):
             unrecorded = any(_memory(tensor) in self._recorded for tensor in changed)
             return f"{name} behind autograd's back" if unrecorded else None
-        if name not in _SWITCHING and any(self._depends(one) and not one.requires_grad for one in inputs):
+        if name not in _UNPOOLING and any(self._depends(one) and not one.requires_grad for one in inputs):
             made_from = f"{name} with a mask, an index or a detached tensor made from the image"
             return made_from if any(one.is_floating_point() or one.is_complex() for one in outputs) else None
-        if name not in _WRITING and any(tensor._is_view() for tensor in changed):
+        if name not in _LINEAR_IN_PLACE and any(tensor._is_view() for tensor in changed):
             constant = not any(self._depends(tensor) for tensor in inputs if tensor is not args[0])
-            self.partly = name not in _SCALING or not constant
+            self.partly = name not in _SCALING_IN_PLACE or not constant
             return f"{name} on a part of a tensor" if self.partly else None
         return None
 
@@ -199,9 +198,9 @@ _SHAPE_ONLY = {  # their outputs do not depend on their input's values
     "empty_like", "zeros_like", "ones_like", "full_like", "rand_like", "randn_like", "randint_like", "new_empty",
     "new_empty_strided", "new_zeros", "new_ones", "new_full",
 }  # fmt: skip
-_SWITCHING = {"max_unpool2d", "max_unpool3d"}  # their indices lead back as max pooling's own gradient does
-_WRITING = {"copy_", "add_", "sub_", "zero_", "fill_", "neg_"}  # linear
-_SCALING = {"mul_", "div_"}  # linear where the other is a constant
+_UNPOOLING = {"max_unpool2d", "max_unpool3d"}  # their indices lead back as max pooling's own gradient does
+_LINEAR_IN_PLACE = {"copy_", "add_", "sub_", "zero_", "fill_", "neg_"}  # linear
+_SCALING_IN_PLACE = {"mul_", "div_"}  # linear where the other is a constant
 
 
 def _memory(tensor):

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from .heatmaps import states
 from .random_numbers import GeneratorStates, PrivateRandomNumbers
-from .reinitialisation import layers_of, private_copy, randomise, refuse_what_cannot_be_drawn
+from .reinitialisation import layers_of, private_copy, randomise, require_randomisable
 
 
 @dataclass(frozen=True)
@@ -27,14 +27,14 @@ def cascading_randomisation(
 
     explain: a function model → heatmap [H, W]. A method whose map stays alike explains the photo, not the model.
     Works on a copy: the model's weights are never touched. A layer is a module with weights of its own, parametrized
-    ones (weight norm, spectral norm) included; `randomise` says how they are drawn anew, from the seed, and that they
+    ones (weight norm, spectral norm) included; `randomise` draws them anew, from the seed, and verifies that they
     changed. A step whose map is empty, constant or not finite has no similarity: its numbers are NaN and its state
     says why.
 
     Raises ValueError for a model without layers, or with one whose weights cannot be drawn anew: lazy ones that were
     never run, those on the meta device, quantised or scripted ones, and parametrized ones that a draw leaves the same.
     """
-    refuse_what_cannot_be_drawn(model)
+    require_randomisable(model)
     trained = _with_evidence(explain(model))
     randomised = private_copy(model)
     layers = layers_of(randomised)

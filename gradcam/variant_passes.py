@@ -40,17 +40,23 @@ class VariantPasses:
     """
 
     def __init__(
-        self, outputs: Callable[..., Tensor], own: tuple[Tensor, ...], image: int, before: Tensor, mixes: bool | None
+        self,
+        outputs: Callable[..., Tensor],
+        originals: tuple[Tensor, ...],
+        image: int,
+        before: Tensor,
+        mixes: bool | None,
     ):
-        """outputs: runs the model on tensors like `own`, which hold all images; before: the image's outputs among them.
+        """Variants of one image out of a batch.
 
+        outputs: runs the model on tensors like `originals`, which hold all images; before: the image's outputs there.
         mixes: None to measure it, at the price of one image more.
         """
-        self._outputs, self._own, self._image, self._before = outputs, own, image, before
+        self._outputs, self._originals, self._image, self._before = outputs, originals, image, before
         self._mixes = mixes
 
     def outputs_of(self, variants: tuple[Tensor, ...]) -> Tensor:
-        """The model's outputs [n, N] for variants [n, ...] of each tensor in `own`."""
+        """The model's outputs [n, N] for variants [n, ...] of each tensor in `originals`."""
         if self._mixes is None:
             together = self._beside_the_image(variants)
             self._mixes = together is None
@@ -62,7 +68,7 @@ class VariantPasses:
         """The variants' outputs, or None where their presence changes the image's outputs."""
         row = slice(self._image, self._image + 1)
         try:
-            outputs = self._outputs(*(torch.cat([own[row], some]) for own, some in zip(self._own, variants)))
+            outputs = self._outputs(*(torch.cat([whole[row], some]) for whole, some in zip(self._originals, variants)))
         except RuntimeError as error:
             if ran_out(error):
                 raise
@@ -73,10 +79,10 @@ class VariantPasses:
         return outputs[1:] if (outputs[0] - self._before).abs().max() <= tolerance else None
 
     def _alone(self, parts):
-        whole = [own.clone() for own in self._own]
-        for tensor, part in zip(whole, parts):
+        tensors = [whole.clone() for whole in self._originals]
+        for tensor, part in zip(tensors, parts):
             tensor[self._image] = part
-        return self._outputs(*whole)[self._image : self._image + 1]
+        return self._outputs(*tensors)[self._image : self._image + 1]
 
 
 def variants_per_batch(device: torch.device, at_once: int | None) -> int:
