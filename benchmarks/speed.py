@@ -21,7 +21,7 @@ from torch.nn import functional as F
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from gradcam import Explainer
-from gradcam.model_copy import Replicas
+from gradcam.model_copy import ModelCopies
 from potplants import CNN
 
 CLASSES = [0, 1, 2, 3]
@@ -129,8 +129,8 @@ def compare(name, rounds, device):
     explainer = Explainer(network, layers)
     cold, warm = (once(lambda: explainer.explain(images, CLASSES)) for _ in range(2))
 
-    kept = Replicas(network)
-    _lend(kept)
+    kept = ModelCopies(network)
+    _borrow(kept)
 
     def bare_forward():
         with torch.inference_mode():
@@ -139,8 +139,8 @@ def compare(name, rounds, device):
     contenders = {
         "a bare forward": bare_forward,
         "gradcam, 4 classes × 3 layers": lambda: explainer.explain(images, CLASSES),
-        "  of it: a replica, made anew": lambda: _lend(Replicas(network)),
-        "  of it: a replica, lent again": lambda: _lend(kept),
+        "  of it: a model copy, made anew": lambda: _borrow(ModelCopies(network)),
+        "  of it: a model copy, used again": lambda: _borrow(kept),
     }
     for peer, prepare in PEERS.items():
         try:
@@ -166,8 +166,8 @@ def batches(rounds, device):
     print("images/s: " + ", ".join(f"{name} {64_000 / ms:.0f}" for name, ms in times.items()))
 
 
-def _lend(replicas):
-    with replicas.lend():
+def _borrow(copies):
+    with copies.borrow():
         pass
 
 

@@ -7,8 +7,9 @@ from torch.nn import functional as F
 
 from gradcam import METHODS, Explainer, memory
 from gradcam.forward_pass import Layer
-from gradcam.layer_view import Meter, Run, VariantPasses
-from gradcam.model_copy import Replicas
+from gradcam.layer_view import ForwardPass
+from gradcam.model_copy import ModelCopies
+from gradcam.variant_passes import PassCounter, VariantPasses
 
 EXACT = {"rtol": 1e-9, "atol": 1e-12}
 
@@ -187,9 +188,11 @@ def test_the_rounding_of_another_batch_is_no_mixing():
 
 
 def run_of(network, images, targets):
-    replicas = Replicas(network)
-    with replicas.lend() as lent:
-        return Run(replicas, lent, (Layer("3"), Layer("6")), images, targets, None, Meter(None, len(images)))
+    copies = ModelCopies(network)
+    with copies.borrow() as borrowed:
+        return ForwardPass(
+            copies, borrowed, (Layer("3"), Layer("6")), images, targets, None, PassCounter(None, len(images))
+        )
 
 
 def test_targets_come_in_groups_that_fit(network, images):

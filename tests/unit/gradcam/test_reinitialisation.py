@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from torch.nn.utils import parametrizations, parametrize, prune
 
 from gradcam import Explainer, cascading_randomisation
-from gradcam.random_numbers import Dice, OwnDice
+from gradcam.random_numbers import GeneratorStates, PrivateRandomNumbers
 from gradcam.reinitialisation import layers_of, private_copy, randomise
 
 
@@ -194,19 +194,19 @@ def test_what_a_parametrization_promises_holds_for_new_weights():
     for mode in (True, False):
         for name in ("spectral norm", "spectral norm by a hook"):
             layer = private_copy(KEPT[name](nn.Linear(40, 30)).train(mode))
-            randomise("", layer, OwnDice(Dice(0)))
+            randomise("", layer, PrivateRandomNumbers(GeneratorStates(0)))
             layer.eval()(torch.rand(1, 40))
             assert torch.linalg.matrix_norm(layer.weight, 2).item() == pytest.approx(1, abs=0.1)
     for name in ("orthogonal", "orthogonal, no way back"):
         layer = private_copy(KEPT[name](nn.Linear(40, 30)))
-        randomise("", layer, OwnDice(Dice(0)))
+        randomise("", layer, PrivateRandomNumbers(GeneratorStates(0)))
         torch.testing.assert_close(layer.weight @ layer.weight.T, torch.eye(30), rtol=0, atol=1e-4)
 
 
 def test_layers_reset_themselves_as_they_would():
     """A plain layer is drawn by its own `reset_parameters`: the same numbers as torch's own dice give for the seed."""
     layer = private_copy(nn.Linear(4, 3))
-    randomise("", layer, OwnDice(Dice(5)))
+    randomise("", layer, PrivateRandomNumbers(GeneratorStates(5)))
     torch.manual_seed(5)
     fresh = nn.Linear(4, 3)
     assert torch.equal(layer.weight, fresh.weight) and torch.equal(layer.bias, fresh.bias)
@@ -221,7 +221,7 @@ def test_a_normalisation_forgets_and_a_fresh_one_is_spared():
     copy = private_copy(nn.Sequential(fresh, trained, plain))
     assert list(layers_of(copy)) == ["0", "1", "2"]
     for name, layer in layers_of(copy).items():
-        randomise(name, layer, OwnDice(Dice(0)))
+        randomise(name, layer, PrivateRandomNumbers(GeneratorStates(0)))
     for norm in copy:
         assert norm.running_mean.tolist() == [0] * 4 and norm.running_var.tolist() == [1] * 4
     assert copy[0].weight.tolist() == copy[1].weight.tolist() == [1] * 4
@@ -241,7 +241,7 @@ def test_tied_weights_stay_tied():
     model = Tied()
     copy = private_copy(model)
     assert copy.other.weight is copy.one.weight and copy.one.weight is not model.one.weight
-    randomise("other", copy.other, OwnDice(Dice(0)))
+    randomise("other", copy.other, PrivateRandomNumbers(GeneratorStates(0)))
     assert copy.other.weight is copy.one.weight and not torch.equal(copy.one.weight, model.one.weight)
 
 
@@ -250,7 +250,7 @@ def test_recurrent_layers_run_with_their_new_weights():
     model, sequence = nn.LSTM(4, 5), torch.rand(3, 1, 4)
     copy = private_copy(model)
     torch.testing.assert_close(copy(sequence)[0], model(sequence)[0])
-    randomise("", copy, OwnDice(Dice(0)))
+    randomise("", copy, PrivateRandomNumbers(GeneratorStates(0)))
     assert (copy(sequence)[0] - model(sequence)[0]).norm() > 0.1 * model(sequence)[0].norm()
 
 
@@ -276,7 +276,7 @@ def test_layers_are_whatever_holds_weights():
     assert list(layers) == ["positions, token", *block, "head", "scales"]
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     for name, layer in layers.items():
-        randomise(name, layer, OwnDice(Dice(0)))
+        randomise(name, layer, PrivateRandomNumbers(GeneratorStates(0)))
     same = {name for name, tensor in model.state_dict().items() if torch.equal(tensor, before[name])}
     assert same == {"grid"} | {f"block.norm{which}.{key}" for which in (1, 2) for key in ("weight", "bias")}
 

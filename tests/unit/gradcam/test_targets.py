@@ -8,14 +8,14 @@ from torch import nn
 from gradcam import Explainer
 from gradcam.forward_pass import Layer, record
 from gradcam.gradients import gradients
-from gradcam.model_copy import Replicas
+from gradcam.model_copy import ModelCopies
 from gradcam.targets import as_targets, cotangents, of_images, scores, with_fixed_callables
 
 
 def signed_maps(network, images, targets, layer="6"):
     """Σ α·A before the ReLU, in which targets are linear: [K, B, h, w]."""
-    with Replicas(network).lend() as lent:
-        recording = record(lent, (Layer(layer),), images)
+    with ModelCopies(network).borrow() as borrowed:
+        recording = record(borrowed, (Layer(layer),), images)
     (slope,) = gradients(recording, cotangents(recording.outputs, targets))
     return (slope.mean((-2, -1), keepdim=True) * recording.activations[0].detach()).sum(2)
 
