@@ -372,7 +372,7 @@ def test_damaged_embedded_weights_are_a_sentence(tmp_path, monkeypatch, capsys, 
     monkeypatch.setitem(
         models.MODELS, "embedded", replace(models.MODELS["embedded"], weights=tmp_path / "embedded.safetensors")
     )
-    for module, name in ((folder, "move_in"), (app.ending, "on_request"), (app.environment, "judge")):
+    for module, name in ((folder, "create"), (app.shutdown, "on_request"), (app.environment, "judge")):
         monkeypatch.setattr(module, name, lambda: None)
     monkeypatch.setattr(sys, "argv", ["app.py", "--model", "embedded", "--port", "0"])
     with pytest.raises(SystemExit) as ended:
