@@ -152,7 +152,7 @@ def test_stalled_download_is_resumed_by_the_next_call(server, monkeypatch):
 
 
 def test_failed_download_is_restarted_by_the_next_call(server):
-    server.mode, server.accidents = "reset", 2
+    server.mode, server.failures_left = "reset", 2
     assert refusal() == "the Hub cannot be reached (connection reset)"
     assert partial_files() == [] and hub.cached(FILE) is None
     assert hub.fetch(FILE).read_bytes() == CONTENT
