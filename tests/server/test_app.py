@@ -105,7 +105,7 @@ def test_the_log_tells_of_weights_that_nobody_published(monkeypatch, weights_fil
 
 def test_the_page_says_why_another_model_speaks(fake_hub, monkeypatch):  # noqa: F811
     """Here for a file that is no weights; what else can be wrong with a Hub is in test_models."""
-    monkeypatch.setattr(models, "_shelf", {})
+    monkeypatch.setattr(models, "_networks", {})
     fake_hub.files[HUB_PATH] = b"<html>sign in first</html>" * 100
     choice = potplants.choose(GAP)
     assert (

@@ -39,7 +39,7 @@ from explorer.server.errors import HANDLERS, NO_ROOM, as_sentence, room_for_file
 from explorer.server.upload import save_for_download
 from gradcam import Cancelled
 from potplants import hub, models
-from potplants.hub import HubFile
+from potplants.hub import HubFile, downloads
 
 # A caller who leaves. Each look whether anybody waits takes a third of a second here, and is told
 
@@ -193,7 +193,7 @@ CONTENT = os.urandom(1_000_000)
 
 @pytest.fixture
 def server(fake_hub, monkeypatch):  # noqa: F811
-    monkeypatch.setattr(hub, "_downloads", {})
+    monkeypatch.setattr(downloads, "_downloads", {})
     fake_hub.files[f"{FILE.repo}/{FILE.path}"] = CONTENT
     return fake_hub
 
@@ -204,12 +204,12 @@ def parts():
 
 
 def test_a_drip_is_not_waited_for_until_its_end(server, monkeypatch):
-    monkeypatch.setattr(hub, "SLOW_SECONDS", 0.4)
+    monkeypatch.setattr(downloads, "SLOW_SECONDS", 0.4)
     server.chunk_pause = 0.15
     with pytest.raises(hub.HubError, match=r"the Hub is slow: \d+% has come after 0.4 s; it goes on by itself"):
         hub.fetch(FILE)
     assert hub.cached(FILE) is None
-    monkeypatch.setattr(hub, "SLOW_SECONDS", PATIENCE)
+    monkeypatch.setattr(downloads, "SLOW_SECONDS", PATIENCE)
     assert hub.fetch(FILE).read_bytes() == CONTENT and len(server.got("GET")) == 1
 
 
@@ -368,11 +368,11 @@ def test_a_damaged_table_is_a_sentence(copied, content):
 @pytest.mark.parametrize("content", [b"", b"version https://git-lfs", bytes(5000)])
 def test_damaged_embedded_weights_are_a_sentence(tmp_path, monkeypatch, capsys, content):
     (tmp_path / "embedded.safetensors").write_bytes(content)
-    monkeypatch.setattr(models, "_shelf", {})
+    monkeypatch.setattr(models, "_networks", {})
     monkeypatch.setitem(
         models.MODELS, "embedded", replace(models.MODELS["embedded"], weights=tmp_path / "embedded.safetensors")
     )
-    for module, name in ((folder, "move_in"), (app.ending, "on_request"), (app.environment, "judge")):
+    for module, name in ((folder, "create"), (app.shutdown, "on_request"), (app.environment, "judge")):
         monkeypatch.setattr(module, name, lambda: None)
     monkeypatch.setattr(sys, "argv", ["app.py", "--model", "embedded", "--port", "0"])
     with pytest.raises(SystemExit) as ended:

@@ -5,9 +5,9 @@ import signal
 from pathlib import Path
 
 import httpx
-from live import PATIENCE, start, wait_until_served
 
 from explorer.photos import examples
+from tests.support.live import PATIENCE, start, wait_until_served
 
 STORY = examples.embedded().story.file
 

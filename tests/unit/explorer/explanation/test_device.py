@@ -4,6 +4,7 @@ Tests marked `gpu` want a real one. The others make a network that runs out of m
 """
 
 import copy
+import os
 import pickle
 import subprocess
 import sys
@@ -400,8 +401,11 @@ def test_the_log_tells_of_a_lent_gpu(zero):
 def test_elsewhere_nothing_is_imported_and_nothing_changes(tmp_path):
     """Even where the package is installed: it is on every Space."""
     (tmp_path / "spaces.py").write_text("raise SystemExit('imported')")
-    code = "import sys; sys.path.append(sys.argv[1]); from explorer.explanation.device import Device; assert not Device().lent and 'spaces' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code, tmp_path], cwd=ROOT, check=True)
+    code = (
+        "import sys; from explorer.explanation.device import Device; "
+        "assert not Device().lent and 'spaces' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, env={**os.environ, "PYTHONPATH": str(tmp_path)})
 
 
 def test_an_answer_weighs_what_can_be_sent(by_cpu):
