@@ -5,7 +5,7 @@ import warnings
 
 import pytest
 import torch
-from plain_grad_cam import assert_same, state_of
+from plain_grad_cam import assert_same_state, model_state
 from torch import nn
 from torch.nn import functional as F
 from torch.nn.utils import parametrizations, parametrize, prune
@@ -149,7 +149,7 @@ def answers(model):
 def test_each_step_changes_what_its_layer_does_and_no_other(name, training):
     model, seen = network_of(KEPT[name]).train(training), []
     model(torch.rand(1, 3, 12, 12))  # hooks have now made tensors that are nobody's parameters
-    before, dice, attributes = state_of(model), torch.get_rng_state(), tensors_of(model)
+    before, dice, attributes = model_state(model), torch.get_rng_state(), tensors_of(model)
 
     def explain(model):
         assert all(module.training == training for module in model.modules())
@@ -163,7 +163,7 @@ def test_each_step_changes_what_its_layer_does_and_no_other(name, training):
         for layer in INPUTS:
             change = (now[layer] - was[layer]).norm() / was[layer].norm()
             assert change > 0.1 if layer == randomised else change < 1e-5, (layer, randomised, change)
-    assert_same(before, state_of(model))
+    assert_same_state(before, model_state(model))
     assert all(torch.equal(value, attributes[key]) for key, value in tensors_of(model).items())
     assert torch.equal(dice, torch.get_rng_state())
 

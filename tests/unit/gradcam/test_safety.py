@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pytest
 import torch
-from plain_grad_cam import assert_same, state_of
+from plain_grad_cam import assert_same_state, model_state
 from torch import nn
 
 from gradcam import METHODS, Explainer, cascading_randomisation, guided_backpropagation, memory
@@ -37,19 +37,19 @@ class Drawing(nn.Module):
 def test_every_method_leaves_the_model_and_the_dice_as_found(method, images):
     model = Drawing().train()
     model.conv.weight.grad = torch.ones_like(model.conv.weight)
-    before, rng = state_of(model), torch.get_rng_state()
+    before, rng = model_state(model), torch.get_rng_state()
     Explainer(model).explain(images, [0, 1], method)
-    assert_same(before, state_of(model))
+    assert_same_state(before, model_state(model))
     assert torch.equal(rng, torch.get_rng_state())
 
 
 def test_so_do_guided_backpropagation_and_a_failing_target(images):
     model = Drawing().train()
-    before, rng = state_of(model), torch.get_rng_state()
+    before, rng = model_state(model), torch.get_rng_state()
     guided_backpropagation(model, images, [0])
     with pytest.raises(ZeroDivisionError):
         Explainer(model).explain(images, lambda outputs: 1 / 0)
-    assert_same(before, state_of(model))
+    assert_same_state(before, model_state(model))
     assert torch.equal(rng, torch.get_rng_state())
 
 

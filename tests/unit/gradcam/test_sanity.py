@@ -8,7 +8,7 @@ import pytest
 import scipy.stats
 import skimage.metrics
 import torch
-from plain_grad_cam import assert_same, state_of
+from plain_grad_cam import assert_same_state, model_state
 from torch import nn
 
 from gradcam import Explainer, cascading_randomisation, edge_map
@@ -20,11 +20,11 @@ def of(network, images):
 
 
 def test_layers_go_from_the_top_down_and_the_model_stays(network, images):
-    before, rng = state_of(network), torch.get_rng_state()
+    before, rng = model_state(network), torch.get_rng_state()
     steps = cascading_randomisation(network, of(network, images))
     assert [step.randomised for step in steps] == ["", "13", "11", "6", "3", "0"]
     assert steps[0].rank_correlation == pytest.approx(1) and steps[0].similarity == pytest.approx(1)
-    assert_same(before, state_of(network))
+    assert_same_state(before, model_state(network))
     assert torch.equal(rng, torch.get_rng_state())
     assert cascading_randomisation(network, of(network, images)) == steps  # the same seed
     assert abs(steps[-1].rank_correlation) < 0.9

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from plain_grad_cam import assert_same, state_of
+from plain_grad_cam import assert_same_state, model_state
 from torch import nn
 
 from gradcam import METHODS, Explainer, guided_backpropagation, guided_grad_cam, memory, overlay, suggest_layers
@@ -58,9 +58,9 @@ def test_one_batched_backward(model, photos):
 def test_the_model_is_left_as_found(model, photos):
     model.train()
     model[0].weight.grad = torch.ones_like(model[0].weight)
-    before, state = state_of(model), torch.get_rng_state()
+    before, state = model_state(model), torch.get_rng_state()
     Explainer(model).explain(photos, [0, 3])
-    assert_same(before, state_of(model))
+    assert_same_state(before, model_state(model))
     assert torch.equal(state, torch.get_rng_state())
 
 
