@@ -47,8 +47,8 @@ def test_large_matrices_of_rank_one(shape):
 @pytest.mark.parametrize("seed", range(40))
 def test_low_rank_and_dead_channels_of_any_size_and_scale(seed, dtype):
     rng = np.random.default_rng(seed)
-    channels, vectors, rank = rng.integers(1, 300), rng.integers(1, 200), rng.integers(1, 4)
-    maps = rng.normal(size=(channels, rank)) @ rng.normal(size=(rank, vectors)) * 10.0 ** rng.integers(-30, 30)
+    channels, positions, rank = rng.integers(1, 300), rng.integers(1, 200), rng.integers(1, 4)
+    maps = rng.normal(size=(channels, rank)) @ rng.normal(size=(rank, positions)) * 10.0 ** rng.integers(-30, 30)
     maps[rng.random(channels) < rng.choice([0, 0.9])] = 0
     if maps.any():
         assert_first_axis(torch.tensor(maps, dtype=dtype))

@@ -239,7 +239,7 @@ def test_other_operations_are_refused_with_one_sentence(name):
 
 
 def test_the_error_names_the_obstacle():
-    for name, words in {"GELU": "Gelu", "attention": "depend on the image", "a custom backward": "Doubled"}.items():
+    for name, words in {"GELU": "Gelu", "attention": "depend on the image", "a custom backward": "CustomReLU"}.items():
         with pytest.raises(ValueError, match=f"this model runs .*{words}"):
             guided_backpropagation(WithActivation(UNSUPPORTED[name]), images_with_black_corner(), 0)
 

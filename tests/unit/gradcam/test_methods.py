@@ -16,7 +16,7 @@ from gradcam.methods import grad_cam_plus_plus, gradient_weighted, xgrad_cam
 
 EXACT = {"rtol": 1e-9, "atol": 1e-9}
 FEW_EXAMPLES = settings(max_examples=20, deadline=None, derandomize=True)
-NETWORKS = {
+NETWORK_PARAMETERS = {
     "seed": st.integers(0, 10_000),
     "channels": st.integers(1, 5),
     "classes": st.integers(2, 5),
@@ -54,7 +54,7 @@ def signed(network, layer, images, targets, method):
 
 
 @FEW_EXAMPLES
-@given(**NETWORKS)
+@given(**NETWORK_PARAMETERS)
 def test_cam_equals_grad_cam_times_area_before_the_average(seed, channels, classes, side):
     network, images, targets = pooled_net(seed, channels, classes), images_of(side), list(range(classes))
     cam = signed(network, "1", images, targets, "CAM")
@@ -74,7 +74,7 @@ def test_cam_of_a_model_with_one_output_per_image():
 
 
 @FEW_EXAMPLES
-@given(**NETWORKS)
+@given(**NETWORK_PARAMETERS)
 def test_hirescam_sums_to_the_logit_of_a_linear_head(seed, channels, classes, side):
     network, images = flat_net(seed, channels, classes, side), images_of(side)
     heat = signed(network, "1", images, list(range(classes)), "HiResCAM")
@@ -82,9 +82,9 @@ def test_hirescam_sums_to_the_logit_of_a_linear_head(seed, channels, classes, si
 
 
 @FEW_EXAMPLES
-@given(**NETWORKS)
+@given(**NETWORK_PARAMETERS)
 def test_xgrad_cam_satisfies_conservation_and_sensitivity(seed, channels, classes, side):
-    """Fu et al. 2020, eqs. 3 and 4: a map sums to Σ A·g, and each channel's part is the drop of the score without it."""
+    """Fu et al. 2020, eqs. 3 and 4: a map sums to Σ A·g; each channel's part is the drop of the score without it."""
     network, images, targets = flat_net(seed, channels, classes, side), images_of(side), list(range(classes))
     heat = signed(network, "1", images, targets, "XGrad-CAM")
     torch.testing.assert_close(heat.sum((-2, -1)) + network[3].bias, network(images), **EXACT)
@@ -103,16 +103,15 @@ def test_xgrad_cam_satisfies_conservation_and_sensitivity(seed, channels, classe
 
 
 @FEW_EXAMPLES
-@given(**NETWORKS)
+@given(**NETWORK_PARAMETERS)
 def test_ablation_weights_on_a_linear_head(seed, channels, classes, side):
     """y − yₖ is exactly the contribution of map k to the logit."""
     network, images, targets = flat_net(seed, channels, classes, side), images_of(side), list(range(classes))
     heat = signed(network, "1", images, targets, "Ablation-CAM")
     with torch.no_grad():
         maps, logits = network[:2](images), network(images)
-        contribution = (network[3].weight.view(classes, *maps.shape[1:])[None] * maps[:, None]).sum(
-            (-2, -1)
-        )  # [B, N, C]
+        weights = network[3].weight.view(classes, *maps.shape[1:])
+        contribution = (weights[None] * maps[:, None]).sum((-2, -1))  # [B, N, C]
         expected = torch.einsum("bnc,bchw->bnhw", contribution / logits.abs()[..., None], maps)
     torch.testing.assert_close(heat, expected, **EXACT)
 
@@ -133,7 +132,7 @@ def derivatives_of_exp(head, maps, target, channel):
 
 
 @FEW_EXAMPLES
-@given(**NETWORKS, hidden_layer=st.booleans())
+@given(**NETWORK_PARAMETERS, hidden_layer=st.booleans())
 def test_grad_cam_plus_plus_equals_the_papers_derivatives(seed, channels, classes, side, hidden_layer):
     """The paper's α from the derivatives of Y = exp(S), by autograd pixel by pixel: Y″ / (2Y″ + ΣA · Y‴), eq. 10."""
     network, images = flat_net(seed, channels, classes, side), images_of(side, batch=1) / 5
@@ -168,7 +167,7 @@ def test_xgrad_cam_by_hand():
 
 
 @FEW_EXAMPLES
-@given(**NETWORKS)
+@given(**NETWORK_PARAMETERS)
 def test_layercam_pixel_by_pixel(seed, channels, classes, side):
     network, images = flat_net(seed, channels, classes, side), images_of(side)
     heat = signed(network, "1", images, list(range(classes)), "LayerCAM")
@@ -181,7 +180,7 @@ def test_layercam_pixel_by_pixel(seed, channels, classes, side):
 
 
 @FEW_EXAMPLES
-@given(**NETWORKS)
+@given(**NETWORK_PARAMETERS)
 def test_eigen_cam_is_the_first_singular_vector_with_the_sign_of_the_energy(seed, channels, classes, side):
     network, images = flat_net(seed, channels, classes, side), images_of(side)
     heat = signed(network, "0", images, [0, 1], "Eigen-CAM")
@@ -272,7 +271,7 @@ def test_weights_do_not_depend_on_the_number_of_axes(shape):
     def sums(image, make, count):
         return make(torch.arange(count)).flatten(1).sum(1).expand(3, count)
 
-    def contribution(maps, gradient_maps):
+    def layer_view(maps, gradient_maps):
         return SimpleNamespace(
             activation=maps, gradient=gradient_maps, cotangents=torch.eye(4)[:3, None].expand(3, 2, 4), outputs=outputs,
             model=head, layer="here", images=torch.ones(2, 3, *maps.shape[2:]),
@@ -281,8 +280,8 @@ def test_weights_do_not_depend_on_the_number_of_axes(shape):
         )  # fmt: skip
 
     for name, method in METHODS.items():
-        expected = weighted_sum(method.weights(contribution(activation, gradient)), activation)
-        weights = method.weights(contribution(reshaped_activation, reshaped_gradient))
+        expected = weighted_sum(method.weights(layer_view(activation, gradient)), activation)
+        weights = method.weights(layer_view(reshaped_activation, reshaped_gradient))
         assert weights.ndim == 3 + len(shape)
         torch.testing.assert_close(weighted_sum(weights, reshaped_activation).flatten(2), expected.flatten(2), msg=name)
 
@@ -309,9 +308,8 @@ def test_signed_maps_are_negated_by_against(network, images):
 def test_progress_is_reported_and_can_cancel(network, images):
     progress = []
     Explainer(network, ["3", "6"]).explain(images, [0, 1], "Ablation-CAM", progress=progress.append, at_once=2)
-    assert (
-        progress == sorted(progress) and progress[-1] == 1 and len(progress) == 2 * (3 + 3)
-    )  # 5 and 6 maps, two at once, two images
+    assert progress == sorted(progress) and progress[-1] == 1
+    assert len(progress) == 2 * (3 + 3)  # two images, 5 and 6 maps, two at once
     with pytest.raises(Cancelled):
         Explainer(network, ["3", "6"]).explain(images, [0, 1], "Score-CAM", progress=lambda part: part < 0.5)
 

@@ -67,7 +67,7 @@ def _swin():
     return transformers.SwinForImageClassification(transformers.SwinConfig(**sizes))
 
 
-@pytest.mark.parametrize(("make", "layers"), [(_vit, 18), (_swin, 19)])  # six per block, and one patch merging
+@pytest.mark.parametrize(("build", "layers"), [(_vit, 18), (_swin, 19)])  # six per block, and one patch merging
 def test_a_patch_embedding_is_suggested_with_a_warning(build, layers):
     (suggestion,) = suggest_layers(build(), torch.rand(1, 3, 32, 32))
     assert f"behind it, in {layers} Linear layers on tokens: name a layer there and pass reshape" in suggestion.reason
