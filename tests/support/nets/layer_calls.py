@@ -10,7 +10,7 @@ from torch.nn import functional as F  # noqa: N812 (PyTorch's convention)
 from .case import CONVS, Small, register, register_variant
 
 
-@register(CONVS)
+@register(CONVS, name="in-place ReLU")
 class InPlaceReLU(Small):
     """nn.ReLU(inplace=True) right after the layer: it overwrites what a hook has captured."""
 
@@ -25,7 +25,7 @@ class InPlaceReLU(Small):
         return self.head(self.act(self.conv2(x)).mean((2, 3)))
 
 
-@register(("conv1", "act"))
+@register(("conv1", "act"), name="in-place ReLU as layer")
 class InPlaceReLUAsLayer(InPlaceReLU):
     """The in-place layer itself is explained, and its output is changed in place again."""
 

@@ -101,7 +101,7 @@ class OwnGeneratorNeverReseeded(TwoMaps):
         return super().stem(x) * torch.rand(4, 1, 1, dtype=x.dtype, generator=self.generator)
 
 
-@register(CONVS, shape=SMALL_SHAPE)
+@register(CONVS, shape=SMALL_SHAPE, name="random ReLU")
 class RandomReLU(TwoMaps):
     """nn.RReLU, which is random in training mode and a fixed slope in eval mode."""
 

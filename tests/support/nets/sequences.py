@@ -19,7 +19,7 @@ class OverTokens(Small):
         return self.head(self.over_tokens(x.flatten(2).mT))
 
 
-@register(("conv1", "norm"), SMALL_IMAGES)
+@register(("conv1", "norm"), SMALL_IMAGES, name="LSTM head")
 class LSTMHead(OverTokens):
     """An LSTM over positions: captioning, OCR (CRNN)."""
 
@@ -32,7 +32,7 @@ class LSTMHead(OverTokens):
         return self.rnn(tokens)[0][:, -1]
 
 
-@register(("conv1", "norm"), SMALL_IMAGES)
+@register(("conv1", "norm"), SMALL_IMAGES, name="GRU head")
 class GRUHead(OverTokens):
     """A bidirectional GRU."""
 
@@ -44,7 +44,7 @@ class GRUHead(OverTokens):
         return self.rnn(tokens)[0].mean(1)
 
 
-@register(("conv1", "norm"), SMALL_IMAGES)
+@register(("conv1", "norm"), SMALL_IMAGES, name="plain RNN head")
 class PlainRNNHead(OverTokens):
     """nn.RNN with ReLUs, time first."""
 
@@ -56,7 +56,7 @@ class PlainRNNHead(OverTokens):
         return self.rnn(tokens.transpose(0, 1))[1][0]
 
 
-@register("rnn", SMALL_IMAGES, reshape=as_square_maps(), activation_of=lambda output: output[0])
+@register("rnn", SMALL_IMAGES, reshape=as_square_maps(), activation_of=lambda output: output[0], name="LSTM as layer")
 class LSTMAsLayer(LSTMHead):
     """The LSTM itself is the layer: a tuple of its outputs and a tuple of states."""
 
@@ -77,17 +77,17 @@ class TransformerEncoder(_Encoder):
 
 
 register_variant(
-    name="transformer encoder, layers its blocks",
+    name="transformer encoder, its blocks as layers",
     layers=("encoder.layers.0", "encoder.layers.1"),
     reshape=as_square_maps(),
 )
 register_variant(
-    name="transformer encoder, layer its attention",
+    name="transformer encoder, its attention as layer",
     layers=("encoder.layers.0.self_attn",),
     activation_of=lambda output: output[0],
 )
 register_variant(
-    name="transformer encoder, layers its norms",
+    name="transformer encoder, its norms as layers",
     layers=("encoder.layers.0.norm1", "encoder.layers.1.linear1"),
     activation_of=lambda output: output,
 )

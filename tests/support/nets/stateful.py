@@ -41,7 +41,7 @@ class AppendsWithoutClearing(Small):
         return self.top(self.feats[-1]) * len(self.feats)
 
 
-@register(("down.0", "bottom", "up"))
+@register(("down.0", "bottom", "up"), name="U-Net")
 class UNet(nn.Module):
     """A U-Net that keeps its skips in `self.skips = {}` between encoder and decoder."""
 

@@ -89,7 +89,7 @@ FAULTS = [
     (PassesTheCallersImages, "in place arithmetic", check_maps),
     (ExplainsTheNextClass, "one channel", check_maps),
     (SharesOneCopy, "sets an attribute", check_threads),
-    (SharesOneCopy, "u net", check_threads),
+    (SharesOneCopy, "U-Net", check_threads),
 ]
 
 
@@ -356,6 +356,6 @@ def test_calls_leave_no_reference_cycles(name):
 def test_a_deep_copy_gets_the_same_heatmaps():
     """An explained model can still be deep-copied and explained again."""
     case = BY_NAME["hook that is a method of the model"]
-    model, images = BY_NAME["u net"].make(), case.images()
+    model, images = BY_NAME["U-Net"].make(), case.images()
     first = Explainer(model, "bottom").explain(images, [0]).heatmaps
     assert torch.equal(first, Explainer(copy.deepcopy(model), "bottom").explain(images, [0]).heatmaps)
