@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 from browsing import PATIENCE, WIDE, Window
-from elsewhere import elsewhere  # noqa: F401 (a fixture)
+from photo_server import photo_server  # noqa: F401 (a fixture)
 
 WORKER = os.environ.get("PYTEST_XDIST_WORKER")  # the name of this process, if several share the tests
 if WORKER:  # where processes share the cores, threads that wait for each other cost more than they gain

@@ -9,8 +9,8 @@ import pytest
 import torch
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
-from near import same_heat, same_logits
 from PIL import Image
+from tolerances import same_heat, same_logits
 
 import potplants
 from explorer.photos import examples

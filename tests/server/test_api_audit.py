@@ -6,7 +6,7 @@ import json
 import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
-from near import HEAT, same_logits
+from tolerances import HEATMAP_TOLERANCE, same_logits
 
 import potplants
 from explorer.photos import examples
@@ -71,7 +71,7 @@ def test_the_logits_are_those_of_explain(client, answer, key):
         for cell in explained["cells"]
         if (cell["target"], cell["layer"]) == (explained["predicted"], "conv_layers.6")
     )
-    assert float(row["peak"]) == pytest.approx(peak, rel=HEAT)
+    assert float(row["peak"]) == pytest.approx(peak, rel=HEATMAP_TOLERANCE)
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ def ways_in(app, port):
 
 
 @needs_mcp
-def test_no_file_outlives_the_run(tmp_path, elsewhere):
+def test_no_file_outlives_the_run(tmp_path, photo_server):
     """Whatever is written lies in the run's own folder, and goes with it, also when the end comes in the middle of an upload and of an audit."""
     places = {name: tmp_path / name for name in ("TMPDIR", "HOME")}
     for place in places.values():
@@ -88,7 +88,7 @@ def test_no_file_outlives_the_run(tmp_path, elsewhere):
         **{name: str(place) for name, place in places.items()},
     ) as app:
         (run,) = around.glob("gradio*/where-did-it-look-*")
-        for name, way in ways_in(app, elsewhere.server_port).items():
+        for name, way in ways_in(app, photo_server.server_port).items():
             before = files_in(run)
             way()
             until = time.monotonic() + PATIENCE

@@ -257,8 +257,8 @@ def test_a_name_leads_nowhere(server, folder, name):
 # No request to this machine
 
 
-def test_nothing_here_is_fetched(server, photo, elsewhere):
-    port = elsewhere.server_port
+def test_nothing_here_is_fetched(server, photo, photo_server):
+    port = photo_server.server_port
     addresses = [
         f"http://{host}:{port}/photo"
         for host in ("127.0.0.1", "localhost", "0.0.0.0", "2130706433", "0x7f.1", "[::ffff:127.0.0.1]", "a@127.0.0.1")
@@ -293,7 +293,7 @@ def test_nothing_here_is_fetched(server, photo, elsewhere):
         )
         for entrance in ("file=", "file/", "proxy=", "FILE="):
             assert raw(server, f"/gradio_api/{entrance}{address}")[0] in (400, 403, 404)
-    assert elsewhere.came == []
+    assert photo_server.requests == []
 
 
 def test_a_photo_within_the_message(server, folder):

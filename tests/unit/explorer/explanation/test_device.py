@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import torch
 from live import ROOT
-from near import HEAT, apart, same_logits
+from tolerances import HEATMAP_TOLERANCE, relative_difference, same_logits
 from trust_case import case, silent
 from trust_case import network as small_network
 
@@ -446,8 +446,8 @@ def test_a_gpu_says_what_the_cpu_says(there, name, method):
         found = there.explain_file(example.file, name, method)
         assert found.note == "" and found.evidence.device.type == "cpu"
         same_logits(found.logits, expected.logits)
-        far = apart(found.evidence, expected.evidence)
-        assert far.flatten().quantile(SPREAD.get(method, 1.0)) <= HEAT_TOLERANCE.get(method, HEAT), far
+        far = relative_difference(found.evidence, expected.evidence)
+        assert far.flatten().quantile(SPREAD.get(method, 1.0)) <= HEAT_TOLERANCE.get(method, HEATMAP_TOLERANCE), far
 
 
 @gpu
@@ -462,7 +462,7 @@ def test_threads_on_a_gpu_do_not_mix(there):
         )
     for file, explained in zip(files, together):
         same_logits(explained.logits, alone[file].logits)
-        assert apart(explained.evidence, alone[file].evidence).max() <= HEAT
+        assert relative_difference(explained.evidence, alone[file].evidence).max() <= HEATMAP_TOLERANCE
 
 
 @gpu

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from near import same_logits
+from tolerances import same_logits
 
 import potplants
 from explorer.explanation.service import ExplanationService, as_image

@@ -1,11 +1,11 @@
-"""Other images than [B, 3, H, W], other precisions, layouts and settings of the process."""
+"""Other image shapes than [B, 3, H, W], other precisions, memory layouts and process settings."""
 
 import torch
 from torch import nn
 
-from .case import BOTH, Small, also, lived_in, network, small
+from .case import CONVS, Small, initialised, register, register_variant, small
 
-AXES = r"\[B, C|\[B, 3|Conv1d|Conv3d|axes|dimensions"
+AXES_ERROR = r"\[B, C|\[B, 3|Conv1d|Conv3d|axes|dimensions"
 
 
 def _convolutional(conv, pool):
@@ -20,52 +20,52 @@ def _convolutional(conv, pool):
         "head": nn.Linear(5, 4),
     }.items():
         model.add_module(name, part)
-    return lived_in(model)
+    return initialised(model)
 
 
-@network(BOTH, shape=(2, 2, 24), sentence=AXES, or_right=True)
+@register(CONVS, shape=(2, 2, 24), error=AXES_ERROR, maps_allowed=True)
 def one_axis():
     """Conv1d over sensors, ECG and sound: [B, C, l]."""
     return _convolutional(nn.Conv1d, nn.AdaptiveAvgPool1d)
 
 
-@network(BOTH, shape=(2, 2, 7, 8, 9), sentence=AXES, or_right=True)
+@register(CONVS, shape=(2, 2, 7, 8, 9), error=AXES_ERROR, maps_allowed=True)
 def three_axes():
     """Conv3d over CT volumes and clips: [B, C, d, h, w]."""
     return _convolutional(nn.Conv3d, nn.AdaptiveAvgPool3d)
 
 
-@network(BOTH, shape=(2, 1, 9, 13))
+@register(CONVS, shape=(2, 1, 9, 13))
 def one_channel():
     """Grey pictures, X-rays, spectrograms; not square."""
-    return lived_in(Small(inputs=1))
+    return initialised(Small(inputs=1))
 
 
-@network(BOTH, shape=(1, 6, 11, 10))
+@register(CONVS, shape=(1, 6, 11, 10))
 def six_channels():
     """Two pictures or spectral bands stacked."""
-    return lived_in(Small(inputs=6))
+    return initialised(Small(inputs=6))
 
 
-@network("conv2", shape=(2, 10, 10, 3), sentence=r"\[B, H, W|\[B, 3|channels|shape|axes", or_right=True)
+@register("conv2", shape=(2, 10, 10, 3), error=r"\[B, H, W|\[B, 3|channels|shape|axes", maps_allowed=True)
 class ImagesChannelsLast(Small):
-    """A network that takes [B, H, W, 3], as models brought over from TensorFlow do."""
+    """A network that takes [B, H, W, 3], as models ported from TensorFlow do."""
 
     def forward(self, x):
         return super().forward(x.movedim(-1, 1))
 
 
-@network(("conv1", "conv2"), shape=(1, 3, 65, 6))
-class VeryOblong(Small):
-    """A strip ten times as long as wide."""
+@register(("conv1", "conv2"), shape=(1, 3, 65, 6))
+class ElongatedImages(Small):
+    """Images ten times as high as wide."""
 
 
-@network("conv2", shape=(2, 3, 5, 5))
+@register("conv2", shape=(2, 3, 5, 5))
 class OnePixelMaps(Small):
-    """A layer whose maps are 1 × 1: there is a number for each map, and no place."""
+    """A layer whose maps are 1 × 1: one number per map, without a position."""
 
 
-@network(BOTH, targets=(0,))
+@register(CONVS, targets=(0,))
 class OneOutput(Small):
     """A single logit: binary classifiers, steering angles."""
 
@@ -73,49 +73,57 @@ class OneOutput(Small):
         super().__init__(outputs=1)
 
 
-@network(BOTH, targets=(0, 999))
+@register(CONVS, targets=(0, 999))
 class ThousandOutputs(Small):
-    """A thousand classes, of which two are asked."""
+    """A thousand classes, of which two are explained."""
 
     def __init__(self):
         super().__init__(outputs=1000)
 
 
-@network(BOTH, dtype=torch.float32, tolerance=2e-5)
+@register(CONVS, dtype=torch.float32, tolerance=2e-5)
 def single_precision():
-    """What nearly everybody has."""
+    """The usual precision."""
     return small().float()
 
 
 def _rounded(dtype):
-    """Weights rounded to `dtype`, computing in float64: what the model would say without rounding on its way."""
+    """Weights rounded to `dtype`, computing in float64: the outputs without rounding in between."""
     return small().to(dtype).double()
 
 
-# Each step forward and back rounds to one part in 2**8 (bfloat16) or 2**11 (float16); some twenty follow one another.
-@network(
-    BOTH, dtype=torch.bfloat16, tolerance=20 * 2**-8, plain=lambda: _rounded(torch.bfloat16), plain_dtype=torch.float64
+# Each step forward and back rounds to one part in 2**8 (bfloat16) or 2**11 (float16); there are about twenty in a row.
+@register(
+    CONVS,
+    dtype=torch.bfloat16,
+    tolerance=20 * 2**-8,
+    oracle_build=lambda: _rounded(torch.bfloat16),
+    oracle_dtype=torch.float64,
 )
 def bfloat16():
     """Weights and images in bfloat16."""
     return small().to(torch.bfloat16)
 
 
-@network(
-    BOTH, dtype=torch.float16, tolerance=20 * 2**-11, plain=lambda: _rounded(torch.float16), plain_dtype=torch.float64
+@register(
+    CONVS,
+    dtype=torch.float16,
+    tolerance=20 * 2**-11,
+    oracle_build=lambda: _rounded(torch.float16),
+    oracle_dtype=torch.float64,
 )
-def half():
+def float16():
     """Weights and images in float16."""
     return small().to(torch.float16)
 
 
-@network(BOTH)
+@register(CONVS)
 def channels_last():
     """`model.to(memory_format=torch.channels_last)`, for speed."""
     return small().to(memory_format=torch.channels_last)
 
 
-@network(BOTH, dtype=torch.float32, tolerance=2e-5)
+@register(CONVS, dtype=torch.float32, tolerance=2e-5)
 class Mixed(Small):
     """The first convolution in float32, the rest in float64: mixed precision by hand."""
 
@@ -131,7 +139,7 @@ class Mixed(Small):
         return self.norm(self.conv1(x).double()).relu()
 
 
-@network("conv2", dtype=torch.float32, tolerance=2e-5, name="an embedding in double and a network in single precision")
+@register("conv2", dtype=torch.float32, tolerance=2e-5, name="an embedding in double and a network in single precision")
 class MixedWithAnEmbedding(Small):
     """The first floating parameter is of another precision than the images' path."""
 
@@ -147,7 +155,7 @@ class MixedWithAnEmbedding(Small):
         return super().top(x) + self.table.float()
 
 
-@network("conv2", dtype=torch.float32, tolerance=20 * 2**-8)
+@register("conv2", dtype=torch.float32, tolerance=20 * 2**-8)
 class AutocastInside(Small):
     """`torch.autocast` in the forward: part of it computes in bfloat16."""
 
@@ -159,11 +167,11 @@ class AutocastInside(Small):
             return super().forward(x).float()
 
 
-@network(
+@register(
     "conv2",
     dtype=torch.float32,
     tolerance=20 * 2**-8,
-    around=lambda: torch.autocast("cpu", torch.bfloat16),
+    context=lambda: torch.autocast("cpu", torch.bfloat16),
     name="the caller under autocast",
 )
 def under_autocast():
@@ -171,7 +179,7 @@ def under_autocast():
     return small().float()
 
 
-class _Default:
+class _DoubleByDefault:
     """A context in which the default precision is float64."""
 
     def __enter__(self):
@@ -181,13 +189,13 @@ class _Default:
         torch.set_default_dtype(torch.float32)
 
 
-@network(BOTH, around=_Default, alone=True, name="the default precision is double")
-def in_double():
+@register(CONVS, context=_DoubleByDefault, process_wide=True, name="the default precision is double")
+def double_by_default():
     """Scientific code sets torch.set_default_dtype(torch.float64)."""
     return small()
 
 
-@network(BOTH)
+@register(CONVS)
 class SparseInside(Small):
     """A sparse matrix inside, as graph layers have."""
 
@@ -200,7 +208,7 @@ class SparseInside(Small):
         return self.head(torch.sparse.mm(self.adjacency, pooled.T).T)
 
 
-@network("conv1", sentence=r"Conv2d|no layers|layer", name="no convolution at all")
+@register("conv1", error=r"Conv2d|no layers|layer", name="no convolution at all")
 class NoConvolution(nn.Module):
     """An MLP over pixels has no maps."""
 
@@ -212,4 +220,4 @@ class NoConvolution(nn.Module):
         return self.head(x.flatten(1))
 
 
-also(name="an MLP read with reshape", layers=("head",), sentence=r"maps|reshape")
+register_variant(name="an MLP with reshape", layers=("head",), error=r"maps|reshape")

@@ -1,16 +1,16 @@
-"""Networks that write something down while they run: caches, skips, counters, buffers, attributes, modes, hooks."""
+"""Networks that change state in their forward: caches, skips, counters, buffers, attributes, modes, hooks."""
 
 from collections import OrderedDict, deque
 
-import numpy
+import numpy as np
 import torch
 from torch import nn
-from torch.nn import functional as F
+from torch.nn import functional as F  # noqa: N812 (PyTorch's convention)
 
-from .case import BOTH, NO_COPY, Small, lived_in, meet, network
+from .case import CONVS, COPY_ERROR, Small, initialised, register, wait_for_threads
 
 
-@network(BOTH)
+@register(CONVS)
 class AppendsFeatures(Small):
     """`self.feats = []` in the constructor, appended to in the forward, read by the head."""
 
@@ -21,15 +21,15 @@ class AppendsFeatures(Small):
     def forward(self, x):
         del self.feats[:]
         self.feats.append(self.stem(x))
-        meet()
+        wait_for_threads()
         self.feats.append(self.conv2(self.feats[0]).relu())
-        meet()
+        wait_for_threads()
         return self.head(self.feats[1].mean((2, 3))) + self.feats[0].mean((1, 2, 3))[:, None]
 
 
-@network(BOTH)
-class AppendsForEver(Small):
-    """The same without ever clearing: a list that grows, and whose first entry is used."""
+@register(CONVS)
+class AppendsWithoutClearing(Small):
+    """The same without clearing: a list that grows, and whose length is used."""
 
     def __init__(self):
         super().__init__()
@@ -37,11 +37,11 @@ class AppendsForEver(Small):
 
     def forward(self, x):
         self.feats.append(self.stem(x))
-        meet()
+        wait_for_threads()
         return self.top(self.feats[-1]) * len(self.feats)
 
 
-@network(("down.0", "bottom", "up"))
+@register(("down.0", "bottom", "up"), name="U-Net")
 class UNet(nn.Module):
     """A U-Net that keeps its skips in `self.skips = {}` between encoder and decoder."""
 
@@ -54,15 +54,15 @@ class UNet(nn.Module):
     def forward(self, x):
         for level, conv in enumerate(self.down):
             self.skips[level] = x = conv(x).relu()
-        meet()
+        wait_for_threads()
         x = F.interpolate(self.bottom(F.max_pool2d(x, 2)).relu(), scale_factor=2)
         x = self.up(torch.cat([x, *(self.skips.pop(level) for level in (0, 1))], 1)).relu()
         return self.last(x.mean((2, 3)))
 
 
-@network(BOTH)
+@register(CONVS)
 class OrderedCache(Small):
-    """An OrderedDict in which stages leave their maps under their names, as `IntermediateLayerGetter` does."""
+    """An OrderedDict of the stages' maps by name, as in `IntermediateLayerGetter`."""
 
     def __init__(self):
         super().__init__()
@@ -70,15 +70,15 @@ class OrderedCache(Small):
 
     def forward(self, x):
         self.cache["stem"] = self.stem(x)
-        meet()
+        wait_for_threads()
         self.cache["top"] = self.top(self.cache["stem"])
-        meet()
+        wait_for_threads()
         return self.cache["top"]
 
 
-@network(BOTH)
+@register(CONVS)
 class CacheByShape(Small):
-    """Position tables are made once for each size and kept: a dict by shape, empty at first."""
+    """Position tables computed once per size: a dict keyed by shape, initially empty."""
 
     def __init__(self):
         super().__init__()
@@ -93,9 +93,9 @@ class CacheByShape(Small):
         return x + self.tables[x.shape[-2:]]
 
 
-@network(BOTH)
+@register(CONVS)
 class CacheByModule(Small):
-    """A dict with modules for keys, as caches of features by layer have."""
+    """A dict keyed by module, as caches of features by layer have."""
 
     def __init__(self):
         super().__init__()
@@ -105,7 +105,7 @@ class CacheByModule(Small):
         return super().stem(x) * self.scales[self.norm] * self.scales[self.conv2]
 
 
-@network(BOTH, sentence=NO_COPY, or_right=True)
+@register(CONVS, error=COPY_ERROR, maps_allowed=True)
 class CacheById(Small):
     """A cache keyed by `id(module)`: copies have other ids, and a deep copy fails with a KeyError too."""
 
@@ -117,9 +117,9 @@ class CacheById(Small):
         return super().stem(x) * self.scales[id(self.norm)]
 
 
-@network(BOTH)
+@register(CONVS)
 class SetsAnAttribute(Small):
-    """`self.last = x` for a later look, read by another method."""
+    """`self.last = x`, read by another method."""
 
     def __init__(self):
         super().__init__()
@@ -127,23 +127,23 @@ class SetsAnAttribute(Small):
 
     def forward(self, x):
         self.last = self.stem(x)
-        meet()
+        wait_for_threads()
         return self.top(self.last)
 
 
-@network(BOTH)
+@register(CONVS)
 class SetsAnAttributeOnItsChild(Small):
-    """A parent writes what its child shall use: hypernetworks and conditional norms."""
+    """A parent sets an attribute that its child uses: hypernetworks and conditional norms."""
 
     def stem(self, x):
         self.norm.factor = x.mean((1, 2, 3))[:, None, None, None]
-        meet()
+        wait_for_threads()
         return (self.norm(self.conv1(x)) * self.norm.factor).relu()
 
 
-@network(BOTH)
+@register(CONVS)
 class CountsInAPlainTensor(Small):
-    """A plain tensor attribute — no buffer, so in no state_dict — counted up in the forward."""
+    """A plain tensor attribute (not a buffer, so not in the state_dict) incremented in the forward."""
 
     def __init__(self):
         super().__init__()
@@ -154,9 +154,9 @@ class CountsInAPlainTensor(Small):
         return super().stem(x) * self.steps
 
 
-@network(BOTH)
+@register(CONVS)
 class CountsInANumber(Small):
-    """A plain integer counted up, on which a warm-up depends."""
+    """A plain integer incremented in the forward, on which a warm-up depends."""
 
     def __init__(self):
         super().__init__()
@@ -173,38 +173,38 @@ class _WithAGenerator(Small):
         self.factors = (factor for factor in [1.0, 2.0] * 100)
 
 
-@network(BOTH, sentence=r"generator, which gives each but once")
-class TakesFromAGenerator(_WithAGenerator):
-    """A schedule as a generator: what is taken from it is gone, and it cannot be copied."""
+@register(CONVS, error=r"generator, which gives each but once")
+class AdvancesAGenerator(_WithAGenerator):
+    """A schedule as a generator: its values are consumed, and it cannot be copied."""
 
     def stem(self, x):
         return super().stem(x) * next(self.factors)
 
 
-@network(BOTH)
+@register(CONVS)
 class KeepsAGenerator(_WithAGenerator):
-    """A generator left over from training, which the forward leaves alone."""
+    """A generator left over from training, which the forward does not use."""
 
 
-@network(BOTH)
+@register(CONVS)
 class RingBuffer(Small):
-    """The last features in a ring, written with `[:] =`, in a list of tensors and in a numpy array."""
+    """A ring buffer of the last features, written with `[:] =`: a list of tensors, its position in a numpy array."""
 
     def __init__(self):
         super().__init__()
-        self.ring, self.where = [torch.zeros(4, dtype=torch.float64) for _ in range(2)], numpy.zeros(1, dtype=int)
+        self.ring, self.position = [torch.zeros(4, dtype=torch.float64) for _ in range(2)], np.zeros(1, dtype=int)
 
     def stem(self, x):
         x = super().stem(x)
-        self.ring[self.where[0] % 2][:] = x.detach().mean((0, 2, 3))
-        self.where += 1
-        meet()
+        self.ring[self.position[0] % 2][:] = x.detach().mean((0, 2, 3))
+        self.position += 1
+        wait_for_threads()
         return x + sum(self.ring)[:, None, None]
 
 
-@network(BOTH)
+@register(CONVS)
 class QueuesAndSets(Small):
-    """A deque of the last frames, a set of what was seen, a bytearray of flags: containers that are no lists."""
+    """A deque of the last frames, a set of what was seen, a bytearray of flags: containers other than lists."""
 
     def __init__(self):
         super().__init__()
@@ -215,29 +215,29 @@ class QueuesAndSets(Small):
         self.frames.append(x.detach().mean())
         self.seen.add(len(self.frames))
         self.flags[0] += 1
-        meet()
+        wait_for_threads()
         return x * sum(self.frames) * len(self.seen) * self.flags[0]
 
 
-@network((("conv1", 0), "conv2"))
+@register((("conv1", 0), "conv2"))
 class ChangesItsClass(Small):
-    """A module that becomes another class when it has run once, as lazy and fused modules do."""
+    """A module that changes its class after its first call, as lazy and fused modules do."""
 
     def __init__(self):
         super().__init__()
-        self.norm = _RunsOnce(4)
+        self.norm = _ChangesClassOnFirstCall(4)
 
     def stem(self, x):
         return self.norm(self.conv1(x)) + self.norm(self.conv1(x.flip(0))).mean()
 
 
-class _RunsOnce(nn.BatchNorm2d):
+class _ChangesClassOnFirstCall(nn.BatchNorm2d):
     def forward(self, x):
         self.__class__ = nn.BatchNorm2d
         return nn.BatchNorm2d.forward(self, x) * 2
 
 
-@network(BOTH)
+@register(CONVS)
 class DeletesAnAttribute(Small):
     """A setting for the first run only: `if hasattr(self, …): … del self.…`."""
 
@@ -253,9 +253,9 @@ class DeletesAnAttribute(Small):
         return x
 
 
-@network(BOTH)
+@register(CONVS)
 class WritesInItsBackward(Small):
-    """A hook on a tensor that logs the gradient's size into a list and a buffer: also the model's."""
+    """A tensor hook that logs gradients into a list and a buffer of the model."""
 
     def __init__(self):
         super().__init__()
@@ -273,9 +273,9 @@ class WritesInItsBackward(Small):
         self.largest += 1
 
 
-@network(BOTH)
-class RenewsABuffer(Small):
-    """A buffer put in place of the old one: `self.seen = self.seen + 1`."""
+@register(CONVS)
+class ReplacesABuffer(Small):
+    """A buffer replaced by a new tensor: `self.seen = self.seen + 1`."""
 
     def __init__(self):
         super().__init__()
@@ -286,9 +286,9 @@ class RenewsABuffer(Small):
         return super().stem(x) * self.seen
 
 
-@network(BOTH, shape=(3, 3, 10, 10))
-class TrainsItsStatistics(Small):
-    """`F.batch_norm(…, training=True)` in eval mode too (AdaBN, style transfer): it mixes its batch and learns."""
+@register(CONVS, shape=(3, 3, 10, 10))
+class BatchStatisticsInEval(Small):
+    """`F.batch_norm(…, training=True)` in eval mode too (AdaBN, style transfer): mixes the batch and updates them."""
 
     def stem(self, x):
         norm = self.norm
@@ -297,12 +297,12 @@ class TrainsItsStatistics(Small):
         ).relu()
 
 
-@network(BOTH, shape=(6, 3, 10, 10), name="trains its statistics on six images")
-class TrainsItsStatisticsOnSix(TrainsItsStatistics):
-    """The same over a batch that must not be split."""
+@register(CONVS, shape=(6, 3, 10, 10), name="batch statistics in eval of six images")
+class BatchStatisticsInEvalOfSixImages(BatchStatisticsInEval):
+    """The same with a batch that must not be split."""
 
 
-@network(BOTH, shape=(5, 3, 10, 10))
+@register(CONVS, shape=(5, 3, 10, 10))
 class CumulativeStatistics(Small):
     """BatchNorm with `momentum=None`, kept in training mode: statistics as an average over all calls."""
 
@@ -320,16 +320,16 @@ class CumulativeStatistics(Small):
         return super().forward(x)
 
 
-@network(BOTH, shape=(5, 3, 10, 10))
+@register(CONVS, shape=(5, 3, 10, 10))
 class NoStatistics(Small):
-    """BatchNorm with `track_running_stats=False` normalises by the batch for ever."""
+    """BatchNorm with `track_running_stats=False` always normalises by the batch."""
 
     def __init__(self):
         super().__init__()
         self.norm = nn.BatchNorm2d(4, track_running_stats=False)
 
 
-@network(BOTH)
+@register(CONVS)
 class Codebook(Small):
     """A VQ codebook learned by moving averages in the forward, with the straight-through estimator."""
 
@@ -350,19 +350,19 @@ class Codebook(Small):
         return x + (quantised - x).detach()
 
 
-@network(BOTH)
+@register(CONVS)
 class WritesToAParameter(Small):
-    """A weight normalised in place under no_grad in each forward: max-norm, WGAN clipping, hand-made spectral norm."""
+    """A weight normalised in place under no_grad in each forward: max-norm, WGAN clipping, spectral norm by hand."""
 
     def stem(self, x):
-        meet()
+        wait_for_threads()
         with torch.no_grad():
             self.conv1.weight.mul_(2 / self.conv1.weight.norm())
             self.conv1.weight.data.clamp_(-0.3, 0.3)
         return super().stem(x)
 
 
-@network(BOTH)
+@register(CONVS)
 class ReplacesAParameter(Small):
     """`self.weight.data = …` and `self.head.weight = nn.Parameter(…)` in the forward."""
 
@@ -372,9 +372,9 @@ class ReplacesAParameter(Small):
         return super().stem(x)
 
 
-@network(BOTH)
+@register(CONVS)
 class RaisesInTraining(Small):
-    """A forward that wants labels in training mode, and says so by an error."""
+    """A forward that requires labels in training mode, and raises without."""
 
     def forward(self, x, labels=None):
         if self.training and labels is None:
@@ -382,19 +382,17 @@ class RaisesInTraining(Small):
         return super().forward(x)
 
 
-@network(BOTH)
-class AsksTheMode(Small):
+@register(CONVS)
+class BranchesOnTheMode(Small):
     """`if self.training` decides between two paths, in a child as well."""
 
     def stem(self, x):
-        return (
-            super().stem(x)
-            if not (self.training or self.norm.training)
-            else x[:, :1].expand(-1, 4, -1, -1)[..., 1:-1, 1:-1]
-        )
+        if self.training or self.norm.training:
+            return x[:, :1].expand(-1, 4, -1, -1)[..., 1:-1, 1:-1]
+        return super().stem(x)
 
 
-@network(BOTH)
+@register(CONVS)
 class CallsEval(Small):
     """A forward that calls `self.eval()` or `self.backbone.eval()` to freeze statistics."""
 
@@ -403,7 +401,7 @@ class CallsEval(Small):
         return super().forward(x)
 
 
-@network(BOTH, shape=(3, 3, 10, 10))
+@register(CONVS, shape=(3, 3, 10, 10))
 class CallsTrain(Small):
     """A forward that calls `self.train()`: Monte-Carlo dropout and test-time adaptation."""
 
@@ -412,9 +410,9 @@ class CallsTrain(Small):
         return super().forward(x)
 
 
-@network(BOTH)
-class Freezes(Small):
-    """A forward that freezes or thaws weights: gradual unfreezing."""
+@register(CONVS)
+class FreezesWeights(Small):
+    """A forward that freezes or unfreezes weights: gradual unfreezing."""
 
     def forward(self, x):
         self.conv1.requires_grad_(False)
@@ -423,7 +421,7 @@ class Freezes(Small):
         return super().forward(x)
 
 
-@network(BOTH)
+@register(CONVS)
 class RegistersAHook(Small):
     """A forward that registers a hook on its child and does not remove it."""
 
@@ -432,9 +430,9 @@ class RegistersAHook(Small):
         return super().forward(x)
 
 
-@network(BOTH)
+@register(CONVS)
 class ChangesItsLayers(Small):
-    """A forward that puts one module in another's place: dynamic networks, early exits."""
+    """A forward that replaces one of its modules: dynamic networks, early exits."""
 
     def forward(self, x):
         x = self.stem(x)
@@ -443,7 +441,7 @@ class ChangesItsLayers(Small):
         return self.top(self.extra(x))
 
 
-@network(BOTH)
+@register(CONVS)
 class ClearsGradients(Small):
     """A forward that sets `.grad` to None or zeroes it: part of an inner loop."""
 
@@ -463,9 +461,9 @@ class ClearsGradients(Small):
         return self
 
 
-@network(BOTH)
+@register(CONVS)
 class ReadsGlobals(Small):
-    """A module-level switch read in the forward: experiment flags."""
+    """A module-level variable read in the forward: experiment flags."""
 
     def stem(self, x):
         return super().stem(x) * len(_FLAGS["scales"])
@@ -474,9 +472,9 @@ class ReadsGlobals(Small):
 _FLAGS = {"scales": [1, 2]}
 
 
-@network((("conv1", 1), "conv2"), sentence=r"gradient", or_right=True)
+@register((("conv1", 1), "conv2"), error=r"gradient", maps_allowed=True)
 class AdaptsAtTestTime(Small):
-    """Test-time training: an inner gradient step on the model's own weights, in the forward."""
+    """Test-time training: a gradient step on the model's own weights in the forward."""
 
     def stem(self, x):
         with torch.enable_grad():
@@ -484,7 +482,7 @@ class AdaptsAtTestTime(Small):
         return (super().stem(x) * (1 - step.detach()[:, None, None])).relu()
 
 
-@network(("conv1",))
+@register(("conv1",))
 class LogsItsOutputs(Small):
     """Loggers keep statistics as Python numbers in nested plain containers."""
 
@@ -499,9 +497,9 @@ class LogsItsOutputs(Small):
         return x * self.log["by layer"]["stem"]["calls"]
 
 
-@network(BOTH)
+@register(CONVS)
 class RecurrentState(Small):
-    """A hidden state that lives from call to call in an attribute that starts as None, and in a buffer."""
+    """A hidden state kept between calls in an attribute that is None at first, and in a buffer."""
 
     def __init__(self):
         super().__init__()
@@ -512,14 +510,14 @@ class RecurrentState(Small):
         x = self.stem(x)
         start = self.hidden.expand(len(x), -1) if self.state is None else self.state
         self.state = self.cell(x.mean((2, 3)), start)
-        meet()
+        wait_for_threads()
         self.hidden = self.state.detach().mean(0, keepdim=True)
         return self.top(x) + self.head(self.state)
 
 
-@network(("student.conv1", "student.conv2"))
+@register(("student.conv1", "student.conv2"))
 def mean_teacher():
-    """A teacher that follows the student's weights by a moving average in each forward."""
+    """A teacher whose weights are a moving average of the student's, updated in each forward."""
 
     class Teacher(nn.Module):
         def __init__(self):
@@ -532,4 +530,4 @@ def mean_teacher():
                     mean.lerp_(new, 0.5)
             return self.student(x) + self.teacher(x)
 
-    return lived_in(Teacher())
+    return initialised(Teacher())

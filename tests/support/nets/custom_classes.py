@@ -1,18 +1,19 @@
-"""Module classes with ways of their own: properties, attribute access, copying, slots, equality, caches."""
+"""Module classes that override Python protocols: properties, attribute access, copying, slots, equality, caches."""
 
 import functools
 import threading
 import weakref
+from typing import ClassVar
 
 import torch
 from torch import nn
 
-from .case import BOTH, NO_COPY, Small, lived_in, network
+from .case import CONVS, COPY_ERROR, Small, initialised, register
 
 
-@network(BOTH, sentence=NO_COPY, or_right=True)
+@register(CONVS, error=COPY_ERROR, maps_allowed=True)
 class WeakKeys(Small):
-    """A WeakKeyDictionary by module, so that a table of extras keeps nothing alive."""
+    """A WeakKeyDictionary keyed by module, so that a table of extras keeps nothing alive."""
 
     def __init__(self):
         super().__init__()
@@ -23,7 +24,7 @@ class WeakKeys(Small):
 
 
 class _Equal(nn.Conv2d):
-    """Compares by its settings, as configurable blocks do: two with other weights are equal."""
+    """Compares by its settings, as configurable blocks do: two with different weights are equal."""
 
     def __eq__(self, other):
         return isinstance(other, _Equal) and self.extra_repr() == other.extra_repr()
@@ -32,9 +33,9 @@ class _Equal(nn.Conv2d):
         return hash(self.extra_repr())
 
 
-@network(("first.conv", "second.conv"))
+@register(("first.conv", "second.conv"))
 class EqualModules(Small):
-    """Modules with an `__eq__` of their own: two blocks that are equal and not the same."""
+    """Modules that define `__eq__`: two blocks that are equal but not identical."""
 
     def __init__(self):
         super().__init__()
@@ -50,14 +51,14 @@ class EqualModules(Small):
         return self.second.conv(self.first.conv(super().stem(x)).relu())
 
 
-@network(BOTH)
+@register(CONVS)
 class FalsyModules(Small):
     """Modules with a `__len__` of zero, and children, parameters and buffers registered as None."""
 
     def __init__(self):
         super().__init__()
         self.blocks, self.choice = nn.ModuleList(), nn.ModuleDict()
-        self.norm = _Sized(4)
+        self.norm = _ZeroLength(4)
         self.register_module("skip", None)
         self.register_parameter("scale", None)
         self.register_buffer("table", None)
@@ -69,12 +70,12 @@ class FalsyModules(Small):
         return x if self.skip is None and self.scale is None and self.table is None else x * 0
 
 
-class _Sized(nn.BatchNorm2d):
+class _ZeroLength(nn.BatchNorm2d):
     def __len__(self):
         return 0
 
 
-@network(BOTH, sentence=NO_COPY, or_right=True)
+@register(CONVS, error=COPY_ERROR, maps_allowed=True)
 class ThreadLocal(Small):
     """A `threading.local` and an event among the attributes, which nothing can copy."""
 
@@ -87,11 +88,11 @@ class ThreadLocal(Small):
         return self.local.maps * (1 + self.ready.is_set())
 
 
-@network(BOTH)
+@register(CONVS)
 class LruCached(Small):
-    """`functools.lru_cache` on a method keeps a table by `self`, outside the instance."""
+    """`functools.lru_cache` on a method keeps a table keyed by `self`, outside the instance."""
 
-    @functools.lru_cache(maxsize=8)  # noqa: B019 - what it keeps alive is the point
+    @functools.lru_cache(maxsize=8)  # noqa: B019 (what it keeps alive is under test)
     def table(self, side):
         return self.norm.weight.detach().mean() * torch.linspace(0, 1, side, dtype=torch.float64)
 
@@ -101,14 +102,14 @@ class LruCached(Small):
 
 
 class _Registry:
-    """Made once for all instances of a class."""
+    """Shared by all instances of a class."""
 
-    tables = {}
+    tables: ClassVar[dict] = {}
 
 
-@network(BOTH, alone=True)
+@register(CONVS, process_wide=True)
 class ClassLevelCache(Small):
-    """A dict in the class, filled in the forward: one for all models of the process."""
+    """A dict in the class, filled in the forward and shared by all models of the process."""
 
     shared = _Registry.tables
 
@@ -118,9 +119,9 @@ class ClassLevelCache(Small):
         return x * (1 + 0 * self.shared["last"])
 
 
-@network(BOTH)
+@register(CONVS)
 class Property(Small):
-    """Layers behind properties: the attribute is made anew each time it is asked for."""
+    """Layers behind properties: the module is created on each access."""
 
     @property
     def normed(self):
@@ -134,9 +135,9 @@ class Property(Small):
         return self.normed(self.conv1(x))
 
 
-@network(BOTH)
+@register(CONVS)
 class CachedProperty(Small):
-    """functools.cached_property writes what it made into the instance at the first forward."""
+    """functools.cached_property stores its value in the instance at the first forward."""
 
     @functools.cached_property
     def scale(self):
@@ -150,9 +151,9 @@ class CachedProperty(Small):
         return self.pipeline(self.conv1(x)) * self.scale
 
 
-@network(BOTH)
+@register(CONVS)
 class OwnGetattr(Small):
-    """A custom `__getattr__` that looks into a wrapped module, as wrappers from PEFT to Lightning have."""
+    """A custom `__getattr__` that delegates to a wrapped module, as wrappers from PEFT to Lightning do."""
 
     def __init__(self):
         super().__init__()
@@ -169,7 +170,7 @@ class OwnGetattr(Small):
         return self.norm2(self.norm(self.conv1(x))).relu()
 
 
-@network(BOTH)
+@register(CONVS)
 class OwnSetattr(Small):
     """A custom `__setattr__` that counts, checks or logs what is set; it is called in the forward as well."""
 
@@ -186,9 +187,9 @@ class OwnSetattr(Small):
         return self.norm(self.conv1(x)).relu() * len(self.sets)
 
 
-@network(BOTH)
+@register(CONVS)
 class OwnDeepcopy(Small):
-    """A custom `__deepcopy__` that returns the very object, so that copies of a training loop share it."""
+    """A custom `__deepcopy__` that returns the object itself, so that copies of a training loop share it."""
 
     def __deepcopy__(self, memo):
         return self
@@ -197,13 +198,11 @@ class OwnDeepcopy(Small):
         return self
 
 
-@network(BOTH)
+@register(CONVS)
 class RefusesDeepcopy(Small):
     """A model with a handle that cannot be copied: a lock, a file, a CUDA stream."""
 
     def __init__(self):
-        import threading
-
         super().__init__()
         self.lock = threading.Lock()
         self.generator = (number for number in range(10))
@@ -213,27 +212,27 @@ class RefusesDeepcopy(Small):
             return super().forward(x)
 
 
-class _New(Small):
+class _NewWithArgument(Small):
     def __new__(cls, flavour):
-        made = super().__new__(cls)
-        object.__setattr__(made, "flavour", flavour)
-        return made
+        instance = super().__new__(cls)
+        object.__setattr__(instance, "flavour", flavour)
+        return instance
 
     def __init__(self, flavour):
         super().__init__()
 
 
-@network(BOTH)
+@register(CONVS)
 def new_with_arguments():
-    """A `__new__` that wants arguments: registries and factories dispatch there."""
-    return lived_in(_New("mint"))
+    """A `__new__` that requires arguments: registries and factories dispatch there."""
+    return initialised(_NewWithArgument("mint"))
 
 
 class _Slotted(Small):
     __slots__ = ("cache", "scale")
 
 
-@network(BOTH)
+@register(CONVS)
 class WithSlots(_Slotted):
     """`__slots__` in a module class keeps attributes out of `vars`."""
 

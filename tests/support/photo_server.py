@@ -1,4 +1,4 @@
-"""A server of photos that counts as one of the public internet."""
+"""An HTTP server of photos that stands for a host on the public internet."""
 
 import threading
 import time
@@ -8,13 +8,13 @@ import pytest
 
 
 @pytest.fixture
-def elsewhere():
-    """A server that notes who came: /photo, /large without end, /slow, and /to/<address>, which sends one on."""
-    came = []
+def photo_server():
+    """Records the requested paths: /photo, /large (100 MB), /slow (1 s), /gone (404), /to/<URL> (redirect)."""
+    requests = []
 
-    class Answers(BaseHTTPRequestHandler):
+    class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
-            came.append(self.path)
+            requests.append(self.path)
             if self.path.startswith("/to/"):
                 self.send_response(302)
                 self.send_header("Location", self.path.removeprefix("/to/"))
@@ -27,15 +27,15 @@ def elsewhere():
             try:
                 for _ in range(100 if self.path == "/large" else 1):
                     self.wfile.write(b"photo" if self.path != "/large" else bytes(10**6))
-            except OSError:  # the caller has had enough
+            except OSError:  # the client closed the connection
                 pass
 
         def log_message(self, *_):
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    server.came, server.url = came, f"http://127.0.0.1:{server.server_port}"
+    server.requests, server.url = requests, f"http://127.0.0.1:{server.server_port}"
     yield server
     server.shutdown()
     server.server_close()

@@ -1,5 +1,6 @@
-"""Models that are not what their class says: traced, exported, compiled, scripted, pickled, with another forward."""
+"""Transformed models: traced, exported, compiled, scripted, pickled, or with a replaced forward."""
 
+import copy
 import functools
 import io
 import pickle
@@ -8,16 +9,16 @@ from types import MethodType
 import torch
 from torch import nn
 
-from .case import BOTH, Small, also, lived_in, network, small
+from .case import CONVS, Small, initialised, register, register_variant, small
 
 
-@network(BOTH)
+@register(CONVS)
 def symbolically_traced():
-    """torch.fx rewrites networks for quantisation and feature extraction; each GraphModule has a class of its own."""
+    """torch.fx rewrites networks for quantisation and feature extraction; each GraphModule has its own class."""
     return torch.fx.symbolic_trace(small().eval())
 
 
-@network("conv2")
+@register("conv2")
 def traced_around_a_submodule():
     """Feature extractors trace the backbone and leave the head in Python: a GraphModule inside a module."""
     model = nn.Sequential()
@@ -27,18 +28,18 @@ def traced_around_a_submodule():
     return model
 
 
-also(name="traced around a submodule, read at the graph's own layers", layers=("backbone.0", "backbone", "conv2"))
+register_variant(name="traced around a submodule, layers inside the graph", layers=("backbone.0", "backbone", "conv2"))
 
 
 def _gate(x):
-    """A function that fx cannot look into."""
+    """A function that fx cannot trace."""
     return x * (x.mean((1, 2, 3), keepdim=True) > 0)
 
 
 torch.fx.wrap("_gate")
 
 
-@network(BOTH)
+@register(CONVS)
 def traced_with_a_wrapped_function():
     """Functions with conditions are wrapped as one node of the graph (`torch.fx.wrap`)."""
 
@@ -46,10 +47,10 @@ def traced_with_a_wrapped_function():
         def forward(self, x):
             return self.top(_gate(self.stem(x)))
 
-    return torch.fx.symbolic_trace(lived_in(Gated()).eval())
+    return torch.fx.symbolic_trace(initialised(Gated()).eval())
 
 
-@network(BOTH)
+@register(CONVS)
 def traced_and_rewritten():
     """Graphs are edited after tracing: here every ReLU becomes a GELU."""
     traced = torch.fx.symbolic_trace(small().eval())
@@ -60,55 +61,55 @@ def traced_and_rewritten():
     return traced
 
 
-@network("conv2", mode=None, sentence=r"did not run|export", or_right=True)
+@register("conv2", training=None, error=r"did not run|export", maps_allowed=True)
 def exported():
-    """`torch.export(...).module()` travels to deployment; its submodules hold weights and are never called."""
+    """`torch.export(...).module()` is used for deployment; its submodules hold weights and are never called."""
     model = small().eval()
     return torch.export.export(model, (torch.rand(2, 3, 10, 10, dtype=torch.float64),)).module()
 
 
-@network(BOTH, mode=None, plain=lambda: small().eval())
+@register(CONVS, training=None, oracle_build=lambda: small().eval())
 def exported_and_unflattened():
-    """`torch.export.unflatten` gives the exported program its modules back."""
-    program = torch.export.export(_Plain().eval(), (torch.rand(2, 3, 10, 10, dtype=torch.float64),))
+    """`torch.export.unflatten` restores the exported program's modules."""
+    program = torch.export.export(_SmallInDouble().eval(), (torch.rand(2, 3, 10, 10, dtype=torch.float64),))
     return torch.export.unflatten(program)
 
 
-class _Plain(Small):
+class _SmallInDouble(Small):
     """Small, in float64 from the start, as an exported program must be."""
 
     def __init__(self):
         super().__init__()
-        lived_in(self)
+        initialised(self)
 
 
-@network(("_orig_mod.conv1", "_orig_mod.conv2"), plain=lambda: _under("_orig_mod"))
+@register(("_orig_mod.conv1", "_orig_mod.conv2"), oracle_build=lambda: _nested("_orig_mod"))
 def compiled():
-    """`torch.compile(model)` is what people do for speed: a wrapper whose compiled forward knows the original."""
+    """`torch.compile(model)`, for speed: a wrapper whose compiled forward refers to the original."""
     return torch.compile(small(), backend="eager")
 
 
-@network(BOTH, plain=small)
+@register(CONVS, oracle_build=small)
 def compiled_in_place():
-    """`model.compile()` keeps the class and puts a compiled call in an attribute."""
+    """`model.compile()` keeps the class and stores a compiled call in an attribute."""
     model = small()
     model.compile(backend="eager")
     return model
 
 
-def _under(name):
+def _nested(name):
     outer = nn.Sequential()
     outer.add_module(name, small())
     return outer
 
 
-@network(("0", "3"), plain=lambda: _body(lambda stem: stem))
+@register(("0", "3"), oracle_build=lambda: _sequential(lambda stem: stem))
 def a_submodule_compiled():
     """Only the expensive block is compiled, the rest stays in Python."""
-    return _body(lambda stem: torch.compile(stem, backend="eager"))
+    return _sequential(lambda stem: torch.compile(stem, backend="eager"))
 
 
-def _body(change):
+def _sequential(change):
     parts = small()
     return nn.Sequential(
         parts.conv1,
@@ -121,7 +122,7 @@ def _body(change):
     )
 
 
-@network(BOTH, plain=small)
+@register(CONVS, oracle_build=small)
 def a_method_compiled():
     """`self.stem = torch.compile(self.stem)`: a compiled bound method in an attribute."""
     model = small()
@@ -134,7 +135,7 @@ def _scripted_gate(x: torch.Tensor, scale: float) -> torch.Tensor:
     return x * torch.sigmoid(x * scale)
 
 
-@network(BOTH)
+@register(CONVS)
 class ScriptedFunction(Small):
     """A function of `torch.jit.script` as activation: fused swishes of older model zoos."""
 
@@ -146,30 +147,30 @@ class ScriptedFunction(Small):
         return self.act(self.norm(self.conv1(x)), 1.5)
 
 
-@network(("0", "3"), sentence=r"script", or_right=True, plain=lambda: _body(lambda stem: stem))
+@register(("0", "3"), error=r"script", maps_allowed=True, oracle_build=lambda: _sequential(lambda stem: stem))
 def a_submodule_scripted():
     """One block was scripted for speed or came from a .pt file; its neighbours are Python."""
-    return _body(lambda stem: torch.jit.script(stem.eval()))
+    return _sequential(lambda stem: torch.jit.script(stem.eval()))
 
 
-also(name="a submodule scripted, above the layer", layers=("3",))
+register_variant(name="a submodule scripted, before the layer", layers=("3",))
 
 
-@network(("0", "3"), sentence=r"trace|script", or_right=True, plain=lambda: _body(lambda stem: stem))
+@register(("0", "3"), error=r"trace|script", maps_allowed=True, oracle_build=lambda: _sequential(lambda stem: stem))
 def a_submodule_traced_by_jit():
     """The same with `torch.jit.trace`."""
-    return _body(
+    return _sequential(
         lambda stem: torch.jit.trace(stem.eval(), torch.rand(1, 4, 8, 8, dtype=torch.float64), check_trace=False)
     )
 
 
-@network("", sentence=r"TorchScript|script", mode=None)
+@register("", error=r"TorchScript|script", training=None)
 def a_scripted_model():
     """A whole model from `torch.jit.load`."""
     return torch.jit.script(small().eval())
 
 
-def _wrapper(forward):
+def _doubled(forward):
     @functools.wraps(forward)
     def wrapped(*args, **kwargs):
         return forward(*args, **kwargs) * 2
@@ -177,27 +178,27 @@ def _wrapper(forward):
     return wrapped
 
 
-@network(BOTH)
+@register(CONVS)
 def forward_wrapped():
-    """Accelerate's hooks, profilers and loggers put a closure over the old bound forward into the instance."""
+    """Accelerate's hooks, profilers and loggers set a closure over the old bound forward on the instance."""
     model = small()
-    model.forward = _wrapper(model.forward)
+    model.forward = _doubled(model.forward)
     return model
 
 
-@network(BOTH)
+@register(CONVS)
 def forward_of_a_submodule_wrapped():
     """Accelerate does so for each submodule, to move its weights to the device before it runs."""
     model = small()
     for module in (model.norm, model.conv2, model.head):
         module._old_forward = module.forward
-        module.forward = _wrapper(module.forward)
+        module.forward = _doubled(module.forward)
     return model
 
 
-@network(BOTH)
+@register(CONVS)
 def forward_is_a_partial():
-    """Accelerate's own way: functools.partial of a function that takes the module."""
+    """As accelerate does: functools.partial of a function that takes the module."""
 
     def new_forward(module, *args):
         return module._old_forward(*args).sigmoid()
@@ -209,9 +210,9 @@ def forward_is_a_partial():
     return model
 
 
-@network(BOTH)
-def forward_is_a_method_of_another():
-    """`MethodType` patches one instance, as model surgery on somebody else's network does."""
+@register(CONVS)
+def forward_is_a_patched_method():
+    """`MethodType` patches one instance, as model surgery on a third-party network does."""
 
     def forward(self, x):
         return self.top(torch.tanh(self.norm(self.conv1(x))))
@@ -221,17 +222,17 @@ def forward_is_a_method_of_another():
     return model
 
 
-@network(BOTH)
+@register(CONVS)
 def forward_is_a_lambda():
-    """A lambda over the module is the shortest patch of all."""
+    """A lambda over the module, the shortest patch."""
     model = small()
     model.forward = lambda x: model.top(model.stem(x * 0.5))
     return model
 
 
-@network(BOTH)
-def forward_is_the_superclass_under_a_counter():
-    """Counting or timing wrappers keep numbers of their own beside the forward."""
+@register(CONVS)
+def forward_wrapped_by_a_counter():
+    """Counting or timing wrappers keep their own numbers beside the forward."""
     model = small()
     forward, calls = model.forward, {"count": 0}
 
@@ -243,7 +244,7 @@ def forward_is_the_superclass_under_a_counter():
     return model
 
 
-@network(BOTH)
+@register(CONVS)
 def forward_counts_in_its_closure():
     """`nonlocal steps` in a wrapper: the closure's own cell is written to."""
     model, steps = small(), 0
@@ -258,8 +259,8 @@ def forward_counts_in_its_closure():
     return model
 
 
-@network(BOTH)
-def with_a_hook_of_accelerates_kind():
+@register(CONVS)
+def hook_object_like_accelerates():
     """`_hf_hook` objects hold the module's execution device and are called by the forward that replaced the old one."""
 
     class Hook:
@@ -281,9 +282,9 @@ def with_a_hook_of_accelerates_kind():
     return model
 
 
-@network(BOTH, needs="accelerate", plain=small)
+@register(CONVS, requires="accelerate", oracle_build=small)
 def hooked_by_accelerate():
-    """accelerate's `add_hook_to_module`, which puts a partial in the place of each forward."""
+    """accelerate's `add_hook_to_module`, which replaces each forward by a partial."""
     from accelerate.hooks import ModelHook, add_hook_to_module
 
     model = small()
@@ -292,16 +293,16 @@ def hooked_by_accelerate():
     return model
 
 
-@network(BOTH)
+@register(CONVS)
 class OwnCall(Small):
-    """Frameworks before Lightning overrode `__call__` to add a mode or a cast."""
+    """Older frameworks override `__call__` to add a mode or a cast."""
 
     def __call__(self, x, scale=2.0):
         return super().__call__(x) * scale
 
 
-class _Pickled(Small):
-    """Small, with a state of its own making: a cache that must not be written to disk."""
+class _WithGetstate(Small):
+    """Small with a custom state: a cache that must not be written to disk."""
 
     def __init__(self):
         super().__init__()
@@ -320,36 +321,36 @@ class _Pickled(Small):
         return self.top(self.stem(x) * self.cache["bias"])
 
 
-@network(BOTH)
+@register(CONVS)
 def pickled():
     """`torch.save(model)` and `torch.load` pass through `__getstate__` and `__setstate__`."""
-    return pickle.loads(pickle.dumps(lived_in(_Pickled())))
+    return pickle.loads(pickle.dumps(initialised(_WithGetstate())))
 
 
-@network(BOTH)
+@register(CONVS)
 def saved_and_loaded():
-    """The same through a file, whole model."""
+    """The same through a file, the whole model."""
     file = io.BytesIO()
-    torch.save(lived_in(_Pickled()), file)
+    torch.save(initialised(_WithGetstate()), file)
     return torch.load(io.BytesIO(file.getvalue()), weights_only=False)
 
 
-@network(("module.conv1", "module.conv2"))
+@register(("module.conv1", "module.conv2"))
 def data_parallel():
-    """Models trained on several GPUs are saved inside nn.DataParallel, and asked for as `module.…`."""
+    """Models trained on several GPUs are saved inside nn.DataParallel, their layers named `module.…`."""
     return nn.DataParallel(small())
 
 
-@network(BOTH)
+@register(CONVS)
 class Functional(Small):
-    """`torch.func.functional_call` runs a module with other weights than its own, as meta-learning does."""
+    """`torch.func.functional_call` runs a module with other weights, as meta-learning does."""
 
     def forward(self, x):
         weights = {name: weight * 1.5 for name, weight in self.head.named_parameters()}
         return torch.func.functional_call(self.head, weights, (self.conv2(self.stem(x)).relu().mean((2, 3)),))
 
 
-@network(BOTH)
+@register(CONVS)
 class FunctionalWhole(Small):
     """A stateless call of a whole submodule by its state dict."""
 
@@ -361,7 +362,7 @@ class FunctionalWhole(Small):
         return self.top(self.stem(x)) + torch.func.functional_call(self.body, dict(self.body.state_dict()), (x,))
 
 
-@network("conv2")
+@register("conv2")
 class Vmapped(Small):
     """`torch.vmap` inside the forward, over images."""
 
@@ -370,22 +371,20 @@ class Vmapped(Small):
         return torch.vmap(lambda one: self.head(one.relu().mean((1, 2))))(maps)
 
 
-@network(("conv2",), plain=lambda: lived_in(Vmapped()), sentence=r"vmap|transform", or_right=True)
+@register(("conv2",), oracle_build=lambda: initialised(Vmapped()), error=r"vmap|transform", maps_allowed=True)
 class VmappedAroundTheLayer(Small):
-    """The layer itself runs under `torch.vmap`: what it puts out is a batched tensor of one image."""
+    """The layer itself runs under `torch.vmap`: its output is a batched tensor of one image."""
 
     def forward(self, x):
         maps = self.stem(x)
         return torch.vmap(lambda one: self.head(self.conv2(one[None])[0].relu().mean((1, 2))))(maps)
 
 
-@network(BOTH)
+@register(CONVS)
 class CopiesItself(Small):
-    """A forward that works on a copy of a part, as test-time adaptation does."""
+    """A forward that adapts a copy of a layer, as test-time adaptation does."""
 
     def forward(self, x):
-        import copy
-
         adapted = copy.deepcopy(self.norm)
         with torch.no_grad():
             adapted.running_mean += 0.5

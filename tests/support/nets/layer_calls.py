@@ -1,18 +1,18 @@
-"""How layers run: in place, several times, recursively, in loops; and what they put out."""
+"""How layers are called: in place, several times, recursively, in loops; and what types they return."""
 
 from collections import namedtuple
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional as F  # noqa: N812 (PyTorch's convention)
 
-from .case import BOTH, Small, also, network
+from .case import CONVS, Small, register, register_variant
 
 
-@network(BOTH)
+@register(CONVS, name="in-place ReLU")
 class InPlaceReLU(Small):
-    """nn.ReLU(inplace=True) right behind the layer: it overwrites what a hook has kept."""
+    """nn.ReLU(inplace=True) right after the layer: it overwrites what a hook has captured."""
 
     def __init__(self):
         super().__init__()
@@ -25,9 +25,9 @@ class InPlaceReLU(Small):
         return self.head(self.act(self.conv2(x)).mean((2, 3)))
 
 
-@network(("conv1", "act"))
-class ReadAtAnInPlaceReLU(InPlaceReLU):
-    """The in-place layer itself is asked for, and its output changed in place again."""
+@register(("conv1", "act"), name="in-place ReLU as layer")
+class InPlaceReLUAsLayer(InPlaceReLU):
+    """The in-place layer itself is explained, and its output is changed in place again."""
 
     def stem(self, x):
         return self.norm(self.act(self.conv1(x)).mul_(2))
@@ -36,7 +36,7 @@ class ReadAtAnInPlaceReLU(InPlaceReLU):
         return self.head(self.conv2(x).relu().mean((2, 3)))
 
 
-@network(BOTH)
+@register(CONVS)
 class InPlaceArithmetic(Small):
     """`x += shortcut`, `x.mul_()`, `x[:, 0] = 0`, `out=`: on the layers' outputs and on the input itself."""
 
@@ -51,7 +51,7 @@ class InPlaceArithmetic(Small):
         return self.head(z.mean((2, 3)))
 
 
-@network(BOTH)
+@register(CONVS)
 class InPlaceOnViews(Small):
     """The layer's output is sliced or viewed, and the views are written to."""
 
@@ -68,18 +68,18 @@ class InPlaceOnViews(Small):
         return self.head(flat.mean(2))
 
 
-@network((("conv2", 0), ("conv2", 1), "conv1"))
+@register((("conv2", 0), ("conv2", 1), "conv1"))
 class CalledTwice(Small):
-    """One layer called twice, siamese within one image: each call is read alone."""
+    """One layer called twice, siamese within one image: each call is explained by itself."""
 
     def top(self, x):
         return self.head((self.conv2(x).relu() + self.conv2(x.flip(-1)).sigmoid()).mean((2, 3)))
 
 
-also(name="called twice, asked for without a call", layers=("conv2",), sentence=r"\b2 times|twice|call")
+register_variant(name="called twice, no call chosen", layers=("conv2",), error=r"\b2 times|twice|call")
 
 
-@network(("conv1", ("step", 0), ("step", 2)))
+@register(("conv1", ("step", 0), ("step", 2)))
 class CalledInALoop(Small):
     """A weight-shared block in a loop: recurrent ResNets, diffusion steps, deep equilibrium."""
 
@@ -94,12 +94,12 @@ class CalledInALoop(Small):
         return x
 
 
-also(name="called in a loop, a call that does not come", layers=(("step", 7),), sentence=r"3 times")
+register_variant(name="called in a loop, a call that does not happen", layers=(("step", 7),), error=r"3 times")
 
 
-@network(("conv1", ("step", 1)))
+@register(("conv1", ("step", 1)))
 class CalledInADataDependentLoop(CalledInALoop):
-    """How often depends on the picture: adaptive computation, early exit."""
+    """The number of calls depends on the image: adaptive computation, early exit."""
 
     def stem(self, x):
         x = Small.stem(self, x)
@@ -108,7 +108,7 @@ class CalledInADataDependentLoop(CalledInALoop):
         return x
 
 
-@network(("conv1", ("block.conv", 1)))
+@register(("conv1", ("block.conv", 1)))
 class Recursive(Small):
     """A block that calls itself: tree-shaped and fractal networks."""
 
@@ -130,22 +130,22 @@ class _Block(nn.Module):
         return self(x, depth=depth - 1) if depth else x
 
 
-@network("conv1", or_right=True, sentence=r"call|\b2 times|twice")
-class NestedCallOfTheAskedLayer(Recursive):
-    """The asked layer is the one that calls itself: which of its outputs is meant?"""
+@register("conv1", maps_allowed=True, error=r"call|\b2 times|twice")
+class NestedCallOfTheLayer(Recursive):
+    """The explained layer is the one that calls itself: which of its outputs is meant?"""
 
 
-also(
-    name="nested call of the asked layer, its block",
+register_variant(
+    name="nested call of the layer, its block",
     layers=(("block", 0),),
-    sentence=r"call|times|twice",
-    or_right=True,
+    error=r"call|times|twice",
+    maps_allowed=True,
 )
 
 
-@network("conv2", shape=(2, 6, 10, 10))
+@register("conv2", shape=(2, 6, 10, 10))
 class Siamese(Small):
-    """Two pictures in one tensor, through one stem: their difference decides."""
+    """Two images in one tensor, through one stem: the output depends on their difference."""
 
     def __init__(self):
         super().__init__()
@@ -157,11 +157,11 @@ class Siamese(Small):
         return self.top((first - second).abs())
 
 
-also(layers=("stem1",), name="siamese, read where two pictures are one batch", sentence=r"maps \[2|batch|\[4")
+register_variant(layers=("stem1",), name="siamese, layer where two images are one batch", error=r"maps \[2|batch|\[4")
 
 
-class _Puts(nn.Module):
-    """A block that puts out maps in some wrapping."""
+class _Returns(nn.Module):
+    """A block that returns its maps inside another type."""
 
     def __init__(self, wrap):
         super().__init__()
@@ -180,17 +180,17 @@ class Features:
     skip: Tensor
 
 
-def _wrapped(name, why, wrap, unwrap, sentence=None):
-    class Wraps(Small):
+def _register_output(name, reason, wrap, activation, error=None):
+    class ReturnsWrapped(Small):
         def __init__(self):
             super().__init__()
-            self.block = _Puts(wrap)
+            self.block = _Returns(wrap)
 
         def stem(self, x):
-            return unwrap(self.block(super().stem(x))).relu()
+            return activation(self.block(super().stem(x))).relu()
 
-    Wraps.__doc__ = why
-    network("block", name=name, sentence=sentence, or_right=sentence is not None, opened=unwrap)(Wraps)
+    ReturnsWrapped.__doc__ = reason
+    register("block", name=name, error=error, maps_allowed=error is not None, activation_of=activation)(ReturnsWrapped)
 
 
 def _model_output(maps, skip):
@@ -199,58 +199,83 @@ def _model_output(maps, skip):
     return BaseModelOutput(last_hidden_state=maps, hidden_states=(skip,))
 
 
-KIND = r"tensor|tuple|layer inside"
-_wrapped(
-    "a layer that puts out a tuple",
+OUTPUT_TYPE_ERROR = r"tensor|tuple|layer inside"
+_register_output(
+    "a layer that returns a tuple",
     "Blocks with attention maps or skips beside the maps.",
     lambda y, x: (y, x),
     lambda o: o[0],
 )
-_wrapped(
-    "a layer that puts out a tuple with None", "The same, with nothing beside.", lambda y, x: (y, None), lambda o: o[0]
+_register_output(
+    "a layer that returns a tuple with None",
+    "The same, without a second value.",
+    lambda y, x: (y, None),
+    lambda o: o[0],
 )
-_wrapped("a layer that puts out a list", "Feature pyramids put out lists.", lambda y, x: [y, x], lambda o: o[0], KIND)
-_wrapped(
-    "a layer that puts out a dict",
-    "Backbones put out dicts by stage.",
+_register_output(
+    "a layer that returns a list",
+    "Feature pyramids return lists.",
+    lambda y, x: [y, x],
+    lambda o: o[0],
+    OUTPUT_TYPE_ERROR,
+)
+_register_output(
+    "a layer that returns a dict",
+    "Backbones return dicts by stage.",
     lambda y, x: {"out": y, "skip": x},
     lambda o: o["out"],
-    KIND,
+    OUTPUT_TYPE_ERROR,
 )
-_wrapped("a layer that puts out a namedtuple", "Named results keep old code working.", Maps, lambda o: o.maps, KIND)
-_wrapped("a layer that puts out a dataclass", "Typed results of newer libraries.", Features, lambda o: o.maps, KIND)
-_wrapped(
-    "a layer that puts out a ModelOutput", "Transformers' bodies.", _model_output, lambda o: o.last_hidden_state, KIND
+_register_output(
+    "a layer that returns a namedtuple",
+    "Named results keep old code working.",
+    Maps,
+    lambda o: o.maps,
+    OUTPUT_TYPE_ERROR,
 )
-_wrapped(
-    "a layer that puts out nested tuples",
+_register_output(
+    "a layer that returns a dataclass",
+    "Typed results of newer libraries.",
+    Features,
+    lambda o: o.maps,
+    OUTPUT_TYPE_ERROR,
+)
+_register_output(
+    "a layer that returns a ModelOutput",
+    "Transformers' bodies.",
+    _model_output,
+    lambda o: o.last_hidden_state,
+    OUTPUT_TYPE_ERROR,
+)
+_register_output(
+    "a layer that returns nested tuples",
     "Encoders with states of states.",
     lambda y, x: ((y, x), x),
     lambda o: o[0][0],
-    KIND,
+    OUTPUT_TYPE_ERROR,
 )
-_wrapped(
-    "a layer that puts out an expanded view",
+_register_output(
+    "a layer that returns an expanded view",
     "Maps broadcast by expand share their memory.",
     lambda y, x: y[:, :1].expand(-1, 4, -1, -1),
     lambda o: o,
 )
-_wrapped("a layer that puts out its input", "nn.Identity and switched-off drop-path.", lambda y, x: x, lambda o: o)
-_wrapped(
-    "a layer that puts out channels last memory",
+_register_output("a layer that returns its input", "nn.Identity and disabled drop-path.", lambda y, x: x, lambda o: o)
+_register_output(
+    "a layer that returns channels last memory",
     "A block that works in another memory layout.",
     lambda y, x: y.contiguous(memory_format=torch.channels_last),
     lambda o: o,
 )
 
 
-@network(("", "conv2"), sentence=r"maps|reshape|\[B, C|shape")
-class AskedForTheModelItself(Small):
-    """The empty name is the model itself, whose output is no map."""
+@register(("", "conv2"), error=r"maps|reshape|\[B, C|shape")
+class TheModelItselfAsLayer(Small):
+    """The empty name is the model itself, whose output is not a map."""
 
 
-@network(BOTH)
-class Scaled(Small):
+@register(CONVS)
+class ScaledDotProductAttention(Small):
     """F.scaled_dot_product_attention over positions, between two convolutions."""
 
     def stem(self, x):
@@ -260,7 +285,7 @@ class Scaled(Small):
         return x + mixed.mT.view_as(x)
 
 
-@network(BOTH)
+@register(CONVS)
 class Einsum(Small):
     """Bilinear pooling by einsum."""
 
@@ -269,7 +294,7 @@ class Einsum(Small):
         return self.head(torch.einsum("bchw,bdhw->bcd", maps, maps.tanh()).mean(2))
 
 
-@network(BOTH)
+@register(CONVS)
 class Resampled(Small):
     """grid_sample, pixel_shuffle, unfold and fold: spatial transformers and super-resolution."""
 
@@ -281,7 +306,7 @@ class Resampled(Small):
         return F.fold(F.unfold(x, 2, stride=2), x.shape[-2:], 2, stride=2)
 
 
-@network(BOTH)
+@register(CONVS)
 class TopKPooling(Small):
     """Sorting, top-k and indexing with masks choose positions by their values."""
 
@@ -291,16 +316,16 @@ class TopKPooling(Small):
         return self.head(best + maps.sort(2).values[..., -1] + torch.where(maps > 0, maps, 0).mean(2))
 
 
-@network(BOTH)
+@register(CONVS)
 class ConditionalPath(Small):
-    """`if x.mean() > 0`: a path for each batch."""
+    """`if x.mean() > 0`: the path depends on the batch."""
 
     def stem(self, x):
         x = super().stem(x)
         return x * 2 if x.mean() > 0 else x.neg()
 
 
-@network(("experts.0", "experts.1"))
+@register(("experts.0", "experts.1"))
 class MixtureOfExperts(Small):
     """Experts chosen image by image, scattered and gathered: each expert sees a part of the batch."""
 
@@ -314,9 +339,9 @@ class MixtureOfExperts(Small):
         return self.experts[0](x) * soft + self.experts[1](x) * (1 - soft)
 
 
-@network("expert", sentence=r"maps \[2|batch|\[1", shape=(2, 3, 10, 10))
+@register("expert", error=r"maps \[2|batch|\[1", shape=(2, 3, 10, 10))
 class HardMixtureOfExperts(Small):
-    """The hard kind: an expert that runs on some images of the batch only."""
+    """Hard routing: an expert that runs on some images of the batch only."""
 
     def __init__(self):
         super().__init__()

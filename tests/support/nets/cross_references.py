@@ -1,15 +1,15 @@
-"""Modules that know one another: parents and children, second names, shared weights, neighbours outside the model."""
+"""Modules that refer to each other: parents, second names, shared weights, modules outside the model."""
 
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 from torch import nn
 
-from .case import BOTH, NO_COPY, Small, lived_in, network
+from .case import CONVS, COPY_ERROR, Small, initialised, register
 
 
 class _Child(nn.Module):
-    """A block that asks its parent for a setting."""
+    """A block that uses layers of its parent."""
 
     def __init__(self, parent):
         super().__init__()
@@ -23,8 +23,8 @@ class _Child(nn.Module):
         return self.parent[0]
 
 
-@network(("conv1", "child.conv"))
-class KnowsItsParent(Small):
+@register(("conv1", "child.conv"))
+class RefersToItsParent(Small):
     """A block holds its parent in a list, so that torch does not register a cycle."""
 
     wrap = staticmethod(lambda parent: [parent])
@@ -38,9 +38,9 @@ class KnowsItsParent(Small):
         return self.child(self.conv1(x))
 
 
-@network(("conv1", "child.conv"))
-class KnowsItsParentByAttribute(KnowsItsParent):
-    """The same, past torch's registration, as `object.__setattr__` and Lightning's `trainer` do."""
+@register(("conv1", "child.conv"))
+class RefersToItsParentByAttribute(RefersToItsParent):
+    """The same, bypassing torch's registration, as `object.__setattr__` and Lightning's `trainer` do."""
 
     wrap = staticmethod(lambda parent: None)
 
@@ -49,11 +49,11 @@ class KnowsItsParentByAttribute(KnowsItsParent):
         object.__setattr__(self.child, "parent", (self,))
 
 
-@network(("conv1", "child.conv"), sentence=NO_COPY, or_right=True)
-class KnowsItsParentWeakly(KnowsItsParent):
-    """A weak reference to the parent keeps no cycle alive, and points at the original for ever."""
+@register(("conv1", "child.conv"), error=COPY_ERROR, maps_allowed=True)
+class RefersToItsParentWeakly(RefersToItsParent):
+    """A weak reference to the parent keeps no cycle alive, and always points at the original."""
 
-    wrap = staticmethod(lambda parent: weakref.ref(parent))
+    wrap = staticmethod(weakref.ref)
 
     def __init__(self):
         super().__init__()
@@ -70,34 +70,33 @@ class _ProxyChild(_Child):
         return self.parent
 
 
-@network(("conv1", "child.conv"), sentence=NO_COPY, or_right=True)
+@register(("conv1", "child.conv"), error=COPY_ERROR, maps_allowed=True)
 class WeakReference(Small):
-    """A weak reference to the parent in a child, by a method of the class."""
+    """A child with a weak reference to its parent, dereferenced by a method of the class."""
 
-    child_of, point = _WeakChild, staticmethod(weakref.ref)
+    child_of, reference = _WeakChild, staticmethod(weakref.ref)
 
     def __init__(self):
         super().__init__()
         self.child = self.child_of(None)
-        object.__setattr__(
-            self.child, "parent", self.point(self)
-        )  # torch would register a proxy of a module as a module
+        # torch would register a proxy of a module as a module
+        object.__setattr__(self.child, "parent", self.reference(self))
         del self.conv2
 
     def forward(self, x):
         return self.child(self.conv1(x))
 
 
-@network(("conv1", "child.conv"), sentence=NO_COPY, or_right=True)
+@register(("conv1", "child.conv"), error=COPY_ERROR, maps_allowed=True)
 class WeakProxy(WeakReference):
     """`weakref.proxy(parent)`, as Lightning's metrics do."""
 
-    child_of, point = _ProxyChild, staticmethod(weakref.proxy)
+    child_of, reference = _ProxyChild, staticmethod(weakref.proxy)
 
 
-@network(("a", "b", "again"), sentence=r"once|same|tied|twice|times|names", or_right=True)
+@register(("a", "b", "again"), error=r"once|same|tied|twice|times|names", maps_allowed=True)
 class SameModuleTwice(Small):
-    """One module under two names, asked for by both."""
+    """One module under two names, both explained."""
 
     def __init__(self):
         super().__init__()
@@ -108,16 +107,16 @@ class SameModuleTwice(Small):
         return self.a(super().stem(x))
 
 
-@network(("again", "conv1"))
+@register(("again", "conv1"))
 class SecondNameAsLayer(Small):
-    """A module registered under two names — `self.backbone.layer4` and `self.last` — asked for by its second."""
+    """A module registered under two names — `self.backbone.layer4` and `self.last` — explained by its second."""
 
     def __init__(self):
         super().__init__()
         self.again = self.conv2
 
 
-@network(BOTH)
+@register(CONVS)
 class TiedHeads(Small):
     """Two Linears with one parameter: weight tying."""
 
@@ -131,7 +130,7 @@ class TiedHeads(Small):
         return self.head(pooled) + self.tied(pooled).sigmoid()
 
 
-@network(BOTH)
+@register(CONVS)
 class SharedBatchNorm(Small):
     """One BatchNorm shared by two blocks, under two names."""
 
@@ -143,23 +142,23 @@ class SharedBatchNorm(Small):
         return self.block(super().stem(x)).relu()
 
 
-_OUTSIDE = [lived_in(nn.Sequential(nn.BatchNorm2d(4))).eval()]
+_OUTSIDE = [initialised(nn.Sequential(nn.BatchNorm2d(4))).eval()]
 
 
-@network(BOTH)
-class UsesAModuleOfTheFile(Small):
-    """The forward reaches for a module and a list that lie in the file, outside the model."""
+@register(CONVS)
+class UsesAModuleLevelModule(Small):
+    """The forward uses a module and a list that are global variables, outside the model."""
 
     def stem(self, x):
         return _OUTSIDE[0](self.conv1(x)).relu() * len(_OUTSIDE)
 
 
-REACHES = r"reach|copy|attribute|own layers"
+REFERENCE_ERROR = r"reach|copy|attribute|own layers"
 
 
-@network(BOTH, sentence=REACHES, or_right=True)
+@register(CONVS, error=REFERENCE_ERROR, maps_allowed=True)
 def class_that_closes_over_a_module():
-    """A class made in a function, whose methods close over a module that is registered as well."""
+    """A class defined in a function, whose methods close over a module that is also registered."""
     norm = nn.BatchNorm2d(4)
 
     class Closes(Small):
@@ -170,11 +169,11 @@ def class_that_closes_over_a_module():
         def stem(self, x):
             return norm(self.conv1(x)).relu()
 
-    return lived_in(Closes())
+    return initialised(Closes())
 
 
-class _ByItsClass(Small):
-    """Small, whose norm is reached by the class and registered by the instance."""
+class _ByClassAttribute(Small):
+    """Small, whose norm is a class attribute and also registered on the instance."""
 
     common = None
 
@@ -186,10 +185,10 @@ class _ByItsClass(Small):
         return type(self).common(self.conv1(x)).relu()
 
 
-@network(BOTH, sentence=REACHES, or_right=True, alone=True)
-def module_of_the_class():
-    """`Net.shared = …`: a module in a class attribute, and registered."""
-    return lived_in(type("_ByThisClass", (_ByItsClass,), {})())
+@register(CONVS, error=REFERENCE_ERROR, maps_allowed=True, process_wide=True)
+def module_in_a_class_attribute():
+    """`Net.shared = …`: a module that is both a class attribute and registered."""
+    return initialised(type("_ByThisClass", (_ByClassAttribute,), {})())
 
 
 _REGISTRY = {}
@@ -205,15 +204,15 @@ class _Registered(Small):
         return _REGISTRY[self.name].norm(self.conv1(x)).relu()
 
 
-@network(BOTH, sentence=REACHES, or_right=True, alone=True)
+@register(CONVS, error=REFERENCE_ERROR, maps_allowed=True, process_wide=True)
 def reached_through_a_registry():
-    """A registry in the file through which modules find one another by name."""
-    return lived_in(_Registered(f"model {len(_REGISTRY)}"))
+    """A global registry through which modules look each other up by name."""
+    return initialised(_Registered(f"model {len(_REGISTRY)}"))
 
 
-@network(("conv1", "conv2", "branch"))
-class ThreadsOfItsOwn(Small):
-    """Branches computed in threads of the forward's own, as DataParallel does on one machine."""
+@register(("conv1", "conv2", "branch"))
+class RunsItsOwnThreads(Small):
+    """Branches computed in threads that the forward starts, as DataParallel does on one machine."""
 
     def __init__(self):
         super().__init__()

@@ -1,16 +1,16 @@
-"""Networks that draw random numbers in eval mode: right for one of the draws, and nobody's random state is touched."""
+"""Networks that draw random numbers in eval mode: maps right for one draw, every random state restored."""
 
 import torch
 from torch import nn
-from torch.nn import functional as F
+from torch.nn import functional as F  # noqa: N812 (PyTorch's convention)
 
-from .case import BOTH, Small, network
+from .case import CONVS, Small, register
 
-SHORT = (2, 2, 8, 8)
+SMALL_SHAPE = (2, 2, 8, 8)
 
 
-class Drawing(Small):
-    """Two maps at the top, so that a network that drops maps has four answers for an image."""
+class TwoMaps(Small):
+    """Small with two maps at the top: a network that drops maps has four possible outputs per image."""
 
     def __init__(self):
         super().__init__(inputs=2)
@@ -18,17 +18,17 @@ class Drawing(Small):
         self.head = nn.Linear(2, 4)
 
 
-@network(BOTH, shape=SHORT, draws=True)
-class MonteCarloDropout(Drawing):
-    """Dropout that stays on in eval mode, to tell how sure a network is."""
+@register(CONVS, shape=SMALL_SHAPE, draws_random=True)
+class MonteCarloDropout(TwoMaps):
+    """Dropout that stays on in eval mode, to estimate a network's uncertainty."""
 
     def top(self, x):
         return self.head(F.dropout2d(self.conv2(x), 0.5, training=True).relu().mean((2, 3)))
 
 
-@network(BOTH, shape=SHORT, draws=True)
-class DropoutInTrainingMode(Drawing):
-    """The same with an nn.Dropout module whose mode the forward sets."""
+@register(CONVS, shape=SMALL_SHAPE, draws_random=True)
+class DropoutInTrainingMode(TwoMaps):
+    """The same with an nn.Dropout module that the forward switches to training mode."""
 
     def __init__(self):
         super().__init__()
@@ -39,9 +39,9 @@ class DropoutInTrainingMode(Drawing):
         return self.head(self.drop(self.conv2(x).relu().mean((2, 3))))
 
 
-@network(BOTH, shape=SHORT, draws=True)
-class StochasticDepth(Drawing):
-    """Blocks left out at random, image by image."""
+@register(CONVS, shape=SMALL_SHAPE, draws_random=True)
+class StochasticDepth(TwoMaps):
+    """Blocks skipped at random, image by image."""
 
     def stem(self, x):
         x = super().stem(x)
@@ -49,16 +49,16 @@ class StochasticDepth(Drawing):
         return x + keep * x.roll(1, 1)
 
 
-@network(BOTH, shape=SHORT, draws=True)
-class ShuffledChannels(Drawing):
+@register(CONVS, shape=SMALL_SHAPE, draws_random=True)
+class ShuffledChannels(TwoMaps):
     """`torch.randperm` in the forward."""
 
     def top(self, x):
         return self.head(self.conv2(x).relu().mean((2, 3))[:, torch.randperm(2)])
 
 
-@network(BOTH, shape=SHORT, draws=True)
-class HardGumbel(Drawing):
+@register(CONVS, shape=SMALL_SHAPE, draws_random=True)
+class HardGumbel(TwoMaps):
     """A discrete choice by `F.gumbel_softmax(hard=True)`: routing, mixtures of experts."""
 
     def top(self, x):
@@ -67,8 +67,8 @@ class HardGumbel(Drawing):
         return self.head(pooled * choice)
 
 
-@network(BOTH, shape=SHORT, sentence=r"seed|random", or_right=True, alone=True)
-class SeedsItself(Drawing):
+@register(CONVS, shape=SMALL_SHAPE, error=r"seed|random", maps_allowed=True, process_wide=True)
+class ReseedsGlobally(TwoMaps):
     """`torch.manual_seed` inside the forward, for a fixed random projection."""
 
     def stem(self, x):
@@ -76,9 +76,9 @@ class SeedsItself(Drawing):
         return super().stem(x) * torch.rand(4, 1, 1, dtype=x.dtype)
 
 
-@network(BOTH, shape=SHORT)
-class OwnGenerator(Drawing):
-    """A torch.Generator of its own, seeded anew in each forward."""
+@register(CONVS, shape=SMALL_SHAPE)
+class OwnGenerator(TwoMaps):
+    """Its own torch.Generator, reseeded in each forward."""
 
     def __init__(self):
         super().__init__()
@@ -89,9 +89,9 @@ class OwnGenerator(Drawing):
         return super().stem(x) * torch.rand(4, 1, 1, dtype=x.dtype, generator=self.generator)
 
 
-@network(BOTH, shape=SHORT, sentence=r"generator|random", or_right=True)
-class OwnGeneratorThatGoesOn(Drawing):
-    """A torch.Generator of its own that is never seeded again: the model's state, outside its state_dict."""
+@register(CONVS, shape=SMALL_SHAPE, error=r"generator|random", maps_allowed=True)
+class OwnGeneratorNeverReseeded(TwoMaps):
+    """Its own torch.Generator, never reseeded: state of the model outside its state_dict."""
 
     def __init__(self):
         super().__init__()
@@ -101,8 +101,8 @@ class OwnGeneratorThatGoesOn(Drawing):
         return super().stem(x) * torch.rand(4, 1, 1, dtype=x.dtype, generator=self.generator)
 
 
-@network(BOTH, shape=SHORT)
-class RandomReLU(Drawing):
+@register(CONVS, shape=SMALL_SHAPE, name="random ReLU")
+class RandomReLU(TwoMaps):
     """nn.RReLU, which is random in training mode and a fixed slope in eval mode."""
 
     def __init__(self):
@@ -113,9 +113,9 @@ class RandomReLU(Drawing):
         return self.act(self.norm(self.conv1(x)))
 
 
-@network(BOTH, shape=SHORT)
-class DropoutEverywhere(Drawing):
-    """Dropout, AlphaDropout and Dropout2d as they come: silent in eval mode."""
+@register(CONVS, shape=SMALL_SHAPE)
+class DropoutEverywhere(TwoMaps):
+    """Dropout, AlphaDropout and Dropout2d by default: inactive in eval mode."""
 
     def __init__(self):
         super().__init__()
@@ -130,8 +130,8 @@ class DropoutEverywhere(Drawing):
         return F.dropout(x, 0.5, self.training)
 
 
-@network(BOTH, shape=SHORT, alone=True)
-class ForksTheDice(Drawing):
+@register(CONVS, shape=SMALL_SHAPE, process_wide=True)
+class ForksTheRandomState(TwoMaps):
     """`torch.random.fork_rng` with a seed, inside the forward."""
 
     def stem(self, x):
