@@ -56,7 +56,7 @@ def main():
     told = parser()
     asked = told.parse_args()
     try:
-        environment.judge()
+        environment.validate()
         place = sockets.reserve(asked.host, asked.port)
         from explorer.photos import examples
         from explorer.server import run_directory as folder

@@ -40,7 +40,7 @@ ENDPOINTS = {
     "/step_by_step": ["embedded", "predicted", "conv3"],
     "/what_if": ["embedded", "Grad-CAM", "hottest", 10, "predicted", "conv3", "fill", "red", None],
 }
-WITHOUT_BOUND = "from explorer.server import limits as guard; guard.ROOM = 0; import app; app.main()"  # so that what passes the bound on the disk is seen
+WITHOUT_BOUND = "from explorer.server import limits; limits.MIN_FREE_DISK = 0; import app; app.main()"  # so that what passes the bound on the disk is seen
 
 
 def tell(*words):

@@ -31,11 +31,10 @@ from explorer.controls import examples_strip
 from explorer.explanation import coalescing as shared
 from explorer.explanation.coalescing import Shared
 from explorer.photos import examples
-from explorer.server import cancellation as patience
-from explorer.server import run_directory as folder
+from explorer.server import cancellation, environment, run_directory, shutdown
 from explorer.server.cancellation import cancellable
-from explorer.server.cleanup import Ages, sweep
-from explorer.server.errors import HANDLERS, NO_ROOM, as_sentence, room_for_files
+from explorer.server.cleanup import FileAges, sweep
+from explorer.server.errors import HANDLERS, NO_ROOM, as_sentence, disk_full_as_sentence
 from explorer.server.upload import save_for_download
 from gradcam import Cancelled
 from potplants import hub, models
@@ -45,8 +44,8 @@ from potplants.hub import HubFile
 
 SLOW = """
 import time
-from explorer.server import cancellation as patience
-check = patience._Run.check
+from explorer.server import cancellation as cancellation
+check = cancellation._Run.check
 def slowly(self):
     print("still at it", flush=True)
     time.sleep(0.3)
@@ -55,7 +54,7 @@ def slowly(self):
     except Exception:
         print("let go", flush=True)
         raise
-patience._Run.check = slowly
+cancellation._Run.check = slowly
 from explorer.explanation import service as service_module
 make = service_module.explain_photo
 def made(*values, **more):
@@ -94,7 +93,7 @@ def wait_for(app, words, times):
 
 
 def folders(home):
-    return sorted(path.name for path in (home / "gradio").glob(f"{folder.PREFIX}*"))
+    return sorted(path.name for path in (home / "gradio").glob(f"{run_directory.PREFIX}*"))
 
 
 def looks(app):
@@ -285,15 +284,15 @@ def test_an_answer_without_room_is_a_sentence(tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "replace", full)
-    with pytest.raises(gr.Error, match="no room for files"), room_for_files():
+    with pytest.raises(gr.Error, match="no room for files"), disk_full_as_sentence():
         save_for_download(b"a zip", "a.zip", str(tmp_path))
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == [], "what was written by half takes up room"
-    with pytest.raises(gr.Error, match="no room for files"), room_for_files():
+    with pytest.raises(gr.Error, match="no room for files"), disk_full_as_sentence():
         try:
             full()
         except OSError as error:
             raise ComponentProcessingError("as Gradio wraps it") from error
-    with pytest.raises(FileNotFoundError), room_for_files():
+    with pytest.raises(FileNotFoundError), disk_full_as_sentence():
         open(tmp_path / "missing")
 
 
@@ -308,7 +307,7 @@ def test_nowhere_to_write_is_a_sentence(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("no folder")
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "file" / "gradio"))
     with pytest.raises(ValueError, match=r"Nothing can be written in .* \(Not a directory\): set GRADIO_TEMP_DIR"):
-        folder.create()
+        run_directory.create()
 
     def full(self, data):
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -316,7 +315,7 @@ def test_nowhere_to_write_is_a_sentence(tmp_path, monkeypatch):
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "full"))
     monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(ValueError, match="No space left on device.: make room, or set GRADIO_TEMP_DIR"):
-        folder.create()
+        run_directory.create()
     assert list((tmp_path / "full").iterdir()) == []
 
 
@@ -372,7 +371,7 @@ def test_damaged_embedded_weights_are_a_sentence(tmp_path, monkeypatch, capsys, 
     monkeypatch.setitem(
         models.MODELS, "embedded", replace(models.MODELS["embedded"], weights=tmp_path / "embedded.safetensors")
     )
-    for module, name in ((folder, "move_in"), (app.ending, "on_request"), (app.environment, "judge")):
+    for module, name in ((run_directory, "create"), (shutdown, "on_request"), (environment, "validate")):
         monkeypatch.setattr(module, name, lambda: None)
     monkeypatch.setattr(sys, "argv", ["app.py", "--model", "embedded", "--port", "0"])
     with pytest.raises(SystemExit) as ended:
@@ -418,15 +417,15 @@ def test_killed_at_work_started_again_and_interrupted(tmp_path):
 
 
 def test_a_folder_that_somebody_holds_is_not_cleared_away(tmp_path):
-    held, left = tmp_path / f"{folder.PREFIX}held", tmp_path / f"{folder.PREFIX}left"
+    held, left = tmp_path / f"{run_directory.PREFIX}held", tmp_path / f"{run_directory.PREFIX}left"
     for place in (held, left):
         (place / "uploads").mkdir(parents=True)
     (tmp_path / "somebody's").mkdir()
-    descriptor = folder._hold(held)
-    folder.clear_away(tmp_path)
+    descriptor = run_directory._lock(held)
+    run_directory.remove_abandoned(tmp_path)
     os.close(descriptor)
     assert {path.name for path in tmp_path.iterdir()} == {held.name, "somebody's"}
-    folder.clear_away(tmp_path)
+    run_directory.remove_abandoned(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"somebody's"}
 
 
@@ -437,7 +436,7 @@ def test_files_in_use_outlive_a_jump_of_the_clock(tmp_path, monkeypatch):
     (tmp_path / "tmpupload").write_text("half of it")
     (tmp_path / "drawn.npz").write_text("somebody is about to fetch this")
     page = SimpleNamespace(temp_file_sets=[{str(tmp_path / "drawn.npz")}], blocks={})
-    ages, wall, steady = Ages(), time.time, time.monotonic
+    ages, wall, steady = FileAges(), time.time, time.monotonic
     for hours in (0, 5, -5):
         monkeypatch.setattr(time, "time", lambda: wall() + hours * 3600)  # noqa: B023 (used within the round)
         sweep(tmp_path, 3600, ages, page)
@@ -451,7 +450,7 @@ def test_what_stays_with_the_page_is_not_swept(tmp_path):
     (tmp_path / "photo.jpg").write_text("what the page opens with")
     files = {str(tmp_path / "photo.jpg")}
     page = SimpleNamespace(temp_file_sets=[files.copy()], blocks={1: SimpleNamespace(keep_in_cache=files)})
-    sweep(tmp_path, -1, Ages(), page)
+    sweep(tmp_path, -1, FileAges(), page)
     assert list(tmp_path.iterdir())
 
 
@@ -570,22 +569,22 @@ def test_who_waits_hears_nothing_of_a_making_that_failed(monkeypatch):
 
 
 def test_work_that_takes_too_long_ends_with_a_sentence(monkeypatch):
-    monkeypatch.setattr(patience, "RUN_SECONDS", -1)
+    monkeypatch.setattr(cancellation, "RUN_SECONDS", -1)
 
     def handler():
         with as_sentence():
             cancellable()(0.1, "counting")
 
-    with patience.run_of(None), pytest.raises(gr.Error, match="longer than .* minutes and was stopped"):
+    with cancellation.run_for_event(None), pytest.raises(gr.Error, match="longer than .* minutes and was stopped"):
         handler()
 
 
 def test_a_run_given_up_ends_at_its_next_word():
-    with patience.run_of(SimpleNamespace(alive=True)) as _:
+    with cancellation.run_for_event(SimpleNamespace(alive=True)) as _:
         tell = cancellable()
         tell(0.1, "counting")
     with pytest.raises(Cancelled):
         tell(0.2, "counting")
-    with pytest.raises(gr.Error), patience.run_of(SimpleNamespace(alive=False)):
+    with pytest.raises(gr.Error), cancellation.run_for_event(SimpleNamespace(alive=False)):
         cancellable()(0.1, "counting")
     cancellable()(0.1, "outside of any run, nobody minds")

@@ -13,9 +13,8 @@ import gradio as gr
 import pytest
 from gradio.routes import App
 
-from explorer.server import json_bodies as messages
-from explorer.server import limits as guard
-from explorer.server.errors import Refused
+from explorer.server import json_bodies, limits
+from explorer.server.errors import RequestError
 from explorer.server.limits import RequestLimits
 from explorer.server.routes import MAX_BODY, route_of
 
@@ -113,7 +112,7 @@ def test_each_of_gradios_routes_is_open_or_closed(method, path):
     assert known, "Gradio has a new route"
     try:
         route_of(method, filled(path, "x"))
-    except Refused as refused:
+    except RequestError as refused:
         assert refused.status == 404 and (closed or path.endswith("reset/"))
     else:
         assert not closed
@@ -399,7 +398,7 @@ def test_uploads_that_are_none(app_url, kind, query):
 
 def test_a_message_too_large_is_refused_before_it_is_read(app_url):
     for path in POSTS:
-        most = MAX_BODY if path.startswith(("upload", "mcp")) else messages.MOST_BYTES
+        most = MAX_BODY if path.startswith(("upload", "mcp")) else json_bodies.MAX_BYTES
         for length in (most + 1, 10**15):
             status, content = ask(app_url, "POST", f"/gradio_api/{path}", {"Content-Length": str(length)}, b"")
             assert status == 413 and str(most // 10**6).encode() in content, path
@@ -431,7 +430,7 @@ def in_front_of(app):
     return RequestLimits(app), SimpleNamespace(get_blocks=lambda: page)
 
 
-async def post(the_guard, app, *parts, path="/gradio_api/call/models", headers=(), scope=None):
+async def post(middleware, app, *parts, path="/gradio_api/call/models", headers=(), scope=None):
     """Send the parts of a message: the status and the sentence, None where nobody answered."""
     heard, waiting = [], list(parts or [b""])
 
@@ -461,7 +460,7 @@ async def post(the_guard, app, *parts, path="/gradio_api/call/models", headers=(
         "app": app,
         **(scope or {}),
     }
-    await the_guard(asked, receive, send)
+    await middleware(asked, receive, send)
     return (heard[0]["status"], json.loads(heard[1]["body"])["detail"]) if heard else None
 
 
@@ -472,11 +471,11 @@ async def takes_all(scope, receive, send):
 
 
 def test_what_goes_on_is_what_is_known():
-    the_guard, app = in_front_of(takes_all)
+    middleware, app = in_front_of(takes_all)
     sent = json.dumps({"data": [1], "fn_index": 3, "oauth_token": "x", "more": "y" * 1000}).encode()
     assert asyncio.run(
         post(
-            the_guard,
+            middleware,
             app,
             sent[:10],
             sent[10:],
@@ -489,69 +488,69 @@ def test_what_goes_on_is_what_is_known():
         b"content-length": str(len(body)).encode(),
         b"x-kept": b"1",
     }
-    assert the_guard._held == 0
+    assert middleware._buffered == 0
 
 
 def test_a_message_that_never_ends_is_not_waited_for(monkeypatch):
-    monkeypatch.setattr(guard, "SECONDS", 0.01)
-    the_guard, app = in_front_of(takes_all)
-    status, sentence = asyncio.run(post(the_guard, app, b"{"))
-    assert status == 408 and sentence.endswith("send it again.") and the_guard._held == 0
+    monkeypatch.setattr(limits, "BODY_TIMEOUT", 0.01)
+    middleware, app = in_front_of(takes_all)
+    status, sentence = asyncio.run(post(middleware, app, b"{"))
+    assert status == 408 and sentence.endswith("send it again.") and middleware._buffered == 0
 
 
 def test_who_hangs_up_in_mid_message_leaves_nothing():
-    the_guard, app = in_front_of(takes_all)
-    assert asyncio.run(post(the_guard, app, b"{", "gone")) is None and the_guard._held == 0
+    middleware, app = in_front_of(takes_all)
+    assert asyncio.run(post(middleware, app, b"{", "gone")) is None and middleware._buffered == 0
 
 
 def test_all_messages_together_are_bounded(monkeypatch):
     """Those that are whole, until they are answered: whoever comes then is told that it is busy."""
-    monkeypatch.setattr(guard, "MOST_HELD", 1000)
+    monkeypatch.setattr(limits, "MAX_BUFFERED", 1000)
     inner = {}
 
     async def app_that_is_slow(scope, receive, send):
         if not inner:
-            inner["second"] = await post(the_guard, app, b" " * 600)
+            inner["second"] = await post(middleware, app, b" " * 600)
         await takes_all(scope, receive, send)
 
-    the_guard, app = in_front_of(app_that_is_slow)
-    assert asyncio.run(post(the_guard, app, b'{"data": []}' + b" " * 600))[0] == 200
-    assert inner["second"][0] == 429 and the_guard._held == 0
-    assert asyncio.run(post(the_guard, app, b" " * 1001))[0] == 429
+    middleware, app = in_front_of(app_that_is_slow)
+    assert asyncio.run(post(middleware, app, b'{"data": []}' + b" " * 600))[0] == 200
+    assert inner["second"][0] == 429 and middleware._buffered == 0
+    assert asyncio.run(post(middleware, app, b" " * 1001))[0] == 429
 
 
 def test_an_agents_message_is_counted_too_and_goes_on_as_it_is(monkeypatch):
-    monkeypatch.setattr(guard, "MOST_HELD", 1000)
-    the_guard, app = in_front_of(takes_all)
-    assert asyncio.run(post(the_guard, app, b'{"id": 1, ', b'"method": 2}', path="/gradio_api/mcp/"))[0] == 200
-    assert takes_all.got[0] == b'{"id": 1, "method": 2}' and the_guard._held == 0
-    assert asyncio.run(post(the_guard, app, b" " * 1001, path="/gradio_api/mcp/"))[0] == 429
-    monkeypatch.setattr(guard, "SECONDS", 0.01)
-    assert asyncio.run(post(the_guard, app, b"{", path="/gradio_api/mcp"))[0] == 408
+    monkeypatch.setattr(limits, "MAX_BUFFERED", 1000)
+    middleware, app = in_front_of(takes_all)
+    assert asyncio.run(post(middleware, app, b'{"id": 1, ', b'"method": 2}', path="/gradio_api/mcp/"))[0] == 200
+    assert takes_all.got[0] == b'{"id": 1, "method": 2}' and middleware._buffered == 0
+    assert asyncio.run(post(middleware, app, b" " * 1001, path="/gradio_api/mcp/"))[0] == 429
+    monkeypatch.setattr(limits, "BODY_TIMEOUT", 0.01)
+    assert asyncio.run(post(middleware, app, b"{", path="/gradio_api/mcp"))[0] == 408
 
 
 def test_messages_that_drip_keep_nobody_out(monkeypatch):
-    monkeypatch.setattr(guard, "MOST_HELD", 1000)
-    the_guard, app = in_front_of(takes_all)
+    monkeypatch.setattr(limits, "MAX_BUFFERED", 1000)
+    middleware, app = in_front_of(takes_all)
 
     async def drip():
-        dripping = [asyncio.create_task(post(the_guard, app, b"{" + b" " * 499)) for _ in range(2)]
+        dripping = [asyncio.create_task(post(middleware, app, b"{" + b" " * 499)) for _ in range(2)]
         await asyncio.sleep(0)
-        assert the_guard._held == 1000
-        assert await post(the_guard, app, b'{"data": []}' + b" " * 400) == (200, "fine")
+        assert middleware._buffered == 1000
+        assert await post(middleware, app, b'{"data": []}' + b" " * 400) == (200, "fine")
         assert (await dripping[0])[0] == 408 and not dripping[1].done()  # the one that has been coming for longest
         dripping[1].cancel()
         await asyncio.wait(dripping)
-        assert the_guard._held == 0 and not the_guard._coming
+        assert middleware._buffered == 0 and not middleware._receiving
 
     asyncio.run(drip())
 
 
 def test_a_full_disk_takes_nothing_more(monkeypatch):
-    the_guard, app = in_front_of(takes_all)
-    monkeypatch.setattr(guard, "ROOM", 10**18)
-    assert asyncio.run(post(the_guard, app, b'{"data": []}'))[0] == 503
-    assert asyncio.run(post(the_guard, app, scope={"method": "GET", "path": "/config"}))[0] == 200
+    middleware, app = in_front_of(takes_all)
+    monkeypatch.setattr(limits, "MIN_FREE_DISK", 10**18)
+    assert asyncio.run(post(middleware, app, b'{"data": []}'))[0] == 503
+    assert asyncio.run(post(middleware, app, scope={"method": "GET", "path": "/config"}))[0] == 200
 
 
 @pytest.mark.parametrize(
@@ -564,22 +563,22 @@ def test_a_full_disk_takes_nothing_more(monkeypatch):
     ],
 )  # fmt: skip
 def test_what_does_not_come_in(scope, status):
-    the_guard, app = in_front_of(takes_all)
-    told, sentence = asyncio.run(post(the_guard, app, b'{"data": []}', scope=scope))
+    middleware, app = in_front_of(takes_all)
+    told, sentence = asyncio.run(post(middleware, app, b'{"data": []}', scope=scope))
     assert told == status and sentence[0].isupper() and sentence.endswith(".")
 
 
 def test_a_path_behind_a_proxy_that_keeps_its_prefix():
-    the_guard, app = in_front_of(takes_all)
+    middleware, app = in_front_of(takes_all)
     assert (
         asyncio.run(
-            post(the_guard, app, b'{"data": []}', path="/app/gradio_api/call/models", scope={"root_path": "/app"})
+            post(middleware, app, b'{"data": []}', path="/app/gradio_api/call/models", scope={"root_path": "/app"})
         )[0]
         == 200
     )
     assert (
         asyncio.run(
-            post(the_guard, app, b'{"data": []}', path="/app/gradio_api/vibe-edit", scope={"root_path": "/app"})
+            post(middleware, app, b'{"data": []}', path="/app/gradio_api/vibe-edit", scope={"root_path": "/app"})
         )[0]
         == 404
     )
@@ -587,7 +586,7 @@ def test_a_path_behind_a_proxy_that_keeps_its_prefix():
 
 def test_a_stream_for_whom_nobody_knows():
     """A page then begins anew, as after a restart; by plain HTTP there is a status."""
-    the_guard, app = in_front_of(takes_all)
+    middleware, app = in_front_of(takes_all)
     app.get_blocks()._queue.session_of = lambda question: None
     heard = []
 
@@ -602,11 +601,11 @@ def test_a_stream_for_whom_nobody_knows():
         "headers": [],
         "app": app,
     }
-    asyncio.run(the_guard(scope, None, send))
+    asyncio.run(middleware(scope, None, send))
     assert (
         heard[0]["status"] == 200 and json.loads(heard[1]["body"].removeprefix(b"data: "))["session_not_found"] is True
     )
-    assert asyncio.run(post(the_guard, app, scope={"method": "GET", "path": "/gradio_api/call/models/abc"}))[0] == 404
+    assert asyncio.run(post(middleware, app, scope={"method": "GET", "path": "/gradio_api/call/models/abc"}))[0] == 404
 
 
 def test_while_a_stream_lasts_its_session_is_listened_for():
@@ -625,7 +624,7 @@ def test_while_a_stream_lasts_its_session_is_listened_for():
     async def receive():
         return {"type": "http.request", "body": b"", "more_body": False}
 
-    the_guard, app = in_front_of(stream)
+    middleware, app = in_front_of(stream)
     app.get_blocks()._queue = SimpleNamespace(
         pending_messages_per_session={"s": 1}, session_of={"q": "s"}.get, listening=listening
     )
@@ -638,7 +637,7 @@ def test_while_a_stream_lasts_its_session_is_listened_for():
         ("/gradio_api/call/v2/models/q", b""),
     ):
         asyncio.run(
-            the_guard(
+            middleware(
                 {"type": "http", "method": "GET", "path": path, "query_string": query, "headers": [], "app": app},
                 receive,
                 ignore,

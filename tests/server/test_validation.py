@@ -361,7 +361,7 @@ def test_sixty_four_in_a_line(server, photo):
 
 
 FORGETFUL = changed(
-    "from explorer import page; from explorer.server import launch; launch.CACHE_SECONDS = (1, 4); page.QUEUE_LENGTH = 1"
+    "from explorer import page; from explorer.server import launch; launch.SWEEP = (1, 4); page.QUEUE_LENGTH = 1"
 )
 
 

@@ -29,11 +29,11 @@ def changed(code: str) -> str:
     """A program: the app, with `code` run once it has moved in. Whatever imports Gradio must not be imported before."""
     return f"""
 import app
-from explorer.server import run_directory as folder
-def then(create=folder.create):
-    create()
+from explorer.server import run_directory
+def create(original=run_directory.create):
+    original()
     exec({code!r}, {{}})
-folder.create = then
+run_directory.create = create
 app.main()
 """
 

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 from explorer.photos.edits import POT_COLOURS
 from explorer.photos.masks import PARTS
-from explorer.server.run_directory import write_whole
+from explorer.server.run_directory import write_atomically
 
 from . import statistics as figures
 from .audit import METHOD, RANDOM, WORST
@@ -47,7 +47,7 @@ class ReportFiles:
         }
         for name, text in contents.items():
             if not (folder / name).is_file():
-                write_whole(folder / name, text().encode(), aside=self._folder.name)
+                write_atomically(folder / name, text().encode(), temp_dir=self._folder.name)
         return Files(*(folder / name for name in contents))
 
 

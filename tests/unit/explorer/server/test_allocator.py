@@ -39,7 +39,7 @@ def test_big_blocks_are_kept():
 
 KEPT = """
 import numpy
-from explorer.server.allocator import give_back_memory, keep_freed_memory
+from explorer.server.allocator import trim_memory, keep_freed_memory
 def size():
     return int(open("/proc/self/statm").read().split()[1])
 keep_freed_memory()
@@ -48,7 +48,7 @@ kept = blocks[::10]
 before = size()
 del blocks
 between = size()
-assert give_back_memory()
+assert trim_memory()
 print(before, between, size())
 """
 

@@ -15,7 +15,7 @@ from explorer.explanation.service import ExplanationService
 from explorer.page import build
 from explorer.photos import examples
 from explorer.photos.masks import MAX_STROKES
-from explorer.server.errors import BROKEN, as_sentence
+from explorer.server.errors import INTERNAL_ERROR, as_sentence
 from explorer.server.sessions import Sessions
 from explorer.server.upload import save_for_download
 from explorer.server.validation import ValidatedBlocks
@@ -154,7 +154,7 @@ def test_an_error_holds_nothing_that_was_worked_on(fault, capsys):
     if isinstance(fault, gr.Error | ValueError):
         assert error.message == "In words." and told == ""
     else:  # a caller hears that it failed, the log hears how
-        assert error.message == BROKEN and "a fault of ours" in told and "in deeper" in told
+        assert error.message == INTERNAL_ERROR and "a fault of ours" in told and "in deeper" in told
 
 
 def test_a_drawing_is_kept_as_its_two_texts(page):

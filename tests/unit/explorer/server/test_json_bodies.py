@@ -5,13 +5,13 @@ import tracemalloc
 
 import pytest
 
-from explorer.server import json_bodies as messages
-from explorer.server.errors import Refused
+from explorer.server import json_bodies
+from explorer.server.errors import RequestError
 
 
 def refused(work, *arguments):
     """The status, after the sentence has been looked at."""
-    with pytest.raises(Refused) as refusal:
+    with pytest.raises(RequestError) as refusal:
         work(*arguments)
     sentence = refusal.value.sentence
     assert sentence[0].isupper() and sentence.endswith(".") and len(sentence) < 200 and "\n" not in sentence
@@ -37,7 +37,7 @@ def asked(**values):
 def test_too_many_values_or_too_deep(body):
     tracemalloc.start()
     try:
-        assert refused(messages.parsed, body) == 413
+        assert refused(json_bodies.parse, body) == 413
         assert tracemalloc.get_traced_memory()[1] < 100_000  # nothing was made of it
     finally:
         tracemalloc.stop()
@@ -51,33 +51,35 @@ def test_too_many_values_or_too_deep(body):
     ],
 )  # fmt: skip
 def test_what_is_no_json(body):
-    assert refused(messages.parsed, body) == 422
+    assert refused(json_bodies.parse, body) == 422
 
 
 def test_good_json_is_read_as_it_is():
-    assert messages.parsed('{"data": ["é😀", 1, -0.5, null, true]}'.encode()) == {"data": ["é😀", 1, -0.5, None, True]}
-    assert messages.parsed(b'\xef\xbb\xbf{"a": "\\ud83d\\ude00"}') == {"a": "😀"}
-    assert messages.parsed(b"[" * 200 + b"]" * 200)
-    assert messages.parsed(json.dumps({"url": "data:image/png;base64," + "A" * 900_000}).encode())["url"][-1] == "A"
-    assert messages.parsed(b"9" * 4000) == int("9" * 4000)
+    assert json_bodies.parse('{"data": ["é😀", 1, -0.5, null, true]}'.encode()) == {
+        "data": ["é😀", 1, -0.5, None, True]
+    }
+    assert json_bodies.parse(b'\xef\xbb\xbf{"a": "\\ud83d\\ude00"}') == {"a": "😀"}
+    assert json_bodies.parse(b"[" * 200 + b"]" * 200)
+    assert json_bodies.parse(json.dumps({"url": "data:image/png;base64," + "A" * 900_000}).encode())["url"][-1] == "A"
+    assert json_bodies.parse(b"9" * 4000) == int("9" * 4000)
 
 
 def test_a_question_is_what_is_known_of_it():
     known = asked(event_data={"index": 3}, trigger_id=9)
     assert (
-        messages.question(
+        json_bodies.predict_body(
             {**known, "oauth_token": "x", "batched": True, "simple_format": True, "event_id": "y", "more": ["x"] * 99}
         )
         == known
     )
-    assert messages.question({"data": [1, {"path": "a"}], "session_hash": None}) == {"data": [1, {"path": "a"}]}
+    assert json_bodies.predict_body({"data": [1, {"path": "a"}], "session_hash": None}) == {"data": [1, {"path": "a"}]}
 
 
 @pytest.mark.parametrize(
     "message", [None, [], 7, "x", {}, {"data": None}, {"data": 7}, {"data": {"a": 1}}, {"data": "[]"}]
 )
 def test_no_question(message):
-    assert refused(messages.question, message) == 422
+    assert refused(json_bodies.predict_body, message) == 422
 
 
 WRONG = {
@@ -89,20 +91,20 @@ WRONG = {
 
 @pytest.mark.parametrize(("name", "wrong"), [(name, value) for name, values in WRONG.items() for value in values])
 def test_a_field_of_another_kind(name, wrong):
-    assert refused(messages.joined, asked(**{name: wrong})) == 422
+    assert refused(json_bodies.join_body, asked(**{name: wrong})) == 422
 
 
 def test_who_joins_says_who_and_what():
-    assert messages.joined(asked()) == asked()
+    assert json_bodies.join_body(asked()) == asked()
     for name in ("session_hash", "fn_index"):
-        assert refused(messages.joined, {key: value for key, value in asked().items() if key != name}) == 422
+        assert refused(json_bodies.join_body, {key: value for key, value in asked().items() if key != name}) == 422
 
 
 def test_of_an_event_plain_values_stay():
     odd = {"index": 3, "photo": "ab", "deep": [{}] * 99, "deeper": {"a": {}}, "nothing": None, "half": 0.5}
-    assert messages.question(asked(event_data=odd))["event_data"] == {"index": 3, "photo": "ab"}
+    assert json_bodies.predict_body(asked(event_data=odd))["event_data"] == {"index": 3, "photo": "ab"}
     for event in ([1, 2], "text", 7, True):
-        assert messages.question(asked(event_data=event))["event_data"] == {}
+        assert json_bodies.predict_body(asked(event_data=event))["event_data"] == {}
 
 
 @pytest.mark.parametrize(
@@ -115,26 +117,26 @@ def test_of_an_event_plain_values_stay():
     ],
 )
 def test_a_drawing_too_large_to_keep(event):
-    assert refused(messages.question, asked(event_data=event)) == 413
+    assert refused(json_bodies.predict_body, asked(event_data=event)) == 413
 
 
 def test_a_drawing_as_the_pad_sends_it():
     drawn = {"photo": "0123456789abcdef", "picture": "data:image/png;base64," + "A" * 52_000}
-    assert messages.question(asked(event_data=drawn))["event_data"] == drawn
+    assert json_bodies.predict_body(asked(event_data=drawn))["event_data"] == drawn
 
 
 def test_parameters_are_named_by_what_there_is():
     parameters = {"image": False, "model": True}
-    assert messages.arguments({"image": None}, parameters) == {"image": None}
+    assert json_bodies.named_arguments({"image": None}, parameters) == {"image": None}
     for wrong in ({}, {"model": "a"}, {"image": 1, "zzz": 2}, {"image": 1, "oauth_token": "t"}, [], None):
-        assert refused(messages.arguments, wrong, parameters) == 422
-    with pytest.raises(Refused) as refusal:
-        messages.arguments({"image": 1, "zzz": 2}, parameters)
+        assert refused(json_bodies.named_arguments, wrong, parameters) == 422
+    with pytest.raises(RequestError) as refusal:
+        json_bodies.named_arguments({"image": 1, "zzz": 2}, parameters)
     assert "image, model" in refusal.value.sentence and "zzz" not in refusal.value.sentence
 
 
 def test_a_cancellation():
     whole = {"session_hash": "a", "fn_index": 2, "event_id": "e"}
-    assert messages.cancellation({**whole, "more": "x"}) == whole
+    assert json_bodies.cancel_body({**whole, "more": "x"}) == whole
     for name in whole:
-        assert refused(messages.cancellation, {**whole, name: None}) == 422
+        assert refused(json_bodies.cancel_body, {**whole, name: None}) == 422

@@ -9,9 +9,9 @@ from gradio.data_classes import PredictBodyInternal
 from gradio.server_messages import EstimationMessage, ProcessCompletedMessage
 from starlette.requests import Request
 
-from explorer.server import queue as line
+from explorer.server import queue as fair_queue
 from explorer.server.errors import BUSY
-from explorer.server.queue import in_turns
+from explorer.server.queue import round_robin
 from explorer.server.upload import upload
 from explorer.server.validation import ValidatedBlocks
 
@@ -114,7 +114,7 @@ async def test_by_plain_http_a_question_is_a_session(page, queue):
 
 
 def test_what_nobody_listens_to_is_forgotten(page, monkeypatch):
-    monkeypatch.setattr(line, "PATIENCE", 0)
+    monkeypatch.setattr(fair_queue, "LISTENER_TIMEOUT", 0)
 
     @in_a_loop
     async def forgotten(page, queue):
@@ -133,9 +133,9 @@ def test_what_nobody_listens_to_is_forgotten(page, monkeypatch):
 @in_a_loop
 async def test_a_listener_in_time_stops_the_clock(page, queue):
     await ask(page, "a")
-    timer = queue._silent["a"].timer
+    timer = queue._idle["a"].timer
     with queue.listening("a"):
-        assert timer.cancelled() and not queue._silent
+        assert timer.cancelled() and not queue._idle
 
 
 @in_a_loop
@@ -150,17 +150,17 @@ async def test_each_line_has_its_own_places(page, queue):
 @in_a_loop
 async def test_unread_questions_keep_nobody_out(page, queue):
     """However many of them, and by whomever: the same address, as behind a proxy, or others."""
-    for number in range(2 * line.OUTSIDE):
+    for number in range(2 * fair_queue.MAX_PARKED):
         assert (await ask(page, address=f"9.9.9.{number % 2}", simple=True))[0]
     assert len(queue) == 0
     with queue.listening("a"):
         assert (await ask(page, "a"))[0] and (await ask(page, "a", endpoint="short"))[0]
         assert waiting(queue) == waiting(queue, "short") == ["a"]
-    assert len(queue.event_ids_to_events) == len(queue.pending_event_ids_session) + 1 == line.OUTSIDE + 2
+    assert len(queue.event_ids_to_events) == len(queue.pending_event_ids_session) + 1 == fair_queue.MAX_PARKED + 2
 
 
 def test_of_too_many_unread_who_has_most_loses_the_oldest(page, monkeypatch):
-    monkeypatch.setattr(line, "OUTSIDE", 3)
+    monkeypatch.setattr(fair_queue, "MAX_PARKED", 3)
 
     @in_a_loop
     async def oldest(page, queue):
@@ -298,7 +298,7 @@ async def test_a_session_that_has_heard_all_leaves_nothing(page, queue):
     with queue.listening("a"):
         _, number, _ = await ask(page, "a", values=(None, "wrong", "a"))
         queue.pending_event_ids_session["a"].discard(number)  # as Gradio does when it has sent the answer
-    assert not queue.pending_messages_per_session and not queue.pending_event_ids_session and not queue._silent
+    assert not queue.pending_messages_per_session and not queue.pending_event_ids_session and not queue._idle
     del queue.pending_messages_per_session["a"]  # as Gradio does for each of two streams
 
 
@@ -322,7 +322,7 @@ async def test_an_answer_for_a_session_that_is_forgotten(page, queue):
 
 
 def test_sessions_without_a_listener_are_few(page, monkeypatch):
-    monkeypatch.setattr(line, "UNHEARD", 5)
+    monkeypatch.setattr(fair_queue, "MAX_IDLE_SESSIONS", 5)
 
     @in_a_loop
     async def few(page, queue):
@@ -339,12 +339,13 @@ async def test_answers_that_nobody_reads_give_way(page, queue):
         _, number, _ = await ask(page, "a")
         question = queue.event_ids_to_events[number]
         answers = [
-            ProcessCompletedMessage(output={"data": [position]}, success=True) for position in range(line.UNREAD + 2)
+            ProcessCompletedMessage(output={"data": [position]}, success=True)
+            for position in range(fair_queue.MAX_UNREAD + 2)
         ]
         for answer in answers:
             queue.send_message(question, answer)
-        assert [answer.success for answer in answers] == [False] * 2 + [True] * line.UNREAD
-        assert answers[0].output["error"] == line.LATE
+        assert [answer.success for answer in answers] == [False] * 2 + [True] * fair_queue.MAX_UNREAD
+        assert answers[0].output["error"] == fair_queue.NOT_READ
 
 
 @in_a_loop
@@ -352,11 +353,11 @@ async def test_answers_that_are_read_are_not_held(page, queue):
     with queue.listening("a"):
         _, number, _ = await ask(page, "a")
         question = queue.event_ids_to_events[number]
-        for _ in range(line.UNREAD):
+        for _ in range(fair_queue.MAX_UNREAD):
             queue.send_message(question, ProcessCompletedMessage(output={"data": []}, success=True))
         queue.pending_messages_per_session["a"]._queue.clear()  # read
         queue.send_message(question, last := ProcessCompletedMessage(output={"data": []}, success=True))
-        assert len(queue._answers) == 1 and last.success
+        assert len(queue._results) == 1 and last.success
 
 
 @in_a_loop
@@ -364,10 +365,10 @@ async def test_who_does_not_read_is_not_told_of_every_step(page, queue):
     with queue.listening("a"):
         _, number, _ = await ask(page, "a")
         question = queue.event_ids_to_events[number]
-        for rank in range(10 * line.BEHIND):
+        for rank in range(10 * fair_queue.MAX_PENDING):
             queue.send_message(question, EstimationMessage(rank=rank, queue_size=1))
         queue.send_message(question, ProcessCompletedMessage(output={}, success=True))
-        assert queue.pending_messages_per_session["a"].qsize() == line.BEHIND + 1
+        assert queue.pending_messages_per_session["a"].qsize() == fair_queue.MAX_PENDING + 1
 
 
 @in_a_loop
@@ -397,6 +398,6 @@ def test_no_statistics_are_kept(page):
 def test_turns_by_one_and_by_two():
     questions = [SimpleNamespace(where=where, who=who) for where, who in ("a1", "a1", "a2", "b3", "a1")]
     where, who = (lambda question: question.where), (lambda question: question.who)
-    assert in_turns(questions) == questions
-    assert ["".join((q.where, q.who)) for q in in_turns(questions, where)] == ["a1", "b3", "a1", "a2", "a1"]
-    assert ["".join((q.where, q.who)) for q in in_turns(questions, where, who)] == ["a1", "b3", "a2", "a1", "a1"]
+    assert round_robin(questions) == questions
+    assert ["".join((q.where, q.who)) for q in round_robin(questions, where)] == ["a1", "b3", "a1", "a2", "a1"]
+    assert ["".join((q.where, q.who)) for q in round_robin(questions, where, who)] == ["a1", "b3", "a2", "a1", "a1"]

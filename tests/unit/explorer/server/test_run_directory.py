@@ -10,18 +10,18 @@ from threading import Event, Thread
 import pytest
 from live import ROOT
 
-from explorer.server import run_directory as folder
+from explorer.server import run_directory
 
 MOVE_IN = """
 import os, sys
-from explorer.server import run_directory as folder
+from explorer.server import run_directory
 assert "gradio" not in sys.modules
 if sys.argv[1]:  # now, since that user may not be let in to where Python lies
     os.setgroups([])
     os.setgid(int(sys.argv[1]))
     os.setuid(int(sys.argv[1]))
 try:
-    print(folder.create())
+    print(run_directory.create())
 except ValueError as error:
     print(error)
     sys.exit(2)
@@ -96,7 +96,7 @@ def test_nowhere_to_write_temporary_files_is_a_sentence(monkeypatch):
     monkeypatch.delenv("GRADIO_TEMP_DIR", raising=False)
     monkeypatch.setattr(tempfile, "gettempdir", nowhere)
     with pytest.raises(ValueError, match="nowhere to write temporary files: set GRADIO_TEMP_DIR"):
-        folder.create()
+        run_directory.create()
 
 
 def test_it_goes_also_while_a_thread_still_writes(tmp_path):
@@ -120,7 +120,7 @@ def test_it_goes_also_while_a_thread_still_writes(tmp_path):
     writer.start()
     begun.wait(60)
     try:
-        folder.remove(tmp_path / "run")
+        run_directory.remove(tmp_path / "run")
         assert list(tmp_path.iterdir()) == []
     finally:
         ends.set()
@@ -129,9 +129,9 @@ def test_it_goes_also_while_a_thread_still_writes(tmp_path):
 
 def test_who_reads_a_file_reads_on_when_it_is_written_again(tmp_path):
     place = tmp_path / "photo"
-    folder.write_whole(place, b"one", aside=tmp_path)
+    run_directory.write_atomically(place, b"one", temp_dir=tmp_path)
     with place.open("rb") as reader:
-        folder.write_whole(place, b"another", aside=tmp_path)
+        run_directory.write_atomically(place, b"another", temp_dir=tmp_path)
         assert reader.read() == b"one"
     assert place.read_bytes() == b"another" and list(tmp_path.iterdir()) == [place]
 
@@ -139,5 +139,5 @@ def test_who_reads_a_file_reads_on_when_it_is_written_again(tmp_path):
 def test_what_cannot_be_written_whole_is_not_there_at_all(tmp_path):
     with pytest.raises(IsADirectoryError):
         (tmp_path / "taken").mkdir()
-        folder.write_whole(tmp_path / "taken", b"words", aside=tmp_path)
+        run_directory.write_atomically(tmp_path / "taken", b"words", temp_dir=tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["taken"]

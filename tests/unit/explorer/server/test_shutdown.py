@@ -17,10 +17,10 @@ from gradio_client.utils import Status
 from live import ROOT, changed, hears_interrupts
 from mortal import App
 
-from explorer.server import run_directory as folder
-from explorer.server import shutdown as ending
+from explorer.server import run_directory
+from explorer.server import shutdown
 
-SIGNALS = [pytest.param(number, id=number.name) for number in ending.SIGNALS]
+SIGNALS = [pytest.param(number, id=number.name) for number in shutdown.SIGNALS]
 
 
 class Child:
@@ -30,7 +30,7 @@ class Child:
         told = [
             sys.executable,
             "-c",
-            f"import atexit, signal, sys, time\nfrom explorer.server import shutdown as ending\n{code}",
+            f"import atexit, signal, sys, time\nfrom explorer.server import shutdown\n{code}",
         ]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
         self.process = subprocess.Popen(told, cwd=ROOT, text=True, preexec_fn=before, **pipes)
@@ -45,7 +45,7 @@ class Child:
 
 
 LISTENING = """
-ending.on_request()
+shutdown.on_request()
 atexit.register(print, "cleared away")
 print("ready", flush=True)
 """
@@ -63,11 +63,11 @@ def clear_away():
     print("ready", flush=True)
     sys.stdin.read()
     print("cleared away")
-ending.on_request()
+shutdown.on_request()
 atexit.register(clear_away)
 signal.raise_signal(signal.SIGTERM)
 """
-    assert Child(clearing).told(*ending.SIGNALS, signal.SIGINT) == (0, "cleared away\n")
+    assert Child(clearing).told(*shutdown.SIGNALS, signal.SIGINT) == (0, "cleared away\n")
 
 
 @pytest.mark.parametrize("how", SIGNALS)
@@ -96,20 +96,20 @@ def test_what_was_only_half_imported_makes_no_trace():
 
 def test_what_hangs_is_left():
     assert (
-        Child(f"ending.LAST_RESORT = 0.1\natexit.register(time.sleep, 600){LISTENING}{FOR_EVER}").told(signal.SIGTERM)[
-            0
-        ]
+        Child(f"shutdown.LAST_RESORT = 0.1\natexit.register(time.sleep, 600){LISTENING}{FOR_EVER}").told(
+            signal.SIGTERM
+        )[0]
         == 0
     )
 
 
 def test_what_was_begun_is_finished_first():
     begun = """
-ending.on_request()
+shutdown.on_request()
 atexit.register(print, "cleared away")
-with ending.postponed():
+with shutdown.postponed():
     print("ready", flush=True)
-    while not ending._postponed[-1]:
+    while not shutdown._postponed[-1]:
         time.sleep(0.01)
     print("made")
 print("gone on")
@@ -140,11 +140,11 @@ def test_told_to_end_in_the_middle_of_an_import(tmp_path, library):
     while library not in maps.read_text():
         assert starting.poll() is None
         time.sleep(0.02)
-    assert list(tmp_path.glob(f"{folder.PREFIX}*"))
+    assert list(tmp_path.glob(f"{run_directory.PREFIX}*"))
     starting.send_signal(signal.SIGINT)
     starting.send_signal(signal.SIGTERM)
     assert starting.communicate() == ("", None) and starting.returncode == 0
-    assert not list(tmp_path.glob(f"{folder.PREFIX}*"))
+    assert not list(tmp_path.glob(f"{run_directory.PREFIX}*"))
 
 
 # Everything that can stand in the way of a start: a machine so busy that the first answer takes longer than Gradio waits, the variables of a
