@@ -23,7 +23,7 @@ ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from fake_hub import FakeHub, ThreadingHTTPServer  # noqa: E402
-from mortal import App  # noqa: E402
+from app_process import App  # noqa: E402
 
 from explorer.server.run_directory import PREFIX  # noqa: E402
 from potplants import MODELS  # noqa: E402

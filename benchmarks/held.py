@@ -17,7 +17,7 @@ from threading import Event, Thread
 ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from mortal import App  # noqa: E402
+from app_process import App  # noqa: E402
 
 CALLERS = 8
 REFUSED = ["embedded_gap", "CAM", "edges", "jet", "each map"]  # a method that this model has no head for

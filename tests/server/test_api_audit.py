@@ -24,7 +24,7 @@ def answer(client):
     return client.predict(compare="none", split="val", repaint=False, api_name="/audit")
 
 
-def test_everything_has_a_default(client):
+def test_every_parameter_has_a_default(client):
     endpoint = client.view_api(return_format="dict", print_info=False)["named_endpoints"]["/audit"]
     assert [parameter["parameter_name"] for parameter in endpoint["parameters"]] == [
         "model",
@@ -36,7 +36,7 @@ def test_everything_has_a_default(client):
     assert endpoint["description"] and len(endpoint["returns"]) == 4
 
 
-def test_the_accuracy_is_what_training_measured(answer):
+def test_the_accuracy_equals_the_one_of_training(answer):
     report = answer[0]
     (model,) = report["models"]
     run = next(run for run in SHIPPED["runs"] if run["seed"] == SHIPPED["shipped seed"])
@@ -47,7 +47,7 @@ def test_the_accuracy_is_what_training_measured(answer):
     assert model["repaint"] is None and report["differences"] is None and report["unreadable"] == []
 
 
-def test_the_files_hold_the_same(answer):
+def test_the_files_equal_the_report(answer):
     report, table, file, page = answer
     with open(file) as told:
         assert json.load(told) == report
@@ -58,7 +58,7 @@ def test_the_files_hold_the_same(answer):
 
 
 @pytest.mark.parametrize("key", ["val/0_000", "val/3_007"])
-def test_the_logits_are_those_of_explain(client, answer, key):
+def test_the_logits_equal_those_of_explain(client, answer, key):
     _, explained = client.predict(
         image=handle_file(examples.embedded().every[key].file), model="embedded", api_name="/explain"
     )
@@ -84,7 +84,7 @@ def test_the_logits_are_those_of_explain(client, answer, key):
         ({"model": "resnet"}, "no model of that name; choose one of .*embedded"),
     ],
 )
-def test_what_cannot_be_audited_is_a_sentence(client, wrong, told):
+def test_an_invalid_audit_is_one_sentence(client, wrong, told):
     with pytest.raises(AppError, match=told) as refusal:
         client.predict(**{"split": "val", "repaint": False, **wrong}, api_name="/audit")
     sentence = str(refusal.value)

@@ -15,7 +15,7 @@ def client(app_url):
     return Client(app_url, verbose=False)
 
 
-def test_the_endpoint_says_what_it_takes(client):
+def test_the_endpoints_parameters(client):
     endpoint = client.view_api(return_format="dict", print_info=False)["named_endpoints"]["/trust"]
     assert endpoint["description"]
     assert [p["parameter_name"] for p in endpoint["parameters"]] == ["image", "model", "method", "target", "layer"]
@@ -24,7 +24,7 @@ def test_the_endpoint_says_what_it_takes(client):
         assert ":" in parameter["label"]
 
 
-def test_the_story_is_measured(client):
+def test_trust_of_the_story_photo(client):
     """Rudo in his blue pot, called Baya: against what must hold whatever the weights."""
     told = client.predict(image=handle_file(STORY), api_name="/trust")
     assert told["target"] == told["predicted"] == "baya" and told["layer"] == "conv_layers.6"
@@ -51,7 +51,7 @@ def test_the_story_is_measured(client):
     assert told["seeds"]["verdict"]
 
 
-def test_what_it_cannot_do_is_a_sentence(client):
+def test_an_invalid_request_is_one_sentence(client):
     for wrong in ({"target": "mario"}, {"method": "Grad-Cam"}, {"layer": "conv9"}, {"model": "resnet"}):
         with pytest.raises(AppError, match=f"no {next(iter(wrong))} of that name; choose one of "):
             client.predict(image=handle_file(STORY), **wrong, api_name="/trust")

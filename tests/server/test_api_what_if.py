@@ -32,7 +32,7 @@ def test_all_but_the_image_has_a_default(client):
     assert told["description"]
 
 
-def test_a_red_pot_makes_him_rudo(client):
+def test_a_red_pot_changes_the_prediction_to_rudo(client):
     photo, gallery, report = ask(client, region="pot")
     assert (report["before"]["predicted"], report["after"]["predicted"]) == ("baya", "rudo")
     changed, original = (np.array(Image.open(file).convert("RGB")).astype(int) for file in (photo, STORY.file))
@@ -85,13 +85,13 @@ def test_a_mask_is_the_brush(client, tmp_path):
         ({"image": None}, "photo"),
     ],
 )
-def test_what_cannot_be_asked_is_a_sentence(client, wrong, word):
+def test_an_invalid_question_is_one_sentence(client, wrong, word):
     with pytest.raises(AppError, match=word) as refusal:
         ask(client, **wrong)
     assert "Traceback" not in str(refusal.value) and "/" not in str(refusal.value)
 
 
-def test_a_photo_of_ones_own_has_no_mask(client, tmp_path):
+def test_an_uploaded_photo_has_no_mask(client, tmp_path):
     Image.open(STORY.file).save(tmp_path / "mine.png")
     with pytest.raises(AppError, match="hottest part"):
         ask(client, image=handle_file(tmp_path / "mine.png"), region="pot")

@@ -37,7 +37,7 @@ def config(url):
         return answer.read().decode()
 
 
-def test_started_with_all_that_can_be_said(fake_hub, weights_file, tmp_path):  # noqa: F811
+def test_started_with_all_arguments(fake_hub, weights_file, tmp_path):  # noqa: F811
     """A Hub that serves, a folder of one's own, where to serve, and a public link that nobody can give."""
     fake_hub.files[HUB_PATH] = weights_file.read_bytes()
     folder = tmp_path / "photos" / "test"
@@ -85,7 +85,7 @@ def check_the_folder_is_shown(url, folder):
             urllib.request.urlopen(f"{url}/gradio_api/file={folder / name}")
 
 
-def test_five_lines_tell_what_is_served(app_url, app_home):
+def test_the_log_of_a_start_has_five_lines(app_url, app_home):
     what, who, weights, device, address = (app_home / "app.log").read_text().splitlines()[:5]
     assert (
         "240 example photos" in what
@@ -96,14 +96,14 @@ def test_five_lines_tell_what_is_served(app_url, app_home):
     assert address == f"Open {app_url}/"
 
 
-def test_the_log_tells_of_weights_that_nobody_published(monkeypatch, weights_file):
+def test_the_log_names_weights_that_are_not_published(monkeypatch, weights_file):
     monkeypatch.setitem(MODELS, GAP, replace(MODELS[GAP], weights=weights_file))
     weights = startup.log(Choice(GAP, "It speaks."), examples.embedded(), Device("cpu")).splitlines()[2]
     ours = hashlib.sha256(weights_file.read_bytes()).hexdigest()
     assert ours[:12] in weights and f"not the published file, which is {MODELS[GAP].sha256[:12]}" in weights
 
 
-def test_the_page_says_why_another_model_speaks(fake_hub, monkeypatch):  # noqa: F811
+def test_the_page_says_why_another_model_is_used(fake_hub, monkeypatch):  # noqa: F811
     """Here for a file that is no weights; what else can be wrong with a Hub is in test_models."""
     monkeypatch.setattr(models, "_shelf", {})
     fake_hub.files[HUB_PATH] = b"<html>sign in first</html>" * 100

@@ -24,7 +24,7 @@ from fake_hub import _Handler, fake_hub  # noqa: F401 (a fixture)
 from gradio.exceptions import ComponentProcessingError
 from huggingface_hub import constants
 from live import PATIENCE, ROOT, changed
-from mortal import App
+from app_process import App
 
 import app
 from explorer.controls import examples_strip
@@ -117,7 +117,7 @@ def values(app, endpoint):
 
 
 @pytest.mark.parametrize("endpoint", LONG)
-def test_work_ends_when_the_caller_hangs_up(slow, endpoint):
+def test_work_ends_when_the_client_disconnects(slow, endpoint):
     before, let_go = looks(slow), slow.log.count("let go")
     event = slow.begin(endpoint, *values(slow, endpoint))
     with slow.http.stream("GET", f"/gradio_api/call{endpoint}/{event}"):
@@ -157,7 +157,7 @@ def test_work_ends_when_it_is_cancelled(slow):
         assert "process_completed" in next(line for line in stream.iter_lines() if "process_completed" in line)
 
 
-def test_who_leaves_the_queue_is_never_served(slow):
+def test_a_client_that_leaves_the_queue_is_not_served(slow):
     before, let_go = looks(slow), slow.log.count("let go")
     audit = values(slow, "/audit")
     first = slow.begin("/audit", *audit)
@@ -170,7 +170,7 @@ def test_who_leaves_the_queue_is_never_served(slow):
     check_let_go(slow, let_go + 1)
 
 
-def test_work_goes_on_for_others_who_want_the_same(slow):
+def test_work_continues_for_other_clients_of_the_same_result(slow):
     asked, before = [slow.photo, "debiased", "Score-CAM"], looks(slow)
     begun, wanted = slow.log.count("a study is begun"), slow.log.count("a result is wanted")
     leaver = slow.begin("/heatmaps", *asked)
@@ -202,7 +202,7 @@ def parts():
     return list(Path(constants.HF_HUB_CACHE).rglob("*.incomplete"))
 
 
-def test_a_drip_is_not_waited_for_until_its_end(server, monkeypatch):
+def test_a_slow_download_times_out_and_continues(server, monkeypatch):
     monkeypatch.setattr(hub, "SLOW_SECONDS", 0.4)
     server.chunk_pause = 0.15
     with pytest.raises(hub.HubError, match=r"the Hub is slow: \d+% has come after 0.4 s; it goes on by itself"):
@@ -233,7 +233,7 @@ hub.fetch(hub.HubFile(*sys.argv[1:]))
 """
 
 
-def test_killed_while_a_download_is_under_way(server):
+def test_killed_during_a_download(server):
     variables = {
         **os.environ,
         "HF_ENDPOINT": server.url,
@@ -259,7 +259,7 @@ def test_killed_while_a_download_is_under_way(server):
 
 
 @pytest.mark.parametrize("where", ["the link", "the content"])
-def test_a_folder_in_a_files_place_is_cleared_away(server, where):
+def test_a_folder_in_place_of_a_cached_file_is_removed(server, where):
     path = hub.fetch(FILE)
     place = path if where == "the link" else path.resolve()
     place.unlink()
@@ -268,7 +268,7 @@ def test_a_folder_in_a_files_place_is_cleared_away(server, where):
     assert hub.fetch(FILE).read_bytes() == CONTENT
 
 
-def test_a_cache_of_garbage_is_a_sentence(server):
+def test_a_corrupt_cache_is_one_sentence(server):
     refs = hub.fetch(FILE).parents[4] / "refs" / "main"
     refs.write_bytes(b"\xff\xfe\0")
     assert hub.cached(FILE) is None
@@ -279,7 +279,7 @@ def test_a_cache_of_garbage_is_a_sentence(server):
 # No room on the disk; the drill fills a real one
 
 
-def test_an_answer_without_room_is_a_sentence(tmp_path, monkeypatch):
+def test_a_full_disk_during_an_answer_is_one_sentence(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -296,14 +296,14 @@ def test_an_answer_without_room_is_a_sentence(tmp_path, monkeypatch):
         open(tmp_path / "missing")
 
 
-def test_an_upload_without_room_is_a_sentence():
+def test_a_full_disk_during_an_upload_is_one_sentence():
     answer = asyncio.run(HANDLERS[OSError](None, OSError(errno.ENOSPC, "full")))
     assert answer.status_code == 503 and json.loads(answer.body)["detail"] == NO_ROOM
     with pytest.raises(PermissionError):
         asyncio.run(HANDLERS[OSError](None, PermissionError(errno.EACCES, "not yours")))
 
 
-def test_nowhere_to_write_is_a_sentence(tmp_path, monkeypatch):
+def test_an_unwritable_directory_is_one_sentence(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("no folder")
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "file" / "gradio"))
     with pytest.raises(ValueError, match=r"Nothing can be written in .* \(Not a directory\): set GRADIO_TEMP_DIR"):
@@ -348,7 +348,7 @@ def test_a_damaged_example_is_left_out_and_named(copied, damage):
     assert "Rudo, old red pot" in examples_strip(found)
 
 
-def test_no_example_left_is_a_sentence(copied):
+def test_no_readable_example_is_one_sentence(copied):
     for file in copied.rglob("*.jpg"):
         file.write_bytes(b"no photo")
     with pytest.raises(ValueError, match="None of the 10 example photos can be read, .*: put good copies"):
@@ -358,14 +358,14 @@ def test_no_example_left_is_a_sentence(copied):
 
 
 @pytest.mark.parametrize("content", [b"", b"file,class\n1", b"\xff\xfe\0\0", None])
-def test_a_damaged_table_is_a_sentence(copied, content):
+def test_a_damaged_table_is_one_sentence(copied, content):
     copied.joinpath("index.csv").unlink() if content is None else copied.joinpath("index.csv").write_bytes(content)
     with pytest.raises(ValueError, match="index.csv is missing or damaged: put a good copy in its place"):
         examples.embedded()
 
 
 @pytest.mark.parametrize("content", [b"", b"version https://git-lfs", bytes(5000)])
-def test_damaged_embedded_weights_are_a_sentence(tmp_path, monkeypatch, capsys, content):
+def test_damaged_embedded_weights_are_one_sentence(tmp_path, monkeypatch, capsys, content):
     (tmp_path / "embedded.safetensors").write_bytes(content)
     monkeypatch.setattr(models, "_shelf", {})
     monkeypatch.setitem(
@@ -383,7 +383,7 @@ def test_damaged_embedded_weights_are_a_sentence(tmp_path, monkeypatch, capsys, 
 # Killed, and told to end
 
 
-def test_killed_at_work_started_again_and_interrupted(tmp_path):
+def test_killed_restarted_and_interrupted(tmp_path):
     asked = ["embedded", "Score-CAM", "edges", "jet", "each map"]
     with App(tmp_path / "home", "--model", "embedded") as first, ExitStack() as callers:
         photo = first.photo
@@ -416,7 +416,7 @@ def test_killed_at_work_started_again_and_interrupted(tmp_path):
     )
 
 
-def test_a_folder_that_somebody_holds_is_not_cleared_away(tmp_path):
+def test_a_locked_directory_is_not_removed(tmp_path):
     held, left = tmp_path / f"{run_directory.PREFIX}held", tmp_path / f"{run_directory.PREFIX}left"
     for place in (held, left):
         (place / "uploads").mkdir(parents=True)
@@ -432,7 +432,7 @@ def test_a_folder_that_somebody_holds_is_not_cleared_away(tmp_path):
 # A clock that jumps
 
 
-def test_files_in_use_outlive_a_jump_of_the_clock(tmp_path, monkeypatch):
+def test_a_clock_jump_deletes_no_file_in_use(tmp_path, monkeypatch):
     (tmp_path / "tmpupload").write_text("half of it")
     (tmp_path / "drawn.npz").write_text("somebody is about to fetch this")
     page = SimpleNamespace(temp_file_sets=[{str(tmp_path / "drawn.npz")}], blocks={})
@@ -446,7 +446,7 @@ def test_files_in_use_outlive_a_jump_of_the_clock(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == [] and page.temp_file_sets == [set()]
 
 
-def test_what_stays_with_the_page_is_not_swept(tmp_path):
+def test_files_of_the_page_are_not_swept(tmp_path):
     (tmp_path / "photo.jpg").write_text("what the page opens with")
     files = {str(tmp_path / "photo.jpg")}
     page = SimpleNamespace(temp_file_sets=[files.copy()], blocks={1: SimpleNamespace(keep_in_cache=files)})
@@ -454,7 +454,7 @@ def test_what_stays_with_the_page_is_not_swept(tmp_path):
     assert list(tmp_path.iterdir())
 
 
-def test_no_clock_of_the_wall_decides_anything():
+def test_no_code_uses_the_wall_clock():
     for file in sorted([*ROOT.glob("explorer/**/*.py"), *ROOT.glob("potplants/*.py"), ROOT / "app.py"]):
         assert not re.search(r"time\.time\(|datetime", file.read_text()), file
 
@@ -470,7 +470,7 @@ def silent(part, task):
     pass
 
 
-def test_others_keep_the_making_alive():
+def test_a_shared_computation_continues_for_the_remaining_caller():
     place, makings, began, waited = Shared(), [], Event(), Event()
 
     def make(tell):
@@ -489,7 +489,7 @@ def test_others_keep_the_making_alive():
         assert stayer.result(10) == leaver.result(10) == "made" and makings == [1]
 
 
-def test_who_waits_may_leave_too_and_then_nobody_works():
+def test_a_shared_computation_ends_without_callers():
     place, began, left = Shared(), Event(), Event()
 
     def make(tell):
@@ -514,7 +514,7 @@ def test_who_waits_may_leave_too_and_then_nobody_works():
     assert place.get(lambda tell: "anew", silent) == "anew"
 
 
-def test_who_waits_hears_how_far_it_is():
+def test_waiting_callers_get_progress():
     place, began, heard, told = Shared(), Event(), Event(), []
 
     def make(tell):
@@ -534,7 +534,7 @@ def test_who_waits_hears_how_far_it_is():
     assert set(told) == {(0.5, "half")}
 
 
-def test_who_waits_hears_nothing_of_a_making_that_failed(monkeypatch):
+def test_waiting_callers_get_no_progress_of_a_failed_computation(monkeypatch):
     """How far it was is not how far the next one is."""
     monkeypatch.setattr(shared, "GLANCE", 0.01)
     place, began, told, looks = Shared(), Event(), [], Semaphore(0)
@@ -568,7 +568,7 @@ def test_who_waits_hears_nothing_of_a_making_that_failed(monkeypatch):
 # The clock that ends work
 
 
-def test_work_that_takes_too_long_ends_with_a_sentence(monkeypatch):
+def test_work_over_the_time_limit_is_one_sentence(monkeypatch):
     monkeypatch.setattr(cancellation, "RUN_SECONDS", -1)
 
     def handler():
@@ -579,7 +579,7 @@ def test_work_that_takes_too_long_ends_with_a_sentence(monkeypatch):
         handler()
 
 
-def test_a_run_given_up_ends_at_its_next_word():
+def test_an_abandoned_run_ends_at_its_next_progress_report():
     with cancellation.run_for_event(SimpleNamespace(alive=True)) as _:
         tell = cancellable()
         tell(0.1, "counting")

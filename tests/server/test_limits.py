@@ -98,7 +98,7 @@ def filled(path, value):
 
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)
-def test_each_of_gradios_routes_is_open_or_closed(method, path):
+def test_every_gradio_route_is_open_or_closed(method, path):
     """A route that a new version of Gradio brings is neither: look what it does, then say so."""
     name = re.split(r"/?\{|/$", path.removeprefix("/gradio_api/").removeprefix("/"))[0]
     closed = (
@@ -181,7 +181,7 @@ def check(found, *context):
         "predict",
     ],
 )
-def test_every_route_and_whatever_stands_in_its_path(app_url, value):
+def test_every_route_with_odd_paths(app_url, value):
     for method, path in {*ROUTES, *AGENTS}:
         if "{" in path or value == MARK:
             check(
@@ -190,7 +190,7 @@ def test_every_route_and_whatever_stands_in_its_path(app_url, value):
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", MARK.upper()])
-def test_every_route_and_every_method(app_url, method):
+def test_every_route_with_every_method(app_url, method):
     for path in {path for _, path in (*ROUTES, *AGENTS)}:
         check(
             ask(app_url, method, filled(path, MARK), body=b"" if method in ("POST", "PUT", "PATCH") else None),
@@ -204,7 +204,7 @@ QUERIES = [f"page={MARK}", "page=%00", f"deep_link={MARK}", "deep_link=../../x",
 
 
 @pytest.mark.parametrize("query", QUERIES)
-def test_every_route_and_whatever_stands_in_its_query(app_url, query):
+def test_every_route_with_odd_queries(app_url, query):
     for path in {
         path for method, path in (*ROUTES, *AGENTS) if method == "GET" and "upload_progress" not in path
     }:  # which waits three seconds for an upload to begin
@@ -296,7 +296,7 @@ def messages_of_all_kinds():
 
 
 @pytest.mark.parametrize("path", POSTS)
-def test_every_message_to_every_route(app_url, path):
+def test_every_route_with_odd_bodies(app_url, path):
     for body in messages_of_all_kinds():
         check(
             ask(app_url, "POST", f"/gradio_api/{path}", {"Accept": "application/json, text/event-stream"}, body),
@@ -305,7 +305,7 @@ def test_every_message_to_every_route(app_url, path):
         )
 
 
-def test_the_pages_handlers_are_told_of_whatever_is_no_click(app_url):
+def test_handlers_refuse_invalid_events(app_url):
     """Those that Gradio lets anybody ask directly; its status for what they refuse is 500."""
     with urllib.request.urlopen(f"{app_url}/config") as answer:
         functions = json.load(answer)["dependencies"]
@@ -342,7 +342,7 @@ HEADERS = [{"Content-Type": "text/plain"}, {"Content-Type": "application/json; c
 
 
 @pytest.mark.parametrize("headers", HEADERS, ids=str)
-def test_a_message_under_another_name(app_url, headers):
+def test_odd_content_headers(app_url, headers):
     for path in POSTS:
         check(ask(app_url, "POST", f"/gradio_api/{path}", headers, json.dumps(KNOWN).encode()), path, headers)
 
@@ -371,11 +371,11 @@ def test_odd_headers(app_url, headers):
 
 @pytest.mark.parametrize("head", [b"GET / HTTP/1.0\r\n", b"GET / HTTP/1.0\r\nOrigin: http://a\r\n", b"GET / HTTP/1.1\r\n", b"GET // HTTP/1.1\r\nHost: x\r\n", b"GET http://zebra/ HTTP/1.1\r\nHost: x\r\n",
                                   b"OPTIONS * HTTP/1.1\r\nHost: x\r\n", b"GET /?\xff HTTP/1.1\r\nHost: x\r\n", b"zebra\r\n", b"GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: zebra\r\n"])  # fmt: skip
-def test_requests_that_no_client_makes(app_url, head):
+def test_malformed_requests(app_url, head):
     check(answer_to(app_url, head + b"Connection: close\r\n\r\n"), head)
 
 
-def test_who_asks_whether_the_server_lives(app_url):
+def test_health_checks_in_http_1_0(app_url):
     """In HTTP/1.0, which needs no host; some proxies do."""
     for origin in (b"", b"Origin: http://a\r\n"):
         assert answer_to(app_url, b"GET /robots.txt HTTP/1.0\r\n" + origin + b"\r\n")[0] == 200
@@ -389,14 +389,14 @@ FORMS = [b"", b"zebra", b"--b--", b"--b\r\n\r\nx\r\n--b--\r\n", b'--b\r\nContent
 
 @pytest.mark.parametrize("query", ["", "?upload_id=zebra"])
 @pytest.mark.parametrize("kind", ["multipart/form-data; boundary=b", "multipart/form-data; boundary=b; charset=zebra"])
-def test_uploads_that_are_none(app_url, kind, query):
+def test_invalid_uploads(app_url, kind, query):
     for form in FORMS:
         status, content = ask(app_url, "POST", f"/gradio_api/upload{query}", {"Content-Type": kind}, form)
         check((status, content), form[:100])
         assert status in (400, 413) and json.loads(unchunked(content))["detail"].endswith("."), (status, form[:100])
 
 
-def test_a_message_too_large_is_refused_before_it_is_read(app_url):
+def test_a_large_content_length_is_refused(app_url):
     for path in POSTS:
         most = MAX_BODY if path.startswith(("upload", "mcp")) else json_bodies.MAX_BYTES
         for length in (most + 1, 10**15):
@@ -404,14 +404,14 @@ def test_a_message_too_large_is_refused_before_it_is_read(app_url):
             assert status == 413 and str(most // 10**6).encode() in content, path
 
 
-def test_a_message_of_no_told_length_is_counted(app_url):
+def test_a_chunked_body_is_counted(app_url):
     chunk = f"{10**5:x}\r\n".encode() + b" " * 10**5 + b"\r\n"
     head = b"POST /gradio_api/call/explain HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
     assert answer_to(app_url, head + 11 * chunk)[0] == 413
     assert answer_to(app_url, head + chunk + b"0\r\n\r\n")[0] == 422
 
 
-def test_nothing_of_all_this_is_a_fault_to_the_log(app_url, tmp_path_factory):
+def test_none_of_these_requests_is_logged(app_url, tmp_path_factory):
     (log,) = tmp_path_factory.getbasetemp().glob("app0/app.log")
     assert "Traceback" not in log.read_text() and MARK not in log.read_text()
 
@@ -470,7 +470,7 @@ async def takes_all(scope, receive, send):
     await send({"type": "http.response.body", "body": b'{"detail": "fine"}'})
 
 
-def test_what_goes_on_is_what_is_known():
+def test_only_known_fields_reach_gradio():
     middleware, app = in_front_of(takes_all)
     sent = json.dumps({"data": [1], "fn_index": 3, "oauth_token": "x", "more": "y" * 1000}).encode()
     assert asyncio.run(
@@ -491,19 +491,19 @@ def test_what_goes_on_is_what_is_known():
     assert middleware._buffered == 0
 
 
-def test_a_message_that_never_ends_is_not_waited_for(monkeypatch):
+def test_an_unfinished_body_times_out(monkeypatch):
     monkeypatch.setattr(limits, "BODY_TIMEOUT", 0.01)
     middleware, app = in_front_of(takes_all)
     status, sentence = asyncio.run(post(middleware, app, b"{"))
     assert status == 408 and sentence.endswith("send it again.") and middleware._buffered == 0
 
 
-def test_who_hangs_up_in_mid_message_leaves_nothing():
+def test_a_disconnect_during_the_body_releases_its_bytes():
     middleware, app = in_front_of(takes_all)
     assert asyncio.run(post(middleware, app, b"{", "gone")) is None and middleware._buffered == 0
 
 
-def test_all_messages_together_are_bounded(monkeypatch):
+def test_buffered_bodies_are_bounded(monkeypatch):
     """Those that are whole, until they are answered: whoever comes then is told that it is busy."""
     monkeypatch.setattr(limits, "MAX_BUFFERED", 1000)
     inner = {}
@@ -519,7 +519,7 @@ def test_all_messages_together_are_bounded(monkeypatch):
     assert asyncio.run(post(middleware, app, b" " * 1001))[0] == 429
 
 
-def test_an_agents_message_is_counted_too_and_goes_on_as_it_is(monkeypatch):
+def test_an_mcp_body_is_counted_and_unchanged(monkeypatch):
     monkeypatch.setattr(limits, "MAX_BUFFERED", 1000)
     middleware, app = in_front_of(takes_all)
     assert asyncio.run(post(middleware, app, b'{"id": 1, ', b'"method": 2}', path="/gradio_api/mcp/"))[0] == 200
@@ -529,7 +529,7 @@ def test_an_agents_message_is_counted_too_and_goes_on_as_it_is(monkeypatch):
     assert asyncio.run(post(middleware, app, b"{", path="/gradio_api/mcp"))[0] == 408
 
 
-def test_messages_that_drip_keep_nobody_out(monkeypatch):
+def test_slow_bodies_are_aborted_in_favour_of_new_ones(monkeypatch):
     monkeypatch.setattr(limits, "MAX_BUFFERED", 1000)
     middleware, app = in_front_of(takes_all)
 
@@ -546,7 +546,7 @@ def test_messages_that_drip_keep_nobody_out(monkeypatch):
     asyncio.run(drip())
 
 
-def test_a_full_disk_takes_nothing_more(monkeypatch):
+def test_a_full_disk_refuses_posts(monkeypatch):
     middleware, app = in_front_of(takes_all)
     monkeypatch.setattr(limits, "MIN_FREE_DISK", 10**18)
     assert asyncio.run(post(middleware, app, b'{"data": []}'))[0] == 503
@@ -562,13 +562,13 @@ def test_a_full_disk_takes_nothing_more(monkeypatch):
         ({"path": "/gradio_api/queue/data", "method": "GET"}, 422), ({"path": "/gradio_api/queue/data", "method": "GET", "query_string": b"session_hash=" + b"a" * 65}, 422),
     ],
 )  # fmt: skip
-def test_what_does_not_come_in(scope, status):
+def test_refused_requests(scope, status):
     middleware, app = in_front_of(takes_all)
     told, sentence = asyncio.run(post(middleware, app, b'{"data": []}', scope=scope))
     assert told == status and sentence[0].isupper() and sentence.endswith(".")
 
 
-def test_a_path_behind_a_proxy_that_keeps_its_prefix():
+def test_a_root_path():
     middleware, app = in_front_of(takes_all)
     assert (
         asyncio.run(
@@ -584,7 +584,7 @@ def test_a_path_behind_a_proxy_that_keeps_its_prefix():
     )
 
 
-def test_a_stream_for_whom_nobody_knows():
+def test_a_stream_of_an_unknown_session():
     """A page then begins anew, as after a restart; by plain HTTP there is a status."""
     middleware, app = in_front_of(takes_all)
     app.get_blocks()._queue.session_of = lambda question: None
@@ -608,7 +608,7 @@ def test_a_stream_for_whom_nobody_knows():
     assert asyncio.run(post(middleware, app, scope={"method": "GET", "path": "/gradio_api/call/models/abc"}))[0] == 404
 
 
-def test_while_a_stream_lasts_its_session_is_listened_for():
+def test_a_stream_registers_its_listener():
     listened = []
 
     @contextmanager

@@ -32,7 +32,7 @@ def server(app_url):
 
 
 @pytest.mark.parametrize("endpoint", ["/explain", "/heatmaps", "/step_by_step", "/what_if", "/audit"])
-def test_what_many_ask_for_at_once_is_never_written_over(server, endpoint):
+def test_files_requested_by_many_clients_are_not_overwritten(server, endpoint):
     """A picture that is written anew, over itself, is cut off or empty for whoever fetches it just then."""
     sent = [{"path": uploaded(server, STORY.read_bytes()), "meta": FILE_DATA}] if endpoint != "/audit" else []
     asked = json.loads(json.dumps([*sent, *USUAL[endpoint]]))
@@ -57,7 +57,7 @@ def test_what_many_ask_for_at_once_is_never_written_over(server, endpoint):
     assert ask(None) == first
 
 
-def test_what_is_kept_again_begins_to_age_anew(tmp_path):
+def test_saving_again_resets_the_age(tmp_path):
     """Or it would be deleted under whoever has just been given its address."""
     path = Path(save_for_download(b"a picture", "picture.png", str(tmp_path)))
     before = path.stat()
@@ -67,7 +67,7 @@ def test_what_is_kept_again_begins_to_age_anew(tmp_path):
     assert [found for found in tmp_path.rglob("*") if found.is_file()] == [path]
 
 
-def test_one_photo_uploaded_by_many_at_once(server):
+def test_simultaneous_uploads_of_one_photo(server):
     def ask(_):
         sent = {"path": uploaded(server, STORY.read_bytes(), "the same.jpg"), "meta": FILE_DATA}
         assert server.get(f"/gradio_api/file={sent['path']}").content == STORY.read_bytes()

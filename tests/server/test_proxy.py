@@ -9,7 +9,7 @@ import httpx
 import pytest
 from browsing import PATIENCE, settle
 from mcp_client import STORY, inline, needs_mcp
-from mortal import App
+from app_process import App
 
 PREFIX = "/look"
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "upgrade"}  # RFC 9110, section 7.6.1
@@ -60,7 +60,7 @@ def behind(tmp_path_factory):
         server.server_close()
 
 
-def test_a_client_is_answered_and_finds_the_pictures(behind):
+def test_a_client_behind_a_proxy_gets_the_pictures(behind):
     from gradio_client import Client, handle_file
 
     gallery, report = Client(f"{behind}/", verbose=False).predict(image=handle_file(STORY), api_name="/explain")
@@ -68,7 +68,7 @@ def test_a_client_is_answered_and_finds_the_pictures(behind):
 
 
 @needs_mcp
-def test_a_tools_files_are_found(behind):
+def test_a_tools_file_urls_work_behind_a_proxy(behind):
     asked = {
         "method": "tools/call",
         "params": {"name": "heatmaps", "arguments": {"image": inline(STORY)}},
@@ -82,7 +82,7 @@ def test_a_tools_files_are_found(behind):
     assert address.startswith(f"{behind}/gradio_api/file=") and httpx.get(address).content.startswith(b"PK")
 
 
-def test_the_page_works_there(behind, browser):
+def test_the_page_works_behind_a_proxy(behind, browser):
     context = browser.new_context()
     page, asked = context.new_page(), []
     page.set_default_timeout(PATIENCE)

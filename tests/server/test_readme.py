@@ -72,7 +72,7 @@ def test_the_javascript_runs(app_url, npm_packages, tmp_path):
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="no curl on this machine: install Debian's package curl")
-def test_the_curl_runs(app_url):
+def test_the_curl_commands_run(app_url):
     (script,) = [block for block in snippets("bash") if "curl" in block]
     event, data = (
         run(["bash", "-euo", "pipefail", "-c", script.replace("http://127.0.0.1:7860", app_url)]).strip().splitlines()
@@ -81,7 +81,7 @@ def test_the_curl_runs(app_url):
     assert event == "event: complete" and len(gallery) == 20 and report["predicted"] == "baya"
 
 
-def test_the_head_configures_a_space():
+def test_the_readmes_head_configures_a_space():
     head = yaml.safe_load(README.split("---")[1])
     pins = dict(line.split("==") for line in (ROOT / "requirements.txt").read_text().split() if "==" in line)
     assert head["sdk"] == "gradio" and head["app_file"] == "app.py"

@@ -12,7 +12,7 @@ from urllib.parse import quote, urlsplit
 import httpx
 import pytest
 from live import ROOT, changed
-from mortal import App
+from app_process import App
 from PIL import Image
 from plain_http import FILE_DATA, STORY, USUAL, call, uploaded
 
@@ -57,7 +57,7 @@ WRONG = {
 }  # fmt: skip
 
 
-def test_every_endpoint_is_tried(server):
+def test_every_endpoint_is_covered(server):
     named = server.get("/gradio_api/info").json()["named_endpoints"]
     assert set(named) == {*USUAL, "/models"}
     for endpoint, usual in USUAL.items():
@@ -65,7 +65,7 @@ def test_every_endpoint_is_tried(server):
 
 
 @pytest.mark.parametrize("endpoint", USUAL)
-def test_a_wrong_value_is_a_sentence(server, photo, endpoint):
+def test_an_invalid_value_is_one_sentence(server, photo, endpoint):
     usual = USUAL[endpoint] if endpoint == "/audit" else [photo, *USUAL[endpoint]]
     for at, right in enumerate(usual):
         for kind, wrong in WRONG.items():
@@ -74,7 +74,7 @@ def test_a_wrong_value_is_a_sentence(server, photo, endpoint):
 
 
 @pytest.mark.parametrize("endpoint", USUAL)
-def test_a_missing_value_is_a_sentence(server, photo, endpoint):
+def test_a_missing_value_is_one_sentence(server, photo, endpoint):
     usual = USUAL[endpoint] if endpoint == "/audit" else [photo, *USUAL[endpoint]]
     for at, right in enumerate(usual):
         if right is not None and not isinstance(right, bool):  # nothing is a good mask, and no wish to repaint
@@ -87,7 +87,7 @@ def test_a_missing_value_is_a_sentence(server, photo, endpoint):
     "percent",
     [-1, 0, 1e9, 100.001, float("nan"), float("inf"), "10", [10], True, 10**400, -(10**4000), 1e308, -0.0, 10**9 + 1],
 )
-def test_a_percentage_that_is_none(server, photo, percent):
+def test_an_invalid_percentage(server, photo, percent):
     check_refused(call(server, "/what_if", [photo, *USUAL["/what_if"][:3], percent, *USUAL["/what_if"][4:]]))
 
 
@@ -107,7 +107,7 @@ def test_a_percentage_that_is_none(server, photo, percent):
         ["red"],
     ],
 )
-def test_a_colour_that_is_none(server, photo, colour):
+def test_an_invalid_colour(server, photo, colour):
     check_refused(call(server, "/what_if", [photo, *USUAL["/what_if"][:7], colour, None]))
 
 
@@ -122,7 +122,7 @@ def private(tmp_path):
 
 
 @pytest.mark.parametrize("endpoint", [endpoint for endpoint in USUAL if endpoint != "/audit"])
-def test_a_path_is_no_photo(server, photo, folder, private, endpoint):
+def test_a_local_path_is_refused_as_photo(server, photo, folder, private, endpoint):
     link = folder / "a-link.png"
     link.symlink_to(private)
     around = f"{folder}/../{os.path.relpath(private, folder.parent)}"
@@ -154,7 +154,7 @@ def test_a_path_is_no_photo(server, photo, folder, private, endpoint):
         link.unlink()
 
 
-def test_a_path_is_no_mask(server, photo, private):
+def test_a_local_path_is_refused_as_mask(server, photo, private):
     for said in ({"path": str(private)}, {"path": str(private), "meta": FILE_DATA}):
         check_refused(
             call(
@@ -177,7 +177,7 @@ def raw(server, path) -> tuple[int, bytes]:
     return found
 
 
-def test_no_file_of_the_machine_is_served(server, folder, private):
+def test_no_other_file_of_the_machine_is_served(server, folder, private):
     link = folder / "another-link.png"
     link.symlink_to(private)
     secret, source = private.read_bytes(), (ROOT / "app.py").read_bytes()
@@ -243,7 +243,7 @@ def test_no_file_of_the_machine_is_served(server, folder, private):
         "évil\u202egpj.exe",
     ],
 )
-def test_a_name_leads_nowhere(server, folder, name):
+def test_an_upload_name_with_a_path_stays_in_the_upload_folder(server, folder, name):
     outside = {path for path in folder.parent.iterdir()}
     answer = server.post("/gradio_api/upload", files={"files": (name, STORY.read_bytes())})
     assert "Traceback" not in answer.text
@@ -257,7 +257,7 @@ def test_a_name_leads_nowhere(server, folder, name):
 # No request to this machine
 
 
-def test_nothing_here_is_fetched(server, photo, elsewhere):
+def test_no_local_address_is_fetched(server, photo, elsewhere):
     port = elsewhere.server_port
     addresses = [
         f"http://{host}:{port}/photo"
@@ -296,7 +296,7 @@ def test_nothing_here_is_fetched(server, photo, elsewhere):
     assert elsewhere.came == []
 
 
-def test_a_photo_within_the_message(server, folder):
+def test_a_data_url_as_photo(server, folder):
     inline = {"url": "data:image/jpeg;base64," + base64.b64encode(STORY.read_bytes()).decode(), "path": None}
     assert call(server, "/heatmaps", [inline, "embedded", "Grad-CAM"])[0] == "complete"
     for url in (
@@ -309,7 +309,7 @@ def test_a_photo_within_the_message(server, folder):
         check_refused(call(server, "/heatmaps", [{"url": url, "path": "a"}, "embedded", "Grad-CAM"]), url[:40])
 
 
-def test_a_photo_too_large_for_a_message(server):
+def test_a_data_url_too_large(server):
     """It is uploaded; the message then only names it."""
     status, sentence = call(
         server, "/heatmaps", [{"url": "data:;base64," + "A" * 10**6, "path": None}, "embedded", "Grad-CAM"]
@@ -320,14 +320,14 @@ def test_a_photo_too_large_for_a_message(server):
 # Bounds on what is taken in
 
 
-def test_a_large_file_is_refused(server):
+def test_a_large_upload_is_refused(server):
     assert server.post("/gradio_api/upload", files={"files": ("a.jpg", bytes(20 * 1024**2 + 1))}).status_code == 413
 
 
 # Nobody keeps others from being served
 
 
-def test_who_listens_is_served_whatever_others_have_asked_and_left(server, photo):
+def test_events_without_listeners_do_not_delay_others(server, photo):
     for _ in range(65):
         assert server.post("/gradio_api/call/v2/audit", json={"split": "val", "repaint": False}).status_code == 200
         assert server.post("/gradio_api/call/v2/explain", json={"image": photo}).status_code == 200
@@ -338,14 +338,14 @@ def test_who_listens_is_served_whatever_others_have_asked_and_left(server, photo
     assert call(server, "/explain", [photo, *USUAL["/explain"]])[0] == "complete"
 
 
-def test_a_question_is_worked_on_from_when_somebody_listens(server, photo):
+def test_an_event_is_processed_once_somebody_listens(server, photo):
     asked = server.post("/gradio_api/call/heatmaps", json={"data": [photo, *USUAL["/heatmaps"]]}).json()["event_id"]
     assert server.get("/gradio_api/queue/status").json()["queue_size"] == 0
     assert server.get(f"/gradio_api/call/heatmaps/{asked}").text.startswith("event: complete")
     assert server.get(f"/gradio_api/call/heatmaps/{asked}").status_code == 404  # told once
 
 
-def test_sixty_four_in_a_line(server, photo):
+def test_a_session_that_fills_its_queue_is_refused_and_others_are_served(server, photo):
     """A session that listens and asks for more than its line has places hears that it is busy; a visitor beside it is served."""
     index = next(fn["id"] for fn in server.get("/config").json()["dependencies"] if fn["api_name"] == "audit")
     long = ["embedded_gap", "debiased", "both", True]  # no other test asks for it, so its answer is not there already
@@ -378,7 +378,7 @@ def files_in(folder):
     return {path for path in folder.rglob("*") if path.is_file()}
 
 
-def test_what_was_sent_and_drawn_is_deleted(impatient):
+def test_uploads_and_results_are_deleted(impatient):
     client, home = impatient
     before = files_in(home / "gradio")  # the photo that the page opens with
     for endpoint in ("/heatmaps", "/explain", "/what_if"):
@@ -411,7 +411,7 @@ def break_off(client):
         time.sleep(0.3)
 
 
-def test_a_full_line_says_so_politely(impatient):
+def test_a_full_queue_is_one_sentence(impatient):
     """One place in each line: of twelve who ask at once and listen, some are told to come back."""
     client, _ = impatient
     with ThreadPoolExecutor(12) as pool:

@@ -33,7 +33,7 @@ def faults(how):
 @pytest.mark.skipif(
     not hasattr(os, "confstr") or "glibc" not in (os.confstr("CS_GNU_LIBC_VERSION") or ""), reason="not glibc"
 )
-def test_big_blocks_are_kept():
+def test_freed_blocks_are_kept():
     assert faults("kept") < faults("left") / 10
 
 
@@ -56,7 +56,7 @@ print(before, between, size())
 @pytest.mark.skipif(
     not hasattr(os, "confstr") or "glibc" not in (os.confstr("CS_GNU_LIBC_VERSION") or ""), reason="not glibc"
 )
-def test_what_is_free_can_be_given_back():
+def test_trim_memory_returns_free_pages():
     """Also between blocks that stay: 36 of 40 were let go of, and only then do their pages leave the process."""
     told = subprocess.run([sys.executable, "-c", KEPT], cwd=ROOT, capture_output=True, text=True, check=True)
     before, between, after = map(int, told.stdout.split())
@@ -82,7 +82,7 @@ print(bare, full, size())
 @pytest.mark.skipif(
     not hasattr(os, "confstr") or "glibc" not in (os.confstr("CS_GNU_LIBC_VERSION") or ""), reason="not glibc"
 )
-def test_what_is_kept_apart_goes_back_by_itself():
+def test_in_own_memory_is_returned_when_freed():
     told = subprocess.run([sys.executable, "-c", APART], cwd=ROOT, capture_output=True, text=True, check=True)
     bare, full, after = map(int, told.stdout.split())
     assert after - bare < 0.1 * (full - bare)

@@ -50,11 +50,11 @@ def test_too_many_values_or_too_deep(body):
         b"9" * 5000, b'{"data": [' + b"9" * 5000 + b"]}", b'{"data": ["\\ud800"]}', b'{"\\udfff": 1}', b"{'a': 1}", b'{"a": 1} {"b": 2}',
     ],
 )  # fmt: skip
-def test_what_is_no_json(body):
+def test_invalid_json(body):
     assert refused(json_bodies.parse, body) == 422
 
 
-def test_good_json_is_read_as_it_is():
+def test_valid_json_is_parsed():
     assert json_bodies.parse('{"data": ["é😀", 1, -0.5, null, true]}'.encode()) == {
         "data": ["é😀", 1, -0.5, None, True]
     }
@@ -64,7 +64,7 @@ def test_good_json_is_read_as_it_is():
     assert json_bodies.parse(b"9" * 4000) == int("9" * 4000)
 
 
-def test_a_question_is_what_is_known_of_it():
+def test_unknown_fields_are_dropped():
     known = asked(event_data={"index": 3}, trigger_id=9)
     assert (
         json_bodies.predict_body(
@@ -78,7 +78,7 @@ def test_a_question_is_what_is_known_of_it():
 @pytest.mark.parametrize(
     "message", [None, [], 7, "x", {}, {"data": None}, {"data": 7}, {"data": {"a": 1}}, {"data": "[]"}]
 )
-def test_no_question(message):
+def test_invalid_predict_bodies(message):
     assert refused(json_bodies.predict_body, message) == 422
 
 
@@ -90,17 +90,17 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("name", "wrong"), [(name, value) for name, values in WRONG.items() for value in values])
-def test_a_field_of_another_kind(name, wrong):
+def test_fields_of_a_wrong_type(name, wrong):
     assert refused(json_bodies.join_body, asked(**{name: wrong})) == 422
 
 
-def test_who_joins_says_who_and_what():
+def test_join_needs_session_and_function():
     assert json_bodies.join_body(asked()) == asked()
     for name in ("session_hash", "fn_index"):
         assert refused(json_bodies.join_body, {key: value for key, value in asked().items() if key != name}) == 422
 
 
-def test_of_an_event_plain_values_stay():
+def test_event_data_keeps_texts_and_integers():
     odd = {"index": 3, "photo": "ab", "deep": [{}] * 99, "deeper": {"a": {}}, "nothing": None, "half": 0.5}
     assert json_bodies.predict_body(asked(event_data=odd))["event_data"] == {"index": 3, "photo": "ab"}
     for event in ([1, 2], "text", 7, True):
@@ -116,16 +116,16 @@ def test_of_an_event_plain_values_stay():
         {"n": 10**4000, "m": "x" * 64_000},
     ],
 )
-def test_a_drawing_too_large_to_keep(event):
+def test_too_much_event_data(event):
     assert refused(json_bodies.predict_body, asked(event_data=event)) == 413
 
 
-def test_a_drawing_as_the_pad_sends_it():
+def test_a_drawings_event_data():
     drawn = {"photo": "0123456789abcdef", "picture": "data:image/png;base64," + "A" * 52_000}
     assert json_bodies.predict_body(asked(event_data=drawn))["event_data"] == drawn
 
 
-def test_parameters_are_named_by_what_there_is():
+def test_named_arguments_are_checked():
     parameters = {"image": False, "model": True}
     assert json_bodies.named_arguments({"image": None}, parameters) == {"image": None}
     for wrong in ({}, {"model": "a"}, {"image": 1, "zzz": 2}, {"image": 1, "oauth_token": "t"}, [], None):
@@ -135,7 +135,7 @@ def test_parameters_are_named_by_what_there_is():
     assert "image, model" in refusal.value.sentence and "zzz" not in refusal.value.sentence
 
 
-def test_a_cancellation():
+def test_a_cancel_body():
     whole = {"session_hash": "a", "fn_index": 2, "event_id": "e"}
     assert json_bodies.cancel_body({**whole, "more": "x"}) == whole
     for name in whole:

@@ -1,4 +1,4 @@
-"""Uploads are told of, and counted, within bounds; the rest of what a form may be is asked of the live server in test_guard."""
+"""Uploads are told of, and counted, within bounds; the rest of what a form may be is asked of the live server in test_limits."""
 
 import asyncio
 
@@ -11,7 +11,7 @@ from explorer.server.errors import RequestError
 from explorer.server.multipart import MAX_TRACKED, UploadParser, UploadProgress
 
 
-def test_of_how_many_uploads_is_remembered_how_far_they_are():
+def test_the_number_of_tracked_uploads_is_bounded():
     """By whatever name they are followed, and whether they ever come or not."""
 
     async def follow():
@@ -32,7 +32,7 @@ def test_of_how_many_uploads_is_remembered_how_far_they_are():
     asyncio.run(follow())
 
 
-def test_whoever_waits_for_an_upload_hears_of_it():
+def test_waiting_for_a_tracked_upload():
     async def wait():
         progress = UploadProgress()
         waiting = asyncio.create_task(progress.is_tracked("mine"))
@@ -56,7 +56,7 @@ def part(name, content=b"x", filename=' ; filename="a.jpg"'):
     return f'--b\r\nContent-Disposition: form-data; name="{name}"{filename}\r\n\r\n'.encode() + content + b"\r\n"
 
 
-def test_files_come_in(tmp_path):
+def test_files_and_fields_are_parsed(tmp_path):
     form = read(
         part("files", b"1" * 5000) + part("files", b"2") + part("note", b"words", "") + b"--b--\r\n",
         upload_dir=tmp_path,
@@ -79,13 +79,13 @@ def test_files_come_in(tmp_path):
         (b"", 400),
     ],
 )
-def test_what_is_no_upload(body, status, tmp_path):
+def test_invalid_forms_are_refused(body, status, tmp_path):
     with pytest.raises(RequestError) as refusal:
         read(body, 2000, upload_dir=tmp_path, upload_id="mine", upload_progress=UploadProgress())
     assert refusal.value.status == status and refusal.value.sentence.endswith(".")
 
 
-def test_gradio_takes_uploads_so(monkeypatch):
+def test_install_replaces_gradios_classes(monkeypatch):
     for module, name in ((route_utils, "GradioMultiPartParser"), (routes, "file_upload_statuses")):
         monkeypatch.setattr(module, name, getattr(module, name))  # put back afterwards
     multipart.install()

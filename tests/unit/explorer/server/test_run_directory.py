@@ -49,7 +49,7 @@ def move_in(user=None, **environment):
 
 
 @as_root
-def test_each_user_of_a_machine_has_a_folder(shared):
+def test_each_user_has_a_directory(shared):
     for user in (None, NOBODY, None):
         status, place = move_in(user, TMPDIR=str(shared))
         assert status == 0, place
@@ -63,7 +63,7 @@ def test_each_user_of_a_machine_has_a_folder(shared):
 
 @as_root
 @pytest.mark.parametrize("squat", ["a folder", "a link"])
-def test_a_folder_that_is_somebody_elses_is_not_used(shared, squat):
+def test_another_users_directory_is_not_used(shared, squat):
     place = shared / f"gradio-{NOBODY}"
     (shared / "theirs").mkdir()
     os.chown(shared / "theirs", NOBODY, NOBODY)
@@ -73,7 +73,7 @@ def test_a_folder_that_is_somebody_elses_is_not_used(shared, squat):
 
 
 @as_root
-def test_what_may_not_be_written_is_no_matter_of_room(shared):
+def test_a_permission_error_is_not_reported_as_a_full_disk(shared):
     (shared / "root's").mkdir(mode=0o755)
     status, sentence = move_in(NOBODY, GRADIO_TEMP_DIR=str(shared / "root's" / "deeper"))
     assert status == 2 and "Permission denied" in sentence and "make room" not in sentence
@@ -81,7 +81,7 @@ def test_what_may_not_be_written_is_no_matter_of_room(shared):
 
 
 @posix
-def test_a_folder_of_ones_own_that_is_open_is_closed(shared):
+def test_a_directory_open_to_others_is_made_private(shared):
     place = shared / f"gradio-{os.getuid()}"
     place.mkdir()
     place.chmod(0o777)
@@ -89,7 +89,7 @@ def test_a_folder_of_ones_own_that_is_open_is_closed(shared):
     assert status == 0 and place.stat().st_mode & 0o777 == 0o700
 
 
-def test_nowhere_to_write_temporary_files_is_a_sentence(monkeypatch):
+def test_no_temporary_directory_is_one_sentence(monkeypatch):
     def nowhere():
         raise FileNotFoundError(2, "No usable temporary directory found in ['/tmp']")
 
@@ -99,7 +99,7 @@ def test_nowhere_to_write_temporary_files_is_a_sentence(monkeypatch):
         run_directory.create()
 
 
-def test_it_goes_also_while_a_thread_still_writes(tmp_path):
+def test_remove_while_a_thread_still_writes(tmp_path):
     """As at the end of a program, whose threads at work nobody waits for."""
     ends, begun = Event(), Event()
     (tmp_path / "run").mkdir()
@@ -127,7 +127,7 @@ def test_it_goes_also_while_a_thread_still_writes(tmp_path):
         writer.join()
 
 
-def test_who_reads_a_file_reads_on_when_it_is_written_again(tmp_path):
+def test_write_atomically_does_not_disturb_readers(tmp_path):
     place = tmp_path / "photo"
     run_directory.write_atomically(place, b"one", temp_dir=tmp_path)
     with place.open("rb") as reader:
@@ -136,7 +136,7 @@ def test_who_reads_a_file_reads_on_when_it_is_written_again(tmp_path):
     assert place.read_bytes() == b"another" and list(tmp_path.iterdir()) == [place]
 
 
-def test_what_cannot_be_written_whole_is_not_there_at_all(tmp_path):
+def test_a_failed_write_leaves_no_file(tmp_path):
     with pytest.raises(IsADirectoryError):
         (tmp_path / "taken").mkdir()
         run_directory.write_atomically(tmp_path / "taken", b"words", temp_dir=tmp_path)

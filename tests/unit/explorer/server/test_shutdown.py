@@ -15,7 +15,7 @@ from gradio_client import Client
 from gradio_client.exceptions import AppError
 from gradio_client.utils import Status
 from live import ROOT, changed, hears_interrupts
-from mortal import App
+from app_process import App
 
 from explorer.server import run_directory
 from explorer.server import shutdown
@@ -53,11 +53,11 @@ FOR_EVER = "time.sleep(600)"
 
 
 @pytest.mark.parametrize("how", SIGNALS)
-def test_it_ends_with_what_has_to_be_done_and_status_0(how):
+def test_a_signal_runs_atexit_callbacks_and_exits_with_status_0(how):
     assert Child(LISTENING + FOR_EVER).told(how) == (0, "cleared away\n")
 
 
-def test_a_second_ctrl_c_changes_nothing():
+def test_a_second_signal_is_ignored():
     clearing = """
 def clear_away():
     print("ready", flush=True)
@@ -71,7 +71,7 @@ signal.raise_signal(signal.SIGTERM)
 
 
 @pytest.mark.parametrize("how", SIGNALS)
-def test_what_is_ignored_stays_ignored(how):
+def test_ignored_signals_stay_ignored(how):
     """As nohup has it for a closed terminal, and a shell for the Ctrl-C of what it started in the background."""
     child = Child(
         LISTENING + "sys.stdin.read(); print('still here')", before=lambda: signal.signal(how, signal.SIG_IGN)
@@ -79,7 +79,7 @@ def test_what_is_ignored_stays_ignored(how):
     assert child.told(how) == (0, "still here\ncleared away\n")
 
 
-def test_libraries_that_catch_everything_do_not_keep_it_alive():
+def test_code_that_catches_everything_does_not_prevent_the_end():
     stubborn = """
 while True:
     try:
@@ -90,11 +90,11 @@ while True:
     assert Child(LISTENING + stubborn).told(signal.SIGINT) == (0, "cleared away\n")
 
 
-def test_what_was_only_half_imported_makes_no_trace():
+def test_a_failing_atexit_callback_prints_nothing():
     assert Child(f"atexit.register(lambda: 1 / 0){LISTENING}{FOR_EVER}").told(signal.SIGTERM) == (0, "cleared away\n")
 
 
-def test_what_hangs_is_left():
+def test_a_hanging_atexit_callback_is_abandoned():
     assert (
         Child(f"shutdown.LAST_RESORT = 0.1\natexit.register(time.sleep, 600){LISTENING}{FOR_EVER}").told(
             signal.SIGTERM
@@ -103,7 +103,7 @@ def test_what_hangs_is_left():
     )
 
 
-def test_what_was_begun_is_finished_first():
+def test_postponed_blocks_are_finished_first():
     begun = """
 shutdown.on_request()
 atexit.register(print, "cleared away")
@@ -117,7 +117,7 @@ print("gone on")
     assert Child(begun).told(signal.SIGTERM) == (0, "made\ncleared away\n")
 
 
-def test_a_terminal_that_is_gone_is_no_trace():
+def test_a_closed_terminal_causes_no_error():
     child = Child(f"{LISTENING}sys.stdout.write('for nobody'); {FOR_EVER}")
     child.process.stdout.close()
     child.process.send_signal(signal.SIGHUP)
@@ -129,7 +129,7 @@ def test_a_terminal_that_is_gone_is_no_trace():
 
 @pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="needs to see what a process has mapped")
 @pytest.mark.parametrize("library", ["libtorch_cpu", "_pydantic_core"])
-def test_told_to_end_in_the_middle_of_an_import(tmp_path, library):
+def test_signals_during_an_import(tmp_path, library):
     """Of torch, by a Ctrl-C, and of Gradio, which comes later and brings pydantic."""
     variables = {**os.environ, "GRADIO_TEMP_DIR": str(tmp_path), "HF_HOME": str(tmp_path / "hub")}
     starting = subprocess.Popen(
@@ -184,7 +184,7 @@ def odd(tmp_path_factory):
         yield app
 
 
-def test_a_start_against_the_odds(odd):
+def test_a_start_under_adverse_conditions(odd):
     assert len(odd.log.splitlines()) == 5 and odd.log.splitlines()[-1] == f"Open {odd.url}/", odd.log
     assert odd.http.get("/config").json()["space_id"] is None, "or the page would ask the platform and a host of fonts"
     assert odd.http.get("/gradio_api/file=/etc/passwd").status_code == 403
@@ -199,7 +199,7 @@ def test_few_open_files_are_enough(odd):
     assert len(odd.log.splitlines()) == 6 and "connections are open" in odd.log, odd.log
 
 
-def test_whoever_listens_is_told_and_keeps_nothing_waiting(odd):
+def test_listeners_get_an_error_and_do_not_delay_the_end(odd):
     """An audit listened to by a package, two more in the queue behind it, and a page that is open. It comes last: the app ends."""
     audit = ["embedded", "none", "val", True]
     first = Client(odd.url, verbose=False).submit(*audit, api_name="/audit")

@@ -5,7 +5,7 @@ import time
 from urllib.parse import urlsplit
 
 from mcp_client import inline, needs_mcp
-from mortal import STORY, App
+from app_process import STORY, App
 from plain_http import USUAL, press
 
 # The app, for which the test's own server counts as one of the public internet.

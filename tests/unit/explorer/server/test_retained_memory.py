@@ -87,7 +87,7 @@ REFUSED = {  # a method that this model has no head for, and what else is found 
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_of_a_refused_question_no_tensor_stays(page, photo, name):
+def test_a_refused_request_retains_no_tensor(page, photo, name):
     endpoint = handler(page, name)
     assert isinstance(ask(page, endpoint, [photo, *REFUSED[name]]), gr.Error)  # what is loaded once, is loaded now
     with without_collector():
@@ -98,7 +98,7 @@ def test_of_a_refused_question_no_tensor_stays(page, photo, name):
 
 
 @pytest.mark.parametrize("nth", range(5), ids=["explain", "steps", "what if", "audit", "trust"])
-def test_of_a_page_that_shows_a_refusal_no_tensor_stays(page, photo, nth):
+def test_a_page_that_shows_an_error_retains_no_tensor(page, photo, nth):
     """The tabs' own handlers answer with the sentence as HTML."""
     show = [one for one in page.fns.values() if one.fn is not None and one.fn.__name__ in ("show", "check")][nth]
     wrong = {"model": "embedded_gap", "method": "CAM", "class": "predicted", "layer": "conv3"}
@@ -126,7 +126,7 @@ class Heavy:
     [gr.Error("In words."), ValueError("In words."), RuntimeError("a fault of ours"), KeyError("a fault of ours")],
     ids=lambda fault: type(fault).__name__,
 )
-def test_an_error_holds_nothing_that_was_worked_on(fault, capsys):
+def test_an_error_references_no_frames(fault, capsys):
     """Also where a thread, a context and closures are on its way, as in every answer here."""
     made = []
 
@@ -157,7 +157,7 @@ def test_an_error_holds_nothing_that_was_worked_on(fault, capsys):
         assert error.message == INTERNAL_ERROR and "a fault of ours" in told and "in deeper" in told
 
 
-def test_a_drawing_is_kept_as_its_two_texts(page):
+def test_a_session_keeps_of_a_drawing_its_two_texts(page):
     drawn = {"photo": "0123456789abcdef", "picture": "data:image/png;base64,AAAA"}
     event = gr.EventData(None, {**drawn, "more": "x" * 1000, "another": 7})
     sessions = Sessions()
@@ -167,7 +167,7 @@ def test_a_drawing_is_kept_as_its_two_texts(page):
     assert session.state_data == {pad.outputs[0]._id: drawn}
 
 
-def test_what_a_session_takes_is_bounded(page):
+def test_a_sessions_memory_is_bounded(page):
     """Of a visitor who draws as much as is taken, and has every part of the page changed: a thousand such are 120 MB."""
     sessions, event = Sessions(), gr.EventData(None, {"photo": "a" * 16, "picture": ""})
     sessions.set_blocks(page)
@@ -199,13 +199,13 @@ def test_what_a_session_takes_is_bounded(page):
 
 @pytest.mark.parametrize("event", [None, {}, {"photo": "a"}, {"picture": "b"}, {"photo": 7, "picture": "b"}])
 @pytest.mark.parametrize("name", ["drawn", "pick", "take_apart"])
-def test_a_click_that_is_none_is_a_sentence(page, name, event):
+def test_an_invalid_event_is_one_sentence(page, name, event):
     error = ask(page, handler(page, name), [], event_data=gr.EventData(None, event))
     assert isinstance(error, gr.Error) and error.message.endswith("open the page again.")
 
 
 @pytest.mark.parametrize("index", [-1, 10**6, "0"])
-def test_an_example_that_is_not_there(page, index):
+def test_an_unknown_example_is_an_error(page, index):
     assert isinstance(ask(page, handler(page, "pick"), [], event_data=gr.EventData(None, {"index": index})), gr.Error)
     assert isinstance(
         ask(

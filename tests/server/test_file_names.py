@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 
 import gradio as gr
 import pytest
-from mortal import App
+from app_process import App
 from plain_http import press
 
 from explorer.controls import examples_strip
@@ -76,7 +76,7 @@ class Elements(HTMLParser):
 
 
 @posix
-def test_what_cannot_be_shown_is_left_out_and_named(folder):
+def test_unreadable_files_are_left_out_and_named(folder):
     found = within(60, lambda: examples.from_folder(folder))
     assert {example.file.name for example in found.every.values()} == set(GOOD)
     for name in BAD:
@@ -91,7 +91,7 @@ def test_what_cannot_be_shown_is_left_out_and_named(folder):
 
 
 @posix
-def test_no_name_brings_markup_or_ends_an_audit(folder):
+def test_file_names_are_escaped_and_end_no_audit(folder):
     found = examples.from_folder(folder)
     buttons = examples_strip(found)
     (folder / "test" / "0_plain.jpg").unlink()  # and one goes meanwhile
@@ -112,20 +112,20 @@ def test_no_name_brings_markup_or_ends_an_audit(folder):
     assert "ümlaut" in files.table.read_text(encoding="utf-8") and "ümlaut" in files.page.read_text(encoding="utf-8")
 
 
-def test_a_photo_gone_meanwhile_is_a_sentence(tmp_path):
+def test_a_deleted_photo_is_one_sentence(tmp_path):
     with gr.Blocks(), pytest.raises(gr.Error, match="not there any more"):
         upload().postprocess(str(tmp_path / "gone.jpg"))
 
 
 @posix
-def test_nothing_but_such_files_is_a_sentence(tmp_path):
+def test_no_readable_photo_is_one_sentence(tmp_path):
     (tmp_path / "test").mkdir()
     os.mkfifo(tmp_path / "test" / "0_pipe.jpg")
     with pytest.raises(ValueError, match="None of the 1 example photos can be read, 0_pipe.jpg among them"):
         examples.from_folder(tmp_path)
 
 
-def test_many_are_counted_not_listed(tmp_path):
+def test_many_unreadable_files_are_counted(tmp_path):
     (tmp_path / "test").mkdir()
     shutil.copy(PHOTO, tmp_path / "test" / "0_good.jpg")
     for number in range(100):
@@ -135,7 +135,7 @@ def test_many_are_counted_not_listed(tmp_path):
 
 
 @posix
-def test_a_page_of_such_photos_in_a_locale_without_umlauts(folder, tmp_path):
+def test_the_page_in_an_ascii_locale(folder, tmp_path):
     """Its file names are bytes to this process, and its output has ASCII only."""
     with App(tmp_path / "app", "--model", "embedded", "--data", str(folder), LC_ALL="C", PYTHONUTF8="0") as app:
         assert app.http.get("/").status_code == 200
