@@ -1,4 +1,4 @@
-"""The endpoints through a live server and gradio_client: what callers are promised."""
+"""The endpoints through a live server and gradio_client: parameters, outputs, errors."""
 
 import io
 import json
@@ -57,10 +57,10 @@ def test_heatmaps_equal_the_modules(client):
     """The server's file against the module called directly on the same photo."""
     with np.load(
         client.predict(image=handle_file(STORY), model="embedded", method="Grad-CAM", api_name="/heatmaps")
-    ) as found:
-        heatmaps, logits = found["heatmaps"], found["logits"]
+    ) as arrays:
+        heatmaps, logits = arrays["heatmaps"], arrays["logits"]
         assert heatmaps.dtype == np.float32 and heatmaps.shape == (5, 3, 256, 256)
-        assert tuple(found["classes"]) == potplants.CLASSES and tuple(found["layers"])[-1] == "conv_layers.6"
+        assert tuple(arrays["classes"]) == potplants.CLASSES and tuple(arrays["layers"])[-1] == "conv_layers.6"
     photo = torch.from_numpy(np.array(Image.open(STORY))).permute(2, 0, 1)[None]
     expected = Explainer(potplants.load("embedded")).explain(as_input(photo), [0, 1, 2, 3, "mixture"])
     same_heat(heatmaps, expected.heatmaps[0])
@@ -158,13 +158,12 @@ def test_unknown_names_list_the_choices(client, wrong):
     with pytest.raises(AppError) as refusal:
         client.predict(image=handle_file(STORY), **wrong, api_name="/explain")
     ((name, value),) = wrong.items()
-    assert f"There is no {name} of that name; choose one of " in str(refusal.value) and str(value) not in str(
-        refusal.value
-    )
+    sentence = str(refusal.value)
+    assert f"There is no {name} of that name; choose one of " in sentence and str(value) not in sentence
 
 
 def test_info_over_plain_http(app_url):
-    """What curl would do: no client library between."""
+    """As by curl, without a client library."""
     with urllib.request.urlopen(f"{app_url}/gradio_api/info") as answer:
         assert "/explain" in json.load(answer)["named_endpoints"]
 

@@ -33,8 +33,8 @@ def test_the_steps_agree_with_explain_and_heatmaps(client):
     assert steps["score"] == pytest.approx(steps["logits"]["baya"])
     cell = next(c for c in report["cells"] if (c["target"], c["layer"]) == ("baya", steps["layer"]))
     assert steps["peak"] == pytest.approx(cell["peak"], rel=1e-4) and steps["empty"] == cell["empty"]
-    with np.load(client.predict(image=handle_file(STORY), api_name="/heatmaps")) as found:
-        heat = found["heatmaps"][1, 1]
+    with np.load(client.predict(image=handle_file(STORY), api_name="/heatmaps")) as arrays:
+        heat = arrays["heatmaps"][1, 1]
     assert steps["peak"] == pytest.approx(heat.max(), rel=1e-4)
     assert steps["peak"] <= steps["sum_max"] and steps["sum_min"] < steps["sum_max"]
     assert sorted(entry["index"] for entry in steps["weights"]) == list(range(32))
@@ -55,7 +55,7 @@ def test_the_defaults_are_the_prediction_and_the_deepest_layer(client):
 
 
 @pytest.mark.parametrize(
-    ("wrong", "told"),
+    ("wrong", "words"),
     [
         ({"target": "fern"}, "no target of that name; choose one of .*rudo"),
         ({"target": "further left"}, "no class 'further left'"),  # some model has it
@@ -63,8 +63,8 @@ def test_the_defaults_are_the_prediction_and_the_deepest_layer(client):
         ({"model": "resnet"}, "no model of that name; choose one of .*embedded"),
     ],
 )
-def test_an_unknown_choice_is_one_sentence(client, wrong, told):
-    with pytest.raises(AppError, match=told) as refusal:
+def test_an_unknown_choice_is_one_sentence(client, wrong, words):
+    with pytest.raises(AppError, match=words) as refusal:
         client.predict(image=handle_file(STORY), **wrong, api_name="/step_by_step")
     assert "Traceback" not in str(refusal.value)
 

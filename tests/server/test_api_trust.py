@@ -26,9 +26,9 @@ def test_the_endpoints_parameters(client):
 
 def test_trust_of_the_story_photo(client):
     """Rudo in his blue pot, called Baya: against what must hold whatever the weights."""
-    told = client.predict(image=handle_file(STORY), api_name="/trust")
-    assert told["target"] == told["predicted"] == "baya" and told["layer"] == "conv_layers.6"
-    rows = {row["name"]: row for row in told["methods"]}
+    report = client.predict(image=handle_file(STORY), api_name="/trust")
+    assert report["target"] == report["predicted"] == "baya" and report["layer"] == "conv_layers.6"
+    rows = {row["name"]: row for row in report["methods"]}
     assert set(METHODS) <= set(rows)
     assert rows["Grad-CAM"]["forward_passes"] == rows["Grad-CAM"]["backward_passes"] == 1
     assert rows["Ablation-CAM"]["forward_passes"] == rows["Score-CAM"]["forward_passes"] == 65
@@ -41,14 +41,14 @@ def test_trust_of_the_story_photo(client):
         if row["insertion"] is not None:
             assert 0 <= row["insertion"] <= 1 and 0 <= row["deletion"] <= 1, name
             assert row["pot_share"] + row["plant_share"] <= 1, name
-    assert rows["Random map"]["pot_share"] == pytest.approx(told["areas"]["pot"], abs=0.02)  # noise favours no part
-    assert [step["randomised"] for step in told["sanity"]["steps"]] == [
+    assert rows["Random map"]["pot_share"] == pytest.approx(report["areas"]["pot"], abs=0.02)  # noise favours no part
+    assert [step["randomised"] for step in report["sanity"]["steps"]] == [
         *(None, "fc_layers.3", "fc_layers.1"),
         *("conv_layers.6", "conv_layers.3", "conv_layers.0"),
     ]
-    ways = {way["name"]: way for way in told["costs"]["ways"]}
+    ways = {way["name"]: way for way in report["costs"]["ways"]}
     assert ways["Occlusion"]["forward_passes"] == 65  # eight squares by eight, and the photo as it is
-    assert told["seeds"]["verdict"]
+    assert report["seeds"]["verdict"]
 
 
 def test_an_invalid_request_is_one_sentence(client):

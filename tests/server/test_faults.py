@@ -1,4 +1,4 @@
-"""What happens when something breaks: the program is killed, the disk is full, a file is damaged, a caller leaves, the clock jumps."""
+"""Fault injection: kill -9, a full disk, damaged files, clients that disconnect, a clock that jumps."""
 
 import asyncio
 import errno
@@ -20,11 +20,11 @@ from types import SimpleNamespace
 
 import gradio as gr
 import pytest
+from app_process import App
 from fake_hub import _Handler, fake_hub  # noqa: F401 (a fixture)
 from gradio.exceptions import ComponentProcessingError
 from huggingface_hub import constants
 from live import PATIENCE, ROOT, changed
-from app_process import App
 
 import app
 from explorer.controls import examples_strip
@@ -40,33 +40,33 @@ from gradcam import Cancelled
 from potplants import hub, models
 from potplants.hub import HubFile
 
-# A caller who leaves. Each look whether anybody waits takes a third of a second here, and is told
+# A client that disconnects. Each check for a client takes a third of a second here, and is logged
 
 SLOW = """
 import time
 from explorer.server import cancellation as cancellation
 check = cancellation._Run.check
-def slowly(self):
-    print("still at it", flush=True)
+def slow_check(self):
+    print("checking", flush=True)
     time.sleep(0.3)
     try:
         check(self)
     except Exception:
-        print("let go", flush=True)
+        print("cancelled", flush=True)
         raise
-cancellation._Run.check = slowly
+cancellation._Run.check = slow_check
 from explorer.explanation import service as service_module
 make = service_module.explain_photo
-def made(*values, **more):
-    print("a study is begun", flush=True)
+def explain_logged(*values, **more):
+    print("explanation started", flush=True)
     return make(*values, **more)
-service_module.explain_photo = made
+service_module.explain_photo = explain_logged
 from explorer.explanation.coalescing import Shared
 get = Shared.get
-def wanted(*values):
-    print("a result is wanted", flush=True)
+def get_logged(*values):
+    print("result requested", flush=True)
     return get(*values)
-Shared.get = wanted
+Shared.get = get_logged
 """
 LONG = {
     "/explain": ["embedded", "Score-CAM", "edges", "jet", "each map"],
@@ -96,20 +96,20 @@ def folders(home):
     return sorted(path.name for path in (home / "gradio").glob(f"{run_directory.PREFIX}*"))
 
 
-def looks(app):
-    return app.log.count("still at it")
+def checks(app):
+    return app.log.count("checking")
 
 
 def until_at_work(app, before, count=2):
-    wait_for(app, "still at it", before + count)
+    wait_for(app, "checking", before + count)
 
 
-def check_let_go(app, times):
-    """The work under way has been let go of, and nothing more is done."""
-    wait_for(app, "let go", times)
-    before = looks(app)
-    time.sleep(0.5)  # a look takes a third of a second
-    assert looks(app) == before and "Traceback" not in app.log
+def check_cancelled(app, times):
+    """The work has been cancelled, and nothing more is done."""
+    wait_for(app, "cancelled", times)
+    before = checks(app)
+    time.sleep(0.5)  # a check takes a third of a second
+    assert checks(app) == before and "Traceback" not in app.log
 
 
 def values(app, endpoint):
@@ -118,15 +118,15 @@ def values(app, endpoint):
 
 @pytest.mark.parametrize("endpoint", LONG)
 def test_work_ends_when_the_client_disconnects(slow, endpoint):
-    before, let_go = looks(slow), slow.log.count("let go")
+    before, cancelled = checks(slow), slow.log.count("cancelled")
     event = slow.begin(endpoint, *values(slow, endpoint))
     with slow.http.stream("GET", f"/gradio_api/call{endpoint}/{event}"):
         until_at_work(slow, before)
-    check_let_go(slow, let_go + 1)
+    check_cancelled(slow, cancelled + 1)
 
 
 def join(app, endpoint, session):
-    """Ask as a page does."""
+    """Queue an event as a page does."""
     index = next(
         fn["id"]
         for fn in app.http.get("/config").json()["dependencies"]
@@ -137,28 +137,28 @@ def join(app, endpoint, session):
 
 
 def test_work_ends_when_the_page_is_closed(slow):
-    before, let_go = looks(slow), slow.log.count("let go")
+    before, cancelled = checks(slow), slow.log.count("cancelled")
     join(slow, "/explain", "closed")
     with slow.http.stream("GET", "/gradio_api/queue/data", params={"session_hash": "closed"}):
         until_at_work(slow, before)
-    check_let_go(slow, let_go + 1)
+    check_cancelled(slow, cancelled + 1)
 
 
 def test_work_ends_when_it_is_cancelled(slow):
-    """Gradio frees the place at once, and would let the thread work on."""
-    before, let_go = looks(slow), slow.log.count("let go")
+    """Gradio frees the place at once, but does not stop the thread."""
+    before, cancelled = checks(slow), slow.log.count("cancelled")
     event, index = join(slow, "/explain", "cancelled")
     with slow.http.stream("GET", "/gradio_api/queue/data", params={"session_hash": "cancelled"}) as stream:
         until_at_work(slow, before)
         slow.http.post(
             "/gradio_api/cancel", json={"session_hash": "cancelled", "fn_index": index, "event_id": event}
         ).raise_for_status()
-        check_let_go(slow, let_go + 1)
+        check_cancelled(slow, cancelled + 1)
         assert "process_completed" in next(line for line in stream.iter_lines() if "process_completed" in line)
 
 
 def test_a_client_that_leaves_the_queue_is_not_served(slow):
-    before, let_go = looks(slow), slow.log.count("let go")
+    before, cancelled = checks(slow), slow.log.count("cancelled")
     audit = values(slow, "/audit")
     first = slow.begin("/audit", *audit)
     with slow.http.stream("GET", f"/gradio_api/call/audit/{first}"):
@@ -167,21 +167,21 @@ def test_a_client_that_leaves_the_queue_is_not_served(slow):
             assert slow.http.get("/gradio_api/queue/status").json()["queue_size"] == 1
         time.sleep(0.5)
         assert slow.http.get("/gradio_api/queue/status").json()["queue_size"] == 0
-    check_let_go(slow, let_go + 1)
+    check_cancelled(slow, cancelled + 1)
 
 
 def test_work_continues_for_other_clients_of_the_same_result(slow):
-    asked, before = [slow.photo, "debiased", "Score-CAM"], looks(slow)
-    begun, wanted = slow.log.count("a study is begun"), slow.log.count("a result is wanted")
+    asked, before = [slow.photo, "debiased", "Score-CAM"], checks(slow)
+    begun, wanted = slow.log.count("explanation started"), slow.log.count("result requested")
     leaver = slow.begin("/heatmaps", *asked)
     with slow.http.stream("GET", f"/gradio_api/call/heatmaps/{leaver}") as stream:
         until_at_work(slow, before)
         with ThreadPoolExecutor(1) as pool:
             stayer = pool.submit(slow.ask, "/heatmaps", *asked)
-            wait_for(slow, "a result is wanted", wanted + 2)
+            wait_for(slow, "result requested", wanted + 2)
             stream.close()
             assert stayer.result()[0] == "complete"
-    assert slow.log.count("a study is begun") == begun + 1
+    assert slow.log.count("explanation started") == begun + 1
 
 
 # A Hub that dies while it sends, or sends what it did not announce. More of it: test_hub, test_models
@@ -283,17 +283,20 @@ def test_a_full_disk_during_an_answer_is_one_sentence(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
+    def full_in_component():
+        try:
+            full()
+        except OSError as error:
+            raise ComponentProcessingError("as Gradio wraps it") from error
+
     monkeypatch.setattr(os, "replace", full)
     with pytest.raises(gr.Error, match="no room for files"), disk_full_as_sentence():
         save_for_download(b"a zip", "a.zip", str(tmp_path))
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == [], "what was written by half takes up room"
     with pytest.raises(gr.Error, match="no room for files"), disk_full_as_sentence():
-        try:
-            full()
-        except OSError as error:
-            raise ComponentProcessingError("as Gradio wraps it") from error
+        full_in_component()
     with pytest.raises(FileNotFoundError), disk_full_as_sentence():
-        open(tmp_path / "missing")
+        (tmp_path / "missing").read_bytes()
 
 
 def test_a_full_disk_during_an_upload_is_one_sentence():

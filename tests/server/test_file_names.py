@@ -1,10 +1,11 @@
-"""A folder of one's own may hold anything: what is no plain file or has a name that is not UTF-8 is left out and named, and no name brings markup."""
+"""Unusual files and names in the folder of --data: unreadable ones are left out and named, names are escaped."""
 
 import os
 import re
 import shutil
 import socket
 from html.parser import HTMLParser
+from pathlib import Path
 from threading import Thread
 from types import SimpleNamespace
 from urllib.parse import parse_qsl
@@ -23,10 +24,11 @@ from explorer.tabs.audit import store
 from explorer.tabs.audit.report import ReportFiles
 from explorer.tabs.audit.view import document, shown
 
-posix = pytest.mark.skipif(os.name != "posix", reason="such names and files there are on POSIX only")
+posix = pytest.mark.skipif(os.name != "posix", reason="such names and files exist on POSIX only")
 PHOTO = examples.EMBEDDED / "test" / "0_000.jpg"
 GOOD = [
-    "0_plain.jpg", "1_<img src=x onerror=alert(1)>.jpg", "2_two\nlines.jpg", "3_" + "x" * 249 + ".jpg", "0_tab\there\x1b[31m.jpg",
+    "0_plain.jpg", "1_<img src=x onerror=alert(1)>.jpg", "2_two\nlines.jpg", "3_" + "x" * 249 + ".jpg",
+    "0_tab\there\x1b[31m.jpg",
     "1_\u202egpj.jpg", "2_a'b\"c&d%20#e?;f=g.jpg", "3_ümlaut 🪴.jpg",
 ]  # fmt: skip
 BAD = ["0_\\udcff\\udcfe.jpg", "1_folder.jpg", "2_dangling.jpg", "3_pipe.jpg", "0_socket.jpg"]
@@ -38,11 +40,11 @@ def folder(tmp_path):
     place.mkdir(parents=True)
     for name in GOOD:
         shutil.copy(PHOTO, place / name)
-    shutil.copy(PHOTO, os.path.join(os.fsencode(place), b"0_\xff\xfe.jpg"))
+    shutil.copy(PHOTO, os.fsencode(place) + b"/0_\xff\xfe.jpg")
     (place / "1_folder.jpg").mkdir()
     (place / "2_dangling.jpg").symlink_to(place / "nowhere")
     os.mkfifo(place / "3_pipe.jpg")
-    here = os.getcwd()
+    here = Path.cwd()
     os.chdir(place)  # a socket's path may not be long
     try:
         with socket.socket(socket.AF_UNIX) as listening:
@@ -53,7 +55,7 @@ def folder(tmp_path):
 
 
 def within(seconds, work):
-    """What the work gives; a pipe without a writer would be waited for, for ever."""
+    """The result of work(); reading a pipe without a writer would never end."""
     done = SimpleNamespace()
 
     def run():

@@ -1,4 +1,4 @@
-"""What a message may hold is seen on its bytes, before anything is made of it; and of what it holds only what is known here goes on."""
+"""JSON bodies: bounded by their bytes before they are parsed, and reduced to known fields."""
 
 import json
 import tracemalloc
@@ -10,7 +10,7 @@ from explorer.server.errors import RequestError
 
 
 def refused(work, *arguments):
-    """The status, after the sentence has been looked at."""
+    """The status, after the sentence has been checked."""
     with pytest.raises(RequestError) as refusal:
         work(*arguments)
     sentence = refusal.value.sentence
@@ -18,7 +18,7 @@ def refused(work, *arguments):
     return refusal.value.status
 
 
-def asked(**values):
+def body_with(**values):
     return {"data": [], "fn_index": 1, "session_hash": "abc", **values}
 
 
@@ -38,7 +38,7 @@ def test_too_many_values_or_too_deep(body):
     tracemalloc.start()
     try:
         assert refused(json_bodies.parse, body) == 413
-        assert tracemalloc.get_traced_memory()[1] < 100_000  # nothing was made of it
+        assert tracemalloc.get_traced_memory()[1] < 100_000  # nothing was parsed
     finally:
         tracemalloc.stop()
 
@@ -46,8 +46,10 @@ def test_too_many_values_or_too_deep(body):
 @pytest.mark.parametrize(
     "body",
     [
-        b"", b"{", b"nothing", b"\xff\xfe{}", '{"data": []}'.encode("utf-16"), '{"data": []}'.encode("utf-32"), b'{"a": "\xc3"}', b'{"a": "\x00"}', b'{"data": [\x00]}',
-        b"9" * 5000, b'{"data": [' + b"9" * 5000 + b"]}", b'{"data": ["\\ud800"]}', b'{"\\udfff": 1}', b"{'a': 1}", b'{"a": 1} {"b": 2}',
+        b"", b"{", b"nothing", b"\xff\xfe{}", '{"data": []}'.encode("utf-16"), '{"data": []}'.encode("utf-32"),
+        b'{"a": "\xc3"}', b'{"a": "\x00"}', b'{"data": [\x00]}',
+        b"9" * 5000, b'{"data": [' + b"9" * 5000 + b"]}", b'{"data": ["\\ud800"]}', b'{"\\udfff": 1}', b"{'a': 1}",
+        b'{"a": 1} {"b": 2}',
     ],
 )  # fmt: skip
 def test_invalid_json(body):
@@ -65,7 +67,7 @@ def test_valid_json_is_parsed():
 
 
 def test_unknown_fields_are_dropped():
-    known = asked(event_data={"index": 3}, trigger_id=9)
+    known = body_with(event_data={"index": 3}, trigger_id=9)
     assert (
         json_bodies.predict_body(
             {**known, "oauth_token": "x", "batched": True, "simple_format": True, "event_id": "y", "more": ["x"] * 99}
@@ -91,20 +93,20 @@ WRONG = {
 
 @pytest.mark.parametrize(("name", "wrong"), [(name, value) for name, values in WRONG.items() for value in values])
 def test_fields_of_a_wrong_type(name, wrong):
-    assert refused(json_bodies.join_body, asked(**{name: wrong})) == 422
+    assert refused(json_bodies.join_body, body_with(**{name: wrong})) == 422
 
 
 def test_join_needs_session_and_function():
-    assert json_bodies.join_body(asked()) == asked()
+    assert json_bodies.join_body(body_with()) == body_with()
     for name in ("session_hash", "fn_index"):
-        assert refused(json_bodies.join_body, {key: value for key, value in asked().items() if key != name}) == 422
+        assert refused(json_bodies.join_body, {key: value for key, value in body_with().items() if key != name}) == 422
 
 
 def test_event_data_keeps_texts_and_integers():
     odd = {"index": 3, "photo": "ab", "deep": [{}] * 99, "deeper": {"a": {}}, "nothing": None, "half": 0.5}
-    assert json_bodies.predict_body(asked(event_data=odd))["event_data"] == {"index": 3, "photo": "ab"}
+    assert json_bodies.predict_body(body_with(event_data=odd))["event_data"] == {"index": 3, "photo": "ab"}
     for event in ([1, 2], "text", 7, True):
-        assert json_bodies.predict_body(asked(event_data=event))["event_data"] == {}
+        assert json_bodies.predict_body(body_with(event_data=event))["event_data"] == {}
 
 
 @pytest.mark.parametrize(
@@ -117,12 +119,12 @@ def test_event_data_keeps_texts_and_integers():
     ],
 )
 def test_too_much_event_data(event):
-    assert refused(json_bodies.predict_body, asked(event_data=event)) == 413
+    assert refused(json_bodies.predict_body, body_with(event_data=event)) == 413
 
 
 def test_a_drawings_event_data():
     drawn = {"photo": "0123456789abcdef", "picture": "data:image/png;base64," + "A" * 52_000}
-    assert json_bodies.predict_body(asked(event_data=drawn))["event_data"] == drawn
+    assert json_bodies.predict_body(body_with(event_data=drawn))["event_data"] == drawn
 
 
 def test_named_arguments_are_checked():

@@ -1,4 +1,4 @@
-"""Uploads are told of, and counted, within bounds; the rest of what a form may be is asked of the live server in test_limits."""
+"""Upload parsing and progress within bounds; test_limits sends further forms to a live server."""
 
 import asyncio
 
@@ -12,7 +12,7 @@ from explorer.server.multipart import MAX_TRACKED, UploadParser, UploadProgress
 
 
 def test_the_number_of_tracked_uploads_is_bounded():
-    """By whatever name they are followed, and whether they ever come or not."""
+    """Whatever their names, and whether they are ever sent or not."""
 
     async def follow():
         progress = UploadProgress()

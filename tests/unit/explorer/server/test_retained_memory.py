@@ -1,4 +1,4 @@
-"""What is left in memory of what was refused: no tensor of it, and of a drawing its two texts."""
+"""Retained memory: no tensor after an error, and two texts of a drawing."""
 
 import asyncio
 import gc
@@ -68,7 +68,7 @@ def large_tensors():
 
 @contextmanager
 def without_collector():
-    """Circles stay, as they do on a server until the collector comes to them."""
+    """Reference cycles stay, as on a server until the garbage collector runs."""
     gc.collect()
     gc.disable()
     try:
@@ -118,7 +118,7 @@ def test_a_page_that_shows_an_error_retains_no_tensor(page, photo, nth):
 
 
 class Heavy:
-    """What was worked on."""
+    """A large object."""
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_a_session_keeps_of_a_drawing_its_two_texts(page):
 
 
 def test_a_sessions_memory_is_bounded(page):
-    """Of a visitor who draws as much as is taken, and has every part of the page changed: a thousand such are 120 MB."""
+    """Of a visitor with the largest drawing, and every component changed: a thousand such are 120 MB."""
     sessions, event = Sessions(), gr.EventData(None, {"photo": "a" * 16, "picture": ""})
     sessions.set_blocks(page)
     changes = {

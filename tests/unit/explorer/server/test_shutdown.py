@@ -1,4 +1,4 @@
-"""The end: whenever the program is told to, it ends at once, with status 0, without a trace, and leaves nothing behind."""
+"""Shutdown on a signal: at any moment, with status 0, without a stack trace, and with nothing left behind."""
 
 import os
 import signal
@@ -11,36 +11,35 @@ from pathlib import Path
 
 import httpx
 import pytest
+from app_process import App
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 from gradio_client.utils import Status
-from live import ROOT, changed, hears_interrupts
-from app_process import App
+from live import ROOT, changed, restore_signals
 
-from explorer.server import run_directory
-from explorer.server import shutdown
+from explorer.server import run_directory, shutdown
 
 SIGNALS = [pytest.param(number, id=number.name) for number in shutdown.SIGNALS]
 
 
 class Child:
-    """A program that imports `explorer.server.shutdown` and no more: it says "ready" and is then told to end."""
+    """A program that imports `explorer.server.shutdown` only: it prints "ready" and then waits for a signal."""
 
-    def __init__(self, code, before=hears_interrupts):
-        told = [
+    def __init__(self, code, before=restore_signals):
+        command = [
             sys.executable,
             "-c",
             f"import atexit, signal, sys, time\nfrom explorer.server import shutdown\n{code}",
         ]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-        self.process = subprocess.Popen(told, cwd=ROOT, text=True, preexec_fn=before, **pipes)
+        self.process = subprocess.Popen(command, cwd=ROOT, text=True, preexec_fn=before, **pipes)  # noqa: PLW1509 (signals only)
         assert self.process.stdout.readline() == "ready\n"
 
-    def told(self, *signals, read=""):
-        """Its exit status, and what else it printed."""
+    def send(self, *signals, stdin=""):
+        """(exit status, further output) after these signals."""
         for number in signals:
             self.process.send_signal(number)
-        printed = self.process.communicate(read)[0]
+        printed = self.process.communicate(stdin)[0]
         return self.process.returncode, printed
 
 
@@ -54,7 +53,7 @@ FOR_EVER = "time.sleep(600)"
 
 @pytest.mark.parametrize("how", SIGNALS)
 def test_a_signal_runs_atexit_callbacks_and_exits_with_status_0(how):
-    assert Child(LISTENING + FOR_EVER).told(how) == (0, "cleared away\n")
+    assert Child(LISTENING + FOR_EVER).send(how) == (0, "cleared away\n")
 
 
 def test_a_second_signal_is_ignored():
@@ -67,7 +66,7 @@ shutdown.on_request()
 atexit.register(clear_away)
 signal.raise_signal(signal.SIGTERM)
 """
-    assert Child(clearing).told(*shutdown.SIGNALS, signal.SIGINT) == (0, "cleared away\n")
+    assert Child(clearing).send(*shutdown.SIGNALS, signal.SIGINT) == (0, "cleared away\n")
 
 
 @pytest.mark.parametrize("how", SIGNALS)
@@ -76,7 +75,7 @@ def test_ignored_signals_stay_ignored(how):
     child = Child(
         LISTENING + "sys.stdin.read(); print('still here')", before=lambda: signal.signal(how, signal.SIG_IGN)
     )
-    assert child.told(how) == (0, "still here\ncleared away\n")
+    assert child.send(how) == (0, "still here\ncleared away\n")
 
 
 def test_code_that_catches_everything_does_not_prevent_the_end():
@@ -87,16 +86,16 @@ while True:
     except BaseException:
         print("caught")
 """
-    assert Child(LISTENING + stubborn).told(signal.SIGINT) == (0, "cleared away\n")
+    assert Child(LISTENING + stubborn).send(signal.SIGINT) == (0, "cleared away\n")
 
 
 def test_a_failing_atexit_callback_prints_nothing():
-    assert Child(f"atexit.register(lambda: 1 / 0){LISTENING}{FOR_EVER}").told(signal.SIGTERM) == (0, "cleared away\n")
+    assert Child(f"atexit.register(lambda: 1 / 0){LISTENING}{FOR_EVER}").send(signal.SIGTERM) == (0, "cleared away\n")
 
 
 def test_a_hanging_atexit_callback_is_abandoned():
     assert (
-        Child(f"shutdown.LAST_RESORT = 0.1\natexit.register(time.sleep, 600){LISTENING}{FOR_EVER}").told(
+        Child(f"shutdown.LAST_RESORT = 0.1\natexit.register(time.sleep, 600){LISTENING}{FOR_EVER}").send(
             signal.SIGTERM
         )[0]
         == 0
@@ -114,7 +113,7 @@ with shutdown.postponed():
     print("made")
 print("gone on")
 """
-    assert Child(begun).told(signal.SIGTERM) == (0, "made\ncleared away\n")
+    assert Child(begun).send(signal.SIGTERM) == (0, "made\ncleared away\n")
 
 
 def test_a_closed_terminal_causes_no_error():
@@ -134,7 +133,8 @@ def test_signals_during_an_import(tmp_path, library):
     variables = {**os.environ, "GRADIO_TEMP_DIR": str(tmp_path), "HF_HOME": str(tmp_path / "hub")}
     starting = subprocess.Popen(
         [sys.executable, "app.py", "--port", "0", "--model", "embedded"],
-        cwd=ROOT, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, preexec_fn=hears_interrupts,
+        cwd=ROOT, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        preexec_fn=restore_signals,  # noqa: PLW1509 (signals only)
     )  # fmt: skip
     maps = Path(f"/proc/{starting.pid}/maps")
     while library not in maps.read_text():
@@ -147,8 +147,8 @@ def test_signals_during_an_import(tmp_path, library):
     assert not list(tmp_path.glob(f"{run_directory.PREFIX}*"))
 
 
-# Everything that can stand in the way of a start: a machine so busy that the first answer takes longer than Gradio waits, the variables of a
-# Space, a locale without letters, 64 open files.
+# Everything that can stand in the way of a start: a machine so busy that the first answer takes longer than Gradio
+# waits, the variables of a Space, a locale without letters, 64 open files.
 SLOW_AT_FIRST = """
 import time
 from explorer.server.limits import RequestLimits
@@ -200,7 +200,10 @@ def test_few_open_files_are_enough(odd):
 
 
 def test_listeners_get_an_error_and_do_not_delay_the_end(odd):
-    """An audit listened to by a package, two more in the queue behind it, and a page that is open. It comes last: the app ends."""
+    """An audit listened to by a package, two more in the queue behind it, and a page that is open.
+
+    It comes last: the app ends.
+    """
     audit = ["embedded", "none", "val", True]
     first = Client(odd.url, verbose=False).submit(*audit, api_name="/audit")
     while first.status().code != Status.PROCESSING:

@@ -1,4 +1,4 @@
-"""What each component takes from outside, and the sentence for everything else: it names what there is, and never what was sent."""
+"""Each component's valid values, and the sentence for all others: it names the choices, never what was sent."""
 
 import asyncio
 
@@ -48,7 +48,8 @@ def blocks():
 
 
 GOOD = {
-    "dropdown": ["one"], "radio": ["two"], "checkbox": [True, False, None], "number": [7, -0.5, 0, None, -0.0, 10**9], "slider": [1, 50, 2.5, None], "text": ["", "a" * 2000, None], "colour": ["#ffffff", None],
+    "dropdown": ["one"], "radio": ["two"], "checkbox": [True, False, None], "number": [7, -0.5, 0, None, -0.0, 10**9],
+    "slider": [1, 50, 2.5, None], "text": ["", "a" * 2000, None], "colour": ["#ffffff", None],
     "photo": [None, {"path": None}, {}],
 }  # fmt: skip
 
