@@ -171,13 +171,13 @@ def test_a_client_that_leaves_the_queue_is_not_served(slow):
 
 
 def test_work_continues_for_other_clients_of_the_same_result(slow):
-    asked, before = [slow.photo, "debiased", "Score-CAM"], checks(slow)
+    arguments, before = [slow.photo, "debiased", "Score-CAM"], checks(slow)
     begun, wanted = slow.log.count("explanation started"), slow.log.count("result requested")
-    leaver = slow.begin("/heatmaps", *asked)
+    leaver = slow.begin("/heatmaps", *arguments)
     with slow.http.stream("GET", f"/gradio_api/call/heatmaps/{leaver}") as stream:
         until_at_work(slow, before)
         with ThreadPoolExecutor(1) as pool:
-            stayer = pool.submit(slow.ask, "/heatmaps", *asked)
+            stayer = pool.submit(slow.ask, "/heatmaps", *arguments)
             wait_for(slow, "result requested", wanted + 2)
             stream.close()
             assert stayer.result()[0] == "complete"
@@ -344,11 +344,11 @@ def copied(tmp_path, monkeypatch):
 )
 def test_a_damaged_example_is_left_out_and_named(copied, damage):
     damage(copied / "test" / "0_000.jpg")
-    found = examples.embedded()
-    assert len(found.shown) == len(examples.SHOWN) - 1 and found.story.key == "val/0_000"
-    assert found.origin.endswith("(0_000.jpg cannot be read)")
-    assert found.known(copied / "test" / "1_000.jpg").really == "baya"
-    assert "Rudo, old red pot" in examples_strip(found)
+    loaded = examples.embedded()
+    assert len(loaded.shown) == len(examples.SHOWN) - 1 and loaded.story.key == "val/0_000"
+    assert loaded.origin.endswith("(0_000.jpg cannot be read)")
+    assert loaded.known(copied / "test" / "1_000.jpg").really == "baya"
+    assert "Rudo, old red pot" in examples_strip(loaded)
 
 
 def test_no_readable_example_is_one_sentence(copied):
@@ -383,16 +383,16 @@ def test_damaged_embedded_weights_are_one_sentence(tmp_path, monkeypatch, capsys
     assert "embedded.safetensors cannot be used as weights: " in capsys.readouterr().err
 
 
-# Killed, and told to end
+# Killed, and ended by a signal
 
 
 def test_killed_restarted_and_interrupted(tmp_path):
-    asked = ["embedded", "Score-CAM", "edges", "jet", "each map"]
+    options = ["embedded", "Score-CAM", "edges", "jet", "each map"]
     with App(tmp_path / "home", "--model", "embedded") as first, ExitStack() as callers:
         photo = first.photo
         assert first.ask("/heatmaps", photo, "embedded", "Grad-CAM")[0] == "complete"
         for method in ("Score-CAM", "Ablation-CAM", "Grad-CAM"):
-            event = first.begin("/explain", photo, "debiased", method, *asked[2:])
+            event = first.begin("/explain", photo, "debiased", method, *options[2:])
             callers.enter_context(first.http.stream("GET", f"/gradio_api/call/explain/{event}"))
         (before,) = folders(first.home)
         Path(photo["path"]).with_name("tmphalf").write_bytes(b"half an upload")
@@ -408,9 +408,9 @@ def test_killed_restarted_and_interrupted(tmp_path):
         ) as second:
             (after,) = folders(second.home)
             assert after != before and not Path(photo["path"]).exists()
-            kind, (gallery, report) = second.ask("/explain", second.photo, "embedded", "Grad-CAM", *asked[2:])
+            kind, (gallery, report) = second.ask("/explain", second.photo, "embedded", "Grad-CAM", *options[2:])
             assert kind == "complete" and report["predicted"] == "baya" and len(gallery) == 20
-            assert second.ask("/explain", photo, *asked)[0] == "error"  # the dead run's photo is nobody's
+            assert second.ask("/explain", photo, *options)[0] == "error"  # the photo of the killed run is gone
             line, _ = silent_host.accept()  # held: hanging up would be an answer
             assert second.end(signal.SIGINT) == 0
             line.close()
@@ -518,29 +518,29 @@ def test_a_shared_computation_ends_without_callers():
 
 
 def test_waiting_callers_get_progress():
-    place, began, heard, told = Shared(), Event(), Event(), []
+    place, began, received, reports = Shared(), Event(), Event(), []
 
     def make(tell):
         tell(0.5, task="half")
         began.set()
-        assert heard.wait(10)
+        assert received.wait(10)
         return "made"
 
     def listen(part, task):
-        told.append((part, task))
-        heard.set()
+        reports.append((part, task))
+        received.set()
 
     with ThreadPoolExecutor(2) as pool:
         maker = pool.submit(place.get, make, silent)
         assert began.wait(10)
         assert pool.submit(place.get, make, listen).result(20) == maker.result(20) == "made"
-    assert set(told) == {(0.5, "half")}
+    assert set(reports) == {(0.5, "half")}
 
 
 def test_waiting_callers_get_no_progress_of_a_failed_computation(monkeypatch):
     """How far it was is not how far the next one is."""
     monkeypatch.setattr(shared, "GLANCE", 0.01)
-    place, began, told, looks = Shared(), Event(), [], Semaphore(0)
+    place, began, reports, looks = Shared(), Event(), [], Semaphore(0)
 
     def fail(tell):
         tell(0.9, task="in vain")
@@ -564,8 +564,8 @@ def test_waiting_callers_get_no_progress_of_a_failed_computation(monkeypatch):
     with ThreadPoolExecutor(2) as pool:
         maker = pool.submit(place.get, make, silent)
         assert began.wait(10)
-        waiter = pool.submit(place.get, make, lambda part, task: told.append((part, task)))
-        assert maker.result(20) == waiter.result(20) == "made" and told == []
+        waiter = pool.submit(place.get, make, lambda part, task: reports.append((part, task)))
+        assert maker.result(20) == waiter.result(20) == "made" and reports == []
 
 
 # The clock that ends work

@@ -70,23 +70,23 @@ def within(seconds, work):
 class Elements(HTMLParser):
     def __init__(self, html):
         super().__init__()
-        self.found = set()
+        self.names = set()
         self.feed(html)
 
     def handle_starttag(self, tag, attributes):
-        self.found |= {tag, *(name for name, _ in attributes)}
+        self.names |= {tag, *(name for name, _ in attributes)}
 
 
 @posix
 def test_unreadable_files_are_left_out_and_named(folder):
-    found = within(60, lambda: examples.from_folder(folder))
-    assert {example.file.name for example in found.every.values()} == set(GOOD)
+    loaded = within(60, lambda: examples.from_folder(folder))
+    assert {example.file.name for example in loaded.every.values()} == set(GOOD)
     for name in BAD:
-        assert name in found.origin
-    assert found.origin.isprintable() and all(example.caption.isprintable() for example in found.every.values())
-    assert within(60, lambda: found.known(PHOTO)).file.name in GOOD
-    for example in found.every.values():
-        assert view_of(dict(parse_qsl(query(View(example.key)).removeprefix("?"))), found, ["explain"]) == (
+        assert name in loaded.origin
+    assert loaded.origin.isprintable() and all(example.caption.isprintable() for example in loaded.every.values())
+    assert within(60, lambda: loaded.known(PHOTO)).file.name in GOOD
+    for example in loaded.every.values():
+        assert view_of(dict(parse_qsl(query(View(example.key)).removeprefix("?"))), loaded, ["explain"]) == (
             View(example.key),
             (),
         )
@@ -94,18 +94,18 @@ def test_unreadable_files_are_left_out_and_named(folder):
 
 @posix
 def test_file_names_are_escaped_and_end_no_audit(folder):
-    found = examples.from_folder(folder)
-    buttons = examples_strip(found)
+    loaded = examples.from_folder(folder)
+    buttons = examples_strip(loaded)
     (folder / "test" / "0_plain.jpg").unlink()  # and one goes meanwhile
-    asked = store.audit_request("embedded")
+    request = store.audit_request("embedded")
     result = within(
         120,
-        lambda: store.Audits(ExplanationService(), found, store.StoredAudits(2)).of(asked, lambda part, task: True),
+        lambda: store.Audits(ExplanationService(), loaded, store.StoredAudits(2)).of(request, lambda part, task: True),
     )
     assert [fault.key for fault in result.unread] == ["test/0_plain"] and len(result.audits[0].answers) == len(GOOD) - 1
     for html in (buttons, shown(result, "jet"), document(result, "jet")):
         assert (
-            not Elements(html).found & {"onerror", "b>photos<", "script"}
+            not Elements(html).names & {"onerror", "b>photos<", "script"}
             and "<b>photos" not in html
             and "<img src=x" not in html
         )
@@ -145,8 +145,8 @@ def test_the_page_in_an_ascii_locale(folder, tmp_path):
         for index in range(6):
             (photo,) = press(app, "pick", [], {"index": index})
             assert app.http.get(photo["url"]).content == PHOTO.read_bytes()
-        kind, (told, *files) = app.ask("/audit", "embedded", "none", "test", False)
-        assert kind == "complete" and told["photos"]["splits"] == {
+        kind, (report, *files) = app.ask("/audit", "embedded", "none", "test", False)
+        assert kind == "complete" and report["photos"]["splits"] == {
             "test": len([name for name in GOOD if name.isascii()])
         }
         assert all(app.http.get(file["url"]).status_code == 200 for file in files)

@@ -131,7 +131,7 @@ def ask(url, method, path, headers=(), body=None, wait=20) -> tuple[int, bytes]:
         **({"Content-Length": str(len(body)), "Content-Type": "application/json"} if body is not None else {}),
         **dict(headers),
     }
-    path = "".join(letter if "!" <= letter <= "~" else quote(letter) for letter in path)
+    path = "".join(character if "!" <= character <= "~" else quote(character) for character in path)
     head = (
         f"{method} {path} HTTP/1.1\r\n"
         + "".join(f"{name}: {value}\r\n" for name, value in all_headers.items())

@@ -85,9 +85,9 @@ def test_a_tools_file_urls_work_behind_a_proxy(behind):
 
 def test_the_page_works_behind_a_proxy(behind, browser):
     context = browser.new_context()
-    page, asked = context.new_page(), []
+    page, urls = context.new_page(), []
     page.set_default_timeout(PATIENCE)
-    page.on("request", lambda request: asked.append(request.url) if request.url.startswith("http") else None)
+    page.on("request", lambda request: urls.append(request.url) if request.url.startswith("http") else None)
     page.goto(f"{behind}/?layer=conv2")
     settle(page)
     page.click("#examples button:has-text('Rudo, old red pot')")
@@ -96,4 +96,4 @@ def test_the_page_works_behind_a_proxy(behind, browser):
     assert urlsplit(page.url).path == f"{PREFIX}/" and "layer=conv2" in page.url
     assert page.locator("#grid img").count() == 20
     context.close()
-    assert [url for url in asked if not url.startswith(f"{behind}/")] == []
+    assert [url for url in urls if not url.startswith(f"{behind}/")] == []

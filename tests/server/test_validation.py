@@ -173,9 +173,9 @@ def raw(server, path) -> tuple[int, bytes]:
     line.putrequest("GET", path)
     line.endheaders()
     answer = line.getresponse()
-    found = answer.status, answer.read(10**6)
+    response = answer.status, answer.read(10**6)
     line.close()
-    return found
+    return response
 
 
 def test_no_other_file_of_the_machine_is_served(server, folder, private):
@@ -343,10 +343,10 @@ def test_events_without_listeners_do_not_delay_others(server, photo):
 
 
 def test_an_event_is_processed_once_somebody_listens(server, photo):
-    asked = server.post("/gradio_api/call/heatmaps", json={"data": [photo, *USUAL["/heatmaps"]]}).json()["event_id"]
+    event = server.post("/gradio_api/call/heatmaps", json={"data": [photo, *USUAL["/heatmaps"]]}).json()["event_id"]
     assert server.get("/gradio_api/queue/status").json()["queue_size"] == 0
-    assert server.get(f"/gradio_api/call/heatmaps/{asked}").text.startswith("event: complete")
-    assert server.get(f"/gradio_api/call/heatmaps/{asked}").status_code == 404  # told once
+    assert server.get(f"/gradio_api/call/heatmaps/{event}").text.startswith("event: complete")
+    assert server.get(f"/gradio_api/call/heatmaps/{event}").status_code == 404  # sent once
 
 
 def test_a_session_that_fills_its_queue_is_refused_and_others_are_served(server, photo):
@@ -355,9 +355,9 @@ def test_a_session_that_fills_its_queue_is_refused_and_others_are_served(server,
     long = ["embedded_gap", "debiased", "both", True]  # no other test asks for it, so its answer is not there already
     body = {"data": long, "fn_index": index, "session_hash": "hog"}
     assert server.post("/gradio_api/queue/join", json=body).status_code == 200
-    with server.stream("GET", "/gradio_api/queue/data", params={"session_hash": "hog"}) as heard:
+    with server.stream("GET", "/gradio_api/queue/data", params={"session_hash": "hog"}) as stream:
         assert {server.post("/gradio_api/queue/join", json=body).status_code for _ in range(80)} <= {200, 429}
-        assert any(BUSY in line for line in heard.iter_lines())
+        assert any(BUSY in line for line in stream.iter_lines())
         assert call(server, "/explain", [photo, *USUAL["/explain"]])[0] == "complete"
 
 
@@ -421,7 +421,7 @@ def test_a_full_queue_is_one_sentence(short_lived):
     client, _ = short_lived
     with ThreadPoolExecutor(12) as pool:
         answers = list(pool.map(lambda _: call(client, "/audit", ["embedded", "none", "both", True]), range(12)))
-    assert {(kind, told if kind != "complete" else None) for kind, told in answers} <= {
+    assert {(kind, result if kind != "complete" else None) for kind, result in answers} <= {
         ("complete", None),
         ("error", BUSY),
         (429, BUSY),

@@ -1,4 +1,4 @@
-"""Freed memory stays with the process: fewer pages are cleared by the kernel for every photo."""
+"""Allocator settings: freed memory stays in the process, so that the kernel clears fewer pages for every photo."""
 
 import os
 import subprocess
@@ -24,10 +24,10 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
 def faults(how):
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
-    told = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", COUNT, how], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
     )
-    return int(told.stdout)
+    return int(process.stdout)
 
 
 @pytest.mark.skipif(
@@ -58,8 +58,8 @@ print(before, between, size())
 )
 def test_trim_memory_returns_free_pages():
     """Also between blocks that stay: 36 of 40 were let go of, and only then do their pages leave the process."""
-    told = subprocess.run([sys.executable, "-c", KEPT], cwd=ROOT, capture_output=True, text=True, check=True)
-    before, between, after = map(int, told.stdout.split())
+    process = subprocess.run([sys.executable, "-c", KEPT], cwd=ROOT, capture_output=True, text=True, check=True)
+    before, between, after = map(int, process.stdout.split())
     assert between > 0.9 * before and after < 0.5 * before
 
 
@@ -83,6 +83,6 @@ print(bare, full, size())
     not hasattr(os, "confstr") or "glibc" not in (os.confstr("CS_GNU_LIBC_VERSION") or ""), reason="not glibc"
 )
 def test_in_own_memory_is_returned_when_freed():
-    told = subprocess.run([sys.executable, "-c", APART], cwd=ROOT, capture_output=True, text=True, check=True)
-    bare, full, after = map(int, told.stdout.split())
+    process = subprocess.run([sys.executable, "-c", APART], cwd=ROOT, capture_output=True, text=True, check=True)
+    bare, full, after = map(int, process.stdout.split())
     assert after - bare < 0.1 * (full - bare)

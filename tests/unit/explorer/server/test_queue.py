@@ -70,8 +70,8 @@ def waiting(queue, name="long"):
     return [question.session_hash for question in queue.event_queue_per_concurrency_id[name].queue]
 
 
-def told(queue, session):
-    """What the session has been told that ends a question."""
+def errors_of(queue, session):
+    """The errors sent to the session, None for a result."""
     messages = queue.pending_messages_per_session[session]._queue
     return [message.output.get("error") for message in messages if isinstance(message, ProcessCompletedMessage)]
 
@@ -190,9 +190,9 @@ async def test_addresses_are_served_round_robin_whatever_their_sessions(page, qu
         for session in "abc":
             await ask(page, session, address="9.9.9.9")
         assert (await ask(page, "x", address="1.1.1.1"))[0]
-        assert waiting(queue) == ["a", "x", "b"] and told(queue, "c") == [
+        assert waiting(queue) == ["a", "x", "b"] and errors_of(queue, "c") == [
             BUSY
-        ]  # whoever has most gives way, and hears of it
+        ]  # the client with most events loses one, with an error
 
 
 @in_a_loop
@@ -201,7 +201,7 @@ async def test_a_full_queue_refuses_further_clients(page, queue):
         for session in "abc":
             await ask(page, session)
         assert await ask(page, "x", simple=True) == (False, BUSY, "queue_full")  # a status, by plain HTTP
-        assert (await ask(page, "d"))[0] and told(queue, "d") == [BUSY]  # by a page's stream
+        assert (await ask(page, "d"))[0] and errors_of(queue, "d") == [BUSY]  # by a page's stream
         assert waiting(queue) == ["a", "b", "c"] and "x" not in queue.pending_messages_per_session
 
 
@@ -212,7 +212,7 @@ async def test_a_parked_event_is_refused_if_the_queue_has_filled(page, queue):
         for session in "abc":
             await ask(page, session)
         with queue.listening("late"):
-            assert told(queue, "late") == [BUSY] and waiting(queue) == ["a", "b", "c"]
+            assert errors_of(queue, "late") == [BUSY] and waiting(queue) == ["a", "b", "c"]
 
 
 @in_a_loop
@@ -221,12 +221,12 @@ async def test_a_sessions_pending_events_are_bounded(page, queue):
         for _ in range(PLACES):
             for endpoint in ("long", "short"):
                 assert (await ask(page, "a", endpoint=endpoint))[0]
-        assert told(queue, "a") == [BUSY] * PLACES and len(queue) == PLACES
+        assert errors_of(queue, "a") == [BUSY] * PLACES and len(queue) == PLACES
         assert await ask(page, "a", endpoint="short") == (
             False,
             BUSY,
             "queue_full",
-        )  # it hears nothing of what it is told
+        )  # it does not read its stream
 
 
 @in_a_loop
@@ -235,7 +235,7 @@ async def test_an_invalid_value_is_refused_at_once(page, queue):
         await ask(page, "a")
         await ask(page, "b", values=(None, {"a": [1]}, "a"))
         await ask(page, "b", values=(None,))
-        assert told(queue, "b") == [
+        assert errors_of(queue, "b") == [
             "The number must be a number from -1,000,000,000 to 1,000,000,000.",
             "This takes 3 values, of which 1 came: photo, number, name.",
         ]
@@ -268,7 +268,7 @@ def test_invalid_values_are_not_queued(page, wrong):
     async def refused(page, queue):
         with Listeners(queue, "a"):
             await ask(page, "a", values=wrong)
-            (sentence,) = told(queue, "a")
+            (sentence,) = errors_of(queue, "a")
             assert sentence.endswith(".") and len(sentence) < 200 and len(queue) == 0
 
     refused(page)
@@ -379,8 +379,8 @@ async def test_get_events_follows_the_queues_order(page, queue):
         for session in "aab":
             await ask(page, session)
         served = []
-        while found := queue.get_events():
-            served.append(found[0][0].session_hash)
+        while events := queue.get_events():
+            served.append(events[0][0].session_hash)
         assert served == ["a", "b", "a"]
 
 

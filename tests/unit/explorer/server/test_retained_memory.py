@@ -60,10 +60,10 @@ def ask(page, handler, values, **more):
 
 
 def large_tensors():
-    found = (
+    tensors = (
         one for one in gc.get_objects() if isinstance(one, torch.Tensor) and not isinstance(one, torch.nn.Parameter)
     )
-    return sum(one.numel() for one in found if one.numel() > LARGE)
+    return sum(one.numel() for one in tensors if one.numel() > LARGE)
 
 
 @contextmanager
@@ -77,7 +77,7 @@ def without_collector():
         gc.enable()
 
 
-REFUSED = {  # a method that this model has no head for, and what else is found out after a forward pass
+REFUSED = {  # a method that this model has no head for, and other errors after a forward pass
     "explain": ["embedded_gap", "CAM", "edges", "jet", "each map"],
     "heatmaps": ["embedded_gap", "CAM"],
     "what_if": ["embedded_gap", "CAM", "hottest", 10, "predicted", "conv3", "fill", "red", None],
@@ -150,11 +150,11 @@ def test_an_error_references_no_frames(fault, capsys):
     with without_collector():
         error = ask(page, page.fns[0], [1])
         assert made[0]() is None and error.__context__ is error.__cause__ is None
-    told = capsys.readouterr().err
+    log = capsys.readouterr().err
     if isinstance(fault, gr.Error | ValueError):
-        assert error.message == "In words." and told == ""
+        assert error.message == "In words." and log == ""
     else:  # a caller hears that it failed, the log hears how
-        assert error.message == INTERNAL_ERROR and "a fault of ours" in told and "in deeper" in told
+        assert error.message == INTERNAL_ERROR and "a fault of ours" in log and "in deeper" in log
 
 
 def test_a_session_keeps_of_a_drawing_its_two_texts(page):

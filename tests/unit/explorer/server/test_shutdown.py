@@ -152,11 +152,11 @@ def test_signals_during_an_import(tmp_path, library):
 SLOW_AT_FIRST = """
 import time
 from explorer.server.limits import RequestLimits
-at_once, asked = RequestLimits.__call__, []
+original, delayed = RequestLimits.__call__, []
 async def answer(self, scope, receive, send):
-    if scope["type"] == "http" and scope["path"] == "/" and not asked:
-        asked.append(time.sleep(4))
-    await at_once(self, scope, receive, send)
+    if scope["type"] == "http" and scope["path"] == "/" and not delayed:
+        delayed.append(time.sleep(4))
+    await original(self, scope, receive, send)
 RequestLimits.__call__ = answer
 """
 FEW_FILES = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))"
