@@ -58,7 +58,7 @@ def main() -> None:
     parser = create_parser()
     args = parser.parse_args()
     try:
-        environment.judge()
+        environment.validate()
         place = sockets.reserve(args.host, args.port)
         from explorer.photos import examples
         from explorer.server import run_directory

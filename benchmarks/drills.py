@@ -22,8 +22,8 @@ import torch
 
 from explorer.server.run_directory import PREFIX
 from potplants import MODELS
+from tests.support.app_process import App
 from tests.support.fake_hub import FakeHub, ThreadingHTTPServer
-from tests.support.mortal import App
 
 ROOT = Path(__file__).parent.parent
 ThreadingHTTPServer.handle_error = lambda *_: None  # killed clients drop their connections to the fake Hub, as intended
@@ -37,7 +37,7 @@ ENDPOINTS = {
     "/what_if": ["embedded", "Grad-CAM", "hottest", 10, "predicted", "conv3", "fill", "red", None],
 }
 # The app without its limit on files, so that the disk really fills.
-UNLIMITED = "from explorer.server import limits as guard; guard.ROOM = 0; import app; app.main()"
+UNLIMITED = "from explorer.server import limits as limits; limits.MIN_FREE_DISK = 0; import app; app.main()"
 
 
 def log(line):

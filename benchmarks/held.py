@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event, Thread
 
-from tests.support.mortal import App
+from tests.support.app_process import App
 
 CALLERS = 8
 REFUSED = ["embedded_gap", "CAM", "edges", "jet", "each map"]  # a method that this model's head does not allow

@@ -11,7 +11,7 @@ from explorer.explanation.device import Device
 from explorer.explanation.service import ExplanationService
 from explorer.photos.examples import Examples
 from explorer.server.http_server import ServingError
-from explorer.server.sockets import Place
+from explorer.server.sockets import ReservedAddress
 from potplants import Choice, HubError, WeightsError
 
 from .page import build, theme
@@ -22,7 +22,7 @@ from .settings import View
 SHORT = 12  # digits of a SHA-256 that people compare
 
 
-def run(choice: Choice, device: Device, shown: Examples, place: Place, share: bool):
+def run(choice: Choice, device: Device, shown: Examples, place: ReservedAddress, share: bool):
     """Serve the page until the process is told to end."""
     device.settle(choice.name)
     service = ExplanationService(device)

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 from explorer.photos.edits import POT_COLOURS
 from explorer.photos.masks import PARTS
-from explorer.server.run_directory import write_whole
+from explorer.server.run_directory import write_atomically
 from explorer.settings import View
 
 from . import statistics as figures
@@ -48,7 +48,7 @@ class ReportFiles:
         }
         for name, text in contents.items():
             if not (folder / name).is_file():
-                write_whole(folder / name, text().encode(), aside=self._folder.name)
+                write_atomically(folder / name, text().encode(), temp_dir=self._folder.name)
         return Files(*(folder / name for name in contents))
 
 

@@ -1,4 +1,4 @@
-"""What is left in memory of what was refused: no tensor of it, and of a drawing its two texts."""
+"""Retained memory: no tensor after an error, and two texts of a drawing."""
 
 import asyncio
 import gc
@@ -15,7 +15,7 @@ from explorer.explanation.service import ExplanationService
 from explorer.page import build
 from explorer.photos import examples
 from explorer.photos.masks import MAX_STROKES
-from explorer.server.errors import BROKEN, as_sentence
+from explorer.server.errors import INTERNAL_ERROR, as_sentence
 from explorer.server.sessions import Sessions
 from explorer.server.upload import save_for_download
 from explorer.server.validation import ValidatedBlocks
@@ -60,15 +60,15 @@ def ask(page, handler, values, **more):
 
 
 def large_tensors():
-    found = (
+    tensors = (
         one for one in gc.get_objects() if isinstance(one, torch.Tensor) and not isinstance(one, torch.nn.Parameter)
     )
-    return sum(one.numel() for one in found if one.numel() > LARGE)
+    return sum(one.numel() for one in tensors if one.numel() > LARGE)
 
 
 @contextmanager
 def without_collector():
-    """Circles stay, as they do on a server until the collector comes to them."""
+    """Reference cycles stay, as on a server until the garbage collector runs."""
     gc.collect()
     gc.disable()
     try:
@@ -77,7 +77,7 @@ def without_collector():
         gc.enable()
 
 
-REFUSED = {  # a method that this model has no head for, and what else is found out after a forward pass
+REFUSED = {  # a method that this model has no head for, and other errors after a forward pass
     "explain": ["embedded_gap", "CAM", "edges", "jet", "each map"],
     "heatmaps": ["embedded_gap", "CAM"],
     "what_if": ["embedded_gap", "CAM", "hottest", 10, "predicted", "conv3", "fill", "red", None],
@@ -87,7 +87,7 @@ REFUSED = {  # a method that this model has no head for, and what else is found 
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_of_a_refused_question_no_tensor_stays(page, photo, name):
+def test_a_refused_request_retains_no_tensor(page, photo, name):
     endpoint = handler(page, name)
     assert isinstance(ask(page, endpoint, [photo, *REFUSED[name]]), gr.Error)  # what is loaded once, is loaded now
     with without_collector():
@@ -98,7 +98,7 @@ def test_of_a_refused_question_no_tensor_stays(page, photo, name):
 
 
 @pytest.mark.parametrize("nth", range(5), ids=["explain", "steps", "what if", "audit", "trust"])
-def test_of_a_page_that_shows_a_refusal_no_tensor_stays(page, photo, nth):
+def test_a_page_that_shows_an_error_retains_no_tensor(page, photo, nth):
     """The tabs' own handlers answer with the sentence as HTML."""
     show = [one for one in page.fns.values() if one.fn is not None and one.fn.__name__ in ("show", "check")][nth]
     wrong = {"model": "embedded_gap", "method": "CAM", "class": "predicted", "layer": "conv3"}
@@ -118,7 +118,7 @@ def test_of_a_page_that_shows_a_refusal_no_tensor_stays(page, photo, nth):
 
 
 class Heavy:
-    """What was worked on."""
+    """A large object."""
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ class Heavy:
     [gr.Error("In words."), ValueError("In words."), RuntimeError("a fault of ours"), KeyError("a fault of ours")],
     ids=lambda fault: type(fault).__name__,
 )
-def test_an_error_holds_nothing_that_was_worked_on(fault, capsys):
+def test_an_error_references_no_frames(fault, capsys):
     """Also where a thread, a context and closures are on its way, as in every answer here."""
     made = []
 
@@ -150,14 +150,14 @@ def test_an_error_holds_nothing_that_was_worked_on(fault, capsys):
     with without_collector():
         error = ask(page, page.fns[0], [1])
         assert made[0]() is None and error.__context__ is error.__cause__ is None
-    told = capsys.readouterr().err
+    log = capsys.readouterr().err
     if isinstance(fault, gr.Error | ValueError):
-        assert error.message == "In words." and told == ""
+        assert error.message == "In words." and log == ""
     else:  # a caller hears that it failed, the log hears how
-        assert error.message == BROKEN and "a fault of ours" in told and "in deeper" in told
+        assert error.message == INTERNAL_ERROR and "a fault of ours" in log and "in deeper" in log
 
 
-def test_a_drawing_is_kept_as_its_two_texts(page):
+def test_a_session_keeps_of_a_drawing_its_two_texts(page):
     drawn = {"photo": "0123456789abcdef", "picture": "data:image/png;base64,AAAA"}
     event = gr.EventData(None, {**drawn, "more": "x" * 1000, "another": 7})
     sessions = Sessions()
@@ -167,8 +167,8 @@ def test_a_drawing_is_kept_as_its_two_texts(page):
     assert session.state_data == {pad.outputs[0]._id: drawn}
 
 
-def test_what_a_session_takes_is_bounded(page):
-    """Of a visitor who draws as much as is taken, and has every part of the page changed: a thousand such are 120 MB."""
+def test_a_sessions_memory_is_bounded(page):
+    """Of a visitor with the largest drawing, and every component changed: a thousand such are 120 MB."""
     sessions, event = Sessions(), gr.EventData(None, {"photo": "a" * 16, "picture": ""})
     sessions.set_blocks(page)
     changes = {
@@ -199,13 +199,13 @@ def test_what_a_session_takes_is_bounded(page):
 
 @pytest.mark.parametrize("event", [None, {}, {"photo": "a"}, {"picture": "b"}, {"photo": 7, "picture": "b"}])
 @pytest.mark.parametrize("name", ["drawn", "pick", "take_apart"])
-def test_a_click_that_is_none_is_a_sentence(page, name, event):
+def test_an_invalid_event_is_one_sentence(page, name, event):
     error = ask(page, handler(page, name), [], event_data=gr.EventData(None, event))
     assert isinstance(error, gr.Error) and error.message.endswith("open the page again.")
 
 
 @pytest.mark.parametrize("index", [-1, 10**6, "0"])
-def test_an_example_that_is_not_there(page, index):
+def test_an_unknown_example_is_an_error(page, index):
     assert isinstance(ask(page, handler(page, "pick"), [], event_data=gr.EventData(None, {"index": index})), gr.Error)
     assert isinstance(
         ask(

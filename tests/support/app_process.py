@@ -1,4 +1,4 @@
-"""The app as a process that a test may kill, asked over plain HTTP as curl would."""
+"""The app as a process of its own that a test may kill, called over plain HTTP."""
 
 import json
 import signal
@@ -13,13 +13,13 @@ STORY = examples.embedded().story.file
 
 
 class App:
-    """app.py as a process of its own that a test may kill. `log` is what it printed."""
+    """app.py as a process. `log` is its output."""
 
-    def __init__(self, home: Path, *arguments: str, **how):
-        """`how`: see `live.start`."""
+    def __init__(self, home: Path, *arguments: str, **options):
+        """`options`: see `live.start`."""
         home.mkdir(exist_ok=True)
         self.home = home
-        self.process, self._log = start(home, *arguments, **how)
+        self.process, self._log = start(home, *arguments, **options)
         try:
             self.url = wait_until_served(self.process, self._log)
         except BaseException:
@@ -34,7 +34,7 @@ class App:
 
     @property
     def photo(self):
-        """The story's photo, uploaded, as it is named in a call."""
+        """The story photo, uploaded, as an argument of a call."""
         (path,) = (
             self.http.post("/gradio_api/upload", files={"files": ("photo.jpg", STORY.read_bytes())})
             .raise_for_status()
@@ -43,23 +43,23 @@ class App:
         return {"path": path, "meta": {"_type": "gradio.FileData"}}
 
     def begin(self, endpoint, *values) -> str:
-        """Ask, and get the number under which the answer can be had."""
+        """Start a call; returns its event id."""
         return (
             self.http.post(f"/gradio_api/call{endpoint}", json={"data": values}).raise_for_status().json()["event_id"]
         )
 
     def answer(self, endpoint, event):
-        told = self.http.get(f"/gradio_api/call{endpoint}/{event}").text
-        kind, data = told.strip().split("\n\n")[-1].split("\n", 1)
+        stream = self.http.get(f"/gradio_api/call{endpoint}/{event}").text
+        kind, data = stream.strip().split("\n\n")[-1].split("\n", 1)
         return kind.removeprefix("event: "), json.loads(data.removeprefix("data: "))
 
     def ask(self, endpoint, *values):
-        """("complete", outputs) or ("error", what is told)."""
+        """("complete", outputs) or ("error", sentence)."""
         return self.answer(endpoint, self.begin(endpoint, *values))
 
-    def end(self, how=signal.SIGTERM) -> int:
-        """Its exit status."""
-        self.process.send_signal(how)
+    def end(self, number=signal.SIGTERM) -> int:
+        """Send a signal; returns the exit status."""
+        self.process.send_signal(number)
         return self.process.wait(PATIENCE)
 
     def kill(self):

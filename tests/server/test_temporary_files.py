@@ -1,14 +1,14 @@
-"""Nobody's photo outlives the run, whichever way it came in: uploaded, within a message, by its address, to a tool, by halves."""
+"""No file outlives the run: uploads, data: URLs, fetched photos, tool arguments, results, partial uploads."""
 
 import socket
 import time
 from urllib.parse import urlsplit
 
+from app_process import STORY, App
 from mcp_client import inline, needs_mcp
-from mortal import STORY, App
 from plain_http import USUAL, press
 
-# The app, for which the test's own server counts as one of the public internet.
+# The app, with the test's own server treated as a public host.
 PUBLIC = """
 from explorer.photos import download as fetch
 judged = fetch.public_ip
@@ -21,7 +21,8 @@ app.main()
 PATIENCE = 60  # seconds; a bound for machines that do other work
 THE_SAME = "the tool's address once more"
 HALF = (
-    b"POST /gradio_api/upload HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: 999999\r\n\r\n"
+    b"POST /gradio_api/upload HTTP/1.1\r\nHost: x\r\n"
+    b"Content-Type: multipart/form-data; boundary=b\r\nContent-Length: 999999\r\n\r\n"
     b'--b\r\nContent-Disposition: form-data; name="files"; filename="half.jpg"\r\n\r\n'
 )
 
@@ -31,26 +32,26 @@ def files_in(folder):
 
 
 def use_a_tool(app, picture):
-    asked = {
+    message = {
         "method": "tools/call",
         "params": {"name": "heatmaps", "arguments": {"image": picture}},
         "jsonrpc": "2.0",
         "id": 1,
     }
     headers = {"Accept": "application/json, text/event-stream"}
-    app.http.post("/gradio_api/mcp/", json=asked, headers=headers).raise_for_status()
+    app.http.post("/gradio_api/mcp/", json=message, headers=headers).raise_for_status()
 
 
 def begin_an_upload(app):
-    """A connection on which the rest of a photo is still to come."""
+    """A connection with half an upload sent."""
     address = urlsplit(app.url)
-    line = socket.create_connection((address.hostname, address.port), PATIENCE)
-    line.sendall(HALF + bytes(100_000))
-    return line
+    connection = socket.create_connection((address.hostname, address.port), PATIENCE)
+    connection.sendall(HALF + bytes(100_000))
+    return connection
 
 
-def ways_in(app, port):
-    """Name → something a visitor does that leaves a file with the server."""
+def actions(app, port):
+    """Name → an action that leaves a file on the server."""
     elsewhere = f"http://photos.example:{port}/photo"
     return {
         "an upload": lambda: app.photo,
@@ -74,7 +75,7 @@ def ways_in(app, port):
 
 @needs_mcp
 def test_no_file_outlives_the_run(tmp_path, photo_server):
-    """Whatever is written lies in the run's own folder, and goes with it, also when the end comes in the middle of an upload and of an audit."""
+    """Every file is in the run's directory and deleted with it, even at an end during an upload and an audit."""
     places = {name: tmp_path / name for name in ("TMPDIR", "HOME")}
     for place in places.values():
         place.mkdir()
@@ -88,23 +89,23 @@ def test_no_file_outlives_the_run(tmp_path, photo_server):
         **{name: str(place) for name, place in places.items()},
     ) as app:
         (run,) = around.glob("gradio*/where-did-it-look-*")
-        for name, way in ways_in(app, photo_server.server_port).items():
+        for name, act in actions(app, photo_server.server_port).items():
             before = files_in(run)
-            way()
+            act()
             until = time.monotonic() + PATIENCE
             while files_in(run) == before and name != THE_SAME and time.monotonic() < until:
                 time.sleep(0.02)
-            assert files_in(run) != before or name == THE_SAME, f"{name} leaves nothing, so nothing is tried"
+            assert files_in(run) != before or name == THE_SAME, f"{name} leaves no file, so nothing is tested"
             assert files_in(around) == files_in(run), name
         before = files_in(run)
         app.begin("/audit", "debiased", "none", "both", True)
-        line = begin_an_upload(app)
+        connection = begin_an_upload(app)
         while files_in(run) == before:
             time.sleep(0.02)
         assert app.end() == 0
-        line.close()
+        connection.close()
         assert "Traceback" not in app.log, app.log
-    (left,) = around.iterdir()  # the user's, empty
+    (left,) = around.iterdir()  # the user's directory, empty
     assert left.name.startswith("gradio") and list(left.iterdir()) == []
     assert not any(
         path.suffix in (".jpg", ".png", ".npz") or STORY.read_bytes() == path.read_bytes()
