@@ -23,13 +23,13 @@ from explorer.settings import View
 from explorer.tabs.steps import breakdown as steps
 from explorer.tabs.steps.breakdown import (
     diverging_table,
-    reach,
-    shades,
+    largest_magnitude,
+    colour_indices,
     signed_picture,
     steps_of,
     summary,
-    take_steps,
-    usual_reach,
+    break_down,
+    robust_magnitude,
 )
 from explorer.tabs.steps.view import SHOWN, walkthrough
 from gradcam import take_apart
@@ -123,7 +123,7 @@ def test_the_report_adds_up(taken):
 
 def test_the_mixture_is_its_classes_by_probability(service, story):
     network = service.network("embedded")
-    weights = {name: take_steps(story, network, name, "conv3").anatomy.weights.double() for name in story.targets}
+    weights = {name: break_down(story, network, name, "conv3").anatomy.weights.double() for name in story.targets}
     mixed = sum(p * weights[name] for name, p in zip(story.model.classes, story.probabilities))
     torch.testing.assert_close(weights["mixture"], mixed, rtol=1e-4, atol=1e-9)
 
@@ -137,8 +137,8 @@ def random_study(model):
 
 def test_a_number_is_taken_apart_to_either_side():
     car, network = random_study(replace(potplants.MODELS["car_single_room"], network=partial(potplants.CNN, 1, 8, 224)))
-    right, left = (take_steps(car, network, side, "conv2") for side in ("further right", "further left"))
-    assert take_steps(car, network, "predicted", "conv2").target == "further right"
+    right, left = (break_down(car, network, side, "conv2") for side in ("further right", "further left"))
+    assert break_down(car, network, "predicted", "conv2").target == "further right"
     assert right.anatomy.score == -left.anatomy.score == pytest.approx(car.logits[0])
     torch.testing.assert_close(right.anatomy.weights, -left.anatomy.weights)
     for one in (right, left):
@@ -150,7 +150,7 @@ def test_a_number_is_taken_apart_to_either_side():
 def test_a_network_that_averages_its_maps_is_taken_apart():
     """The last convolution's gradient is the head's own weight over the area, wherever the ReLU after it lets through."""
     gap, network = random_study(replace(potplants.MODELS["pot_plant_classifier_gap"], size=32))
-    one = take_steps(gap, network, "greg", "conv3")
+    one = break_down(gap, network, "greg", "conv3")
     through = (one.anatomy.activation > 0).double().mean((1, 2)) / 32**2
     expected = network.fc[1].weight[2].detach().double() * through
     torch.testing.assert_close(one.anatomy.weights.double(), expected, rtol=1e-4, atol=1e-10)
@@ -165,7 +165,7 @@ def test_wrong_askers_get_a_sentence(service, story):
         ("rudo", "conv9", "conv3"),
     ):
         with pytest.raises(ValueError, match=told):
-            take_steps(story, network, target, column)
+            break_down(story, network, target, column)
 
 
 # ---------------------------------------------------------------------------------------------------- the network
@@ -216,11 +216,11 @@ def test_the_signs_differ_to_an_eye_without_green():
 
 def test_numbers_take_their_places():
     values = torch.tensor([[-2.0, 0.0], [1.0, 2.0]])
-    assert shades(values, 2.0).tolist() == [[0, 127], [127 + 64, 254]]
-    assert shades(values * 5, 2.0).tolist() == [[0, 127], [254, 254]]  # and no further
-    assert (shades(torch.zeros(2, 2), 0.0) == 127).all()
+    assert colour_indices(values, 2.0).tolist() == [[0, 127], [127 + 64, 254]]
+    assert colour_indices(values * 5, 2.0).tolist() == [[0, 127], [254, 254]]  # and no further
+    assert (colour_indices(torch.zeros(2, 2), 0.0) == 127).all()
     with pytest.raises(ValueError, match="overflowed"):
-        shades(torch.tensor([[float("nan")]]), 1.0)
+        colour_indices(torch.tensor([[float("nan")]]), 1.0)
 
 
 def test_a_small_map_is_enlarged_pixel_by_pixel():
@@ -235,14 +235,14 @@ def test_a_small_map_is_enlarged_pixel_by_pixel():
 
 def test_the_usual_reach_leaves_out_a_hundredth():
     values = torch.arange(1.0, 101.0).reshape(10, 10) * torch.tensor([1.0, -1.0]).repeat(5)
-    assert usual_reach(values) == 99 and reach(values) == 100
+    assert robust_magnitude(values) == 99 and largest_magnitude(values) == 100
     lone = torch.zeros(20, 20)
     lone[3, 4] = -7
-    assert usual_reach(lone) == 7 and usual_reach(torch.zeros(3, 3)) == 0
+    assert robust_magnitude(lone) == 7 and robust_magnitude(torch.zeros(3, 3)) == 0
 
 
 def test_the_gallery_is_captioned(taken):
-    pictures = steps.gallery(taken, View())
+    pictures = steps.captioned_pictures(taken, View())
     captions = [caption for _, caption in pictures]
     assert len(pictures) == 16 + 3 and all(p.shape == (256, 256, 3) and p.dtype == np.uint8 for p, _ in pictures)
     assert [int(re.match(r"A(\d+) ", caption)[1]) for caption in captions[:16]] == list(taken.order[:16])
