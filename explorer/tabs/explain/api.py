@@ -30,10 +30,12 @@ def define(service: ExplanationService, examples: Examples, default_model: str):
         listing = gr.JSON(label="one entry per model")
         trigger = gr.Button()
     endpoints = Endpoints(service, gallery, file)
-    # explain returns what is sent as it is: Gradio's postprocessing would look at each picture's path twice, once for
-    # a copy of the page that nobody keeps
+    # explain returns the final payload: Gradio's postprocessing would look at each picture's path twice, once for a
+    # copy of the page that nobody keeps
     trigger.click(endpoints.explain, inputs, [gallery, report], api_name="explain", postprocess=False, **ONE_AT_A_TIME)
     trigger.click(endpoints.heatmaps, inputs[:3], file, api_name="heatmaps", **ONE_AT_A_TIME)
+    # gr.api would need no components, but its Api inputs are neither Upload nor Dropdown: /explain refuses every photo
+    # ("The 1st must be a text …") and publishes no choices; of /models it changes the published type and label ("1st")
     trigger.click(models, None, listing, api_name="models")
 
 

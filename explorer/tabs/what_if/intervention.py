@@ -38,7 +38,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Intervention:
-    change: Change  # its target is no longer PREDICTED but what that was before the change
+    change: Change  # with PREDICTED resolved to the prediction before the change
     region: np.ndarray  # bool [S, S]
     before: ExplainedPhoto
     after: ExplainedPhoto
