@@ -1,8 +1,8 @@
-"""The controls beside every tab: the photo and the settings that stay while a visitor goes from tab to tab."""
+"""The controls beside every tab: the photo, the settings, and how a tab's handlers are bound to them."""
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import gradio as gr
 from gradio.components import Component
@@ -21,9 +21,9 @@ from gradcam import COLORMAPS, METHODS, SCALES
 
 from .settings import SETTINGS, View
 
-# options of Gradio's events: a forward pass uses every core, so more than two answers at once are slower each
+# options of Gradio's events: a forward pass uses every core, so more than two requests at once slow each other down
 ONE_AT_A_TIME: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 2}
-# a queue of its own: an audit is long, and photos shall not wait for it
+# a separate queue: an audit takes long, and requests for one photo shall not wait for it
 AUDIT_QUEUE: dict[str, Any] = {"concurrency_id": "audit", "concurrency_limit": 1}
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal"}
 
@@ -39,7 +39,7 @@ SCALE_LABELS = {"each map": "each map", "shared": "shared over the grid"}
 
 @dataclass(frozen=True)
 class Group:
-    """Components whose values reach a handler as one: `value(*values)`."""
+    """Components whose values a handler gets as one argument: `value(*values)`."""
 
     value: Callable[..., Any]
     components: tuple[Component, ...]
@@ -50,34 +50,34 @@ Input = Component | Group
 
 @dataclass(frozen=True)
 class Caller:
-    """For whom a handler works."""
+    """Who called a handler."""
 
     progress: Progress  # raises Cancelled once the caller has left
-    session: str | None  # one opened page
+    session: str | None  # one open page
 
 
 def components_of(inputs: Sequence[Input]) -> list[Component]:
-    """The components of all inputs, as Gradio wants them listed."""
-    return [part for each in inputs for part in (each.components if isinstance(each, Group) else (each,))]
+    """The components of all inputs, in one list for Gradio."""
+    return [component for each in inputs for component in (each.components if isinstance(each, Group) else (each,))]
 
 
 def handler(function: Callable, inputs: Sequence[Input]) -> Callable:
-    """The function as Gradio calls it: it gets one value for each of the inputs, then a Caller."""
+    """An event handler for Gradio: it passes `function` one value for each of the inputs, then a Caller."""
 
-    def handle(request: gr.Request, progress=gr.Progress(), *values):  # noqa: B008 (Gradio looks for it there)
-        rest = iter(values)
-        taken = [
-            each.value(*(next(rest) for _ in each.components)) if isinstance(each, Group) else next(rest)
+    def handle(request: gr.Request, progress=gr.Progress(), *values):  # noqa: B008 (Gradio finds it by this default)
+        remaining = iter(values)
+        arguments = [
+            each.value(*(next(remaining) for _ in each.components)) if isinstance(each, Group) else next(remaining)
             for each in inputs
         ]
-        return function(*taken, Caller(cancellable(progress), request.session_hash))
+        return function(*arguments, Caller(cancellable(progress), request.session_hash))
 
     return handle
 
 
 @dataclass(frozen=True)
 class Controls:
-    """Components that every tab may read, and the wiring that keeps the tab in front up to date."""
+    """Components that every tab may read, and the events that update the tab in front."""
 
     photo: gr.Image
     examples: gr.HTML
@@ -91,7 +91,7 @@ class Controls:
     front: (
         gr.Textbox
     )  # hidden: the id of the tab in front, "" until the URL has been read; a browser keeps it over a restart
-    link: gr.Textbox  # hidden: the query that opens this view, kept by page.follow
+    link: gr.Textbox  # hidden: the query that opens this view, kept by page.sync_address_bar
 
     @property
     def view(self) -> Group:
@@ -113,10 +113,11 @@ class Controls:
         well when one of `also` changes, and does not when only a setting named in `unused` does. A gr.State among the
         inputs is no trigger: the browser never learns its value.
         """
-        # the first tab is "selected" before the URL has been read: nothing is in front then
+        # the first tab is "selected" before the URL has been read: no tab is in front then
         tab.select(None, self.front, self.front, js=script("in_front.js", tab=str(tab.id)), **QUIET)
-        silent = [getattr(self, name) for name in unused]
-        triggers = [part for part in (*components_of(inputs), *also) if not part.stateful and part not in silent]
+        excluded = [getattr(self, name) for name in unused]
+        candidates = (*components_of(inputs), *also)
+        triggers = [each for each in candidates if not each.stateful and each not in excluded]
         changed = debounced(triggers, self.front, f"front === '{tab.id}'")
         changed.change(
             handler(show, inputs), components_of(inputs), outputs, trigger_mode="always_last", **QUIET, **ONE_AT_A_TIME
@@ -124,14 +125,15 @@ class Controls:
 
 
 def debounced(triggers: list, front: gr.Textbox, when: str = "front") -> gr.Textbox:
-    """Hidden: the values of all triggers as text. It changes once however many of them do, and only while `when` holds.
+    """A hidden text of all triggers' values: it changes once however many of them do, and only while `when` holds.
 
-    Whatever asks the server hangs on such a change, never on the components' own: of several handlers of one event,
-    Gradio starts all anew when one of them comes to its turn, and two that wait for each other so ask for ever.
+    Requests to the server are bound to this change, never to the components' own: of several handlers of one event,
+    Gradio restarts all when one of them gets its turn, so two that wait for each other would send requests forever.
     """
-    with front.parent:  # not in a tab: what is there wakes up when it is first shown
+    assert front.parent is not None
+    with front.parent:  # not in a tab, whose components are mounted only when it is first shown
         state = gr.Textbox(visible="hidden")
-    js, changes = script("debounced.js", when=when), [part.change for part in (front, *triggers)]
+    js, changes = script("debounced.js", when=when), [component.change for component in (front, *triggers)]
     gr.on(changes, None, [state, front, *triggers], state, js=js, **QUIET)
     return state
 
@@ -141,13 +143,13 @@ def lay_out(examples: Examples, default_model: str) -> Controls:
     view = View(default_model)
     photo = upload(
         value=str(examples.story.file),
-        sources=["upload", "clipboard", "webcam"],  # the webcam stays off until it is chosen
+        sources=["upload", "clipboard", "webcam"],  # the webcam stays off until it is selected
         label="Photo",
         height=260,
         buttons=["fullscreen"],
         elem_id="photo",
     )
-    pressed = gr.HTML(
+    strip = gr.HTML(
         examples_strip(examples), js_on_load=script("press.js"), apply_default_css=False, elem_id="examples"
     )
     model = gr.Dropdown(_model_choices(), value=view.model, label="Model", elem_id="model")
@@ -161,27 +163,28 @@ def lay_out(examples: Examples, default_model: str) -> Controls:
     scale = _radio(SCALES, SCALE_LABELS, view.scale, label="Hottest colour is the peak of", elem_id="scale")
 
     def pick(event: gr.EventData):
-        return str(examples.shown[event_value(event, "index", range(len(examples.shown)))].file)
+        index = cast(int, event_value(event, "index", range(len(examples.shown))))
+        return str(examples.shown[index].file)
 
-    def targets_of(name, chosen):
-        there = target_choices(potplants.find(name))
-        return gr.Dropdown(_target_choices(name), value=chosen if chosen in there else PREDICTED)
+    def update_targets(name, target):
+        known = target in target_choices(potplants.find(name))
+        return gr.Dropdown(_target_choices(name), value=target if known else PREDICTED)
 
-    pressed.select(pick, None, photo, queue=False, **QUIET)
-    model.change(targets_of, [model, target], target, queue=False, **QUIET)
+    strip.select(pick, None, photo, queue=False, **QUIET)
+    model.change(update_targets, [model, target], target, queue=False, **QUIET)
     front = gr.Textbox(visible="hidden", elem_id="front")
     link = gr.Textbox(visible=False)
-    return Controls(photo, pressed, model, method, target, layer, base, colormap, scale, front, link)
+    return Controls(photo, strip, model, method, target, layer, base, colormap, scale, front, link)
 
 
 def examples_strip(examples: Examples) -> str:
-    """The examples as labelled pictures to press."""
+    """The examples as labelled pictures that are buttons."""
     pictures = [(read_photo(example.file).pixels, example.caption) for example in examples.shown]
     return parts.strip(examples.origin, pictures)
 
 
 def labelled(names, labels=None):
-    """Choices as Gradio takes them, (label, name): a name without a label of its own is its label, capitalised."""
+    """Choices as Gradio takes them, (label, name). The default label is the name, capitalised."""
     return [((labels or {}).get(name, name.capitalize()), name) for name in names]
 
 

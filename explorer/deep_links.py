@@ -1,4 +1,4 @@
-"""Deep links: what a visitor sees, as the query of a URL, and back again."""
+"""Deep links: example, settings and tab as the query of a URL, and back."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
@@ -16,7 +16,7 @@ MISSING = "The {} that the link asks for is not here; the page opens with anothe
 
 @dataclass(frozen=True)
 class Link:
-    """Everything that a link can say."""
+    """The state of the page that a link can hold."""
 
     example: str | None = None  # an Example's key; None also for a visitor's own photo, which no link can hold
     view: View = field(default_factory=View)
@@ -24,19 +24,19 @@ class Link:
 
 
 def query(link: Link) -> str:
-    """The link as a URL's query, "?example=test%2F0_000&layer=conv2": what is as on opening is left out."""
-    usual = _parameters(Link())
-    changed = {name: value for name, value in _parameters(link).items() if value != usual[name]}
+    """The link as a URL's query, "?example=test%2F0_000&layer=conv2", without defaults."""
+    defaults = _parameters(Link())
+    changed = {name: value for name, value in _parameters(link).items() if value != defaults[name]}
     return f"?{urlencode(changed)}" if changed else ""
 
 
 def link_of(parameters: Mapping[str, str], examples: Examples, tabs: Collection[str]) -> tuple[Link, tuple[str, ...]]:
-    """The link that a URL's parameters make, and a sentence for each that asks for something there is not.
+    """The link of a URL's parameters, and a sentence for each parameter with an unknown value.
 
-    Parameters of other names are ignored. What a URL says is not repeated: anybody can have written it, and the
-    page would show it, markup and all, as words of its own.
+    Parameters of other names are ignored. No sentence repeats a value: anybody can have written the URL, and the
+    page would show the value, markup and all, as its own text.
     """
-    there = {
+    choices = {
         "example": examples.every,
         "model": MODELS,
         "method": METHODS,
@@ -47,11 +47,11 @@ def link_of(parameters: Mapping[str, str], examples: Examples, tabs: Collection[
         "scale": SCALES,
         "tab": tabs,
     }
-    asked = {name: parameters[name] for name in there if name in parameters}
-    good = {name: value for name, value in asked.items() if value in there[name]}
-    frame = {name: good.pop(name) for name in ("example", "tab") if name in good}
-    missing = tuple(MISSING.format(name) for name in asked if name not in good | frame)
-    return Link(view=View(**good), **frame), missing
+    given = {name: parameters[name] for name in choices if name in parameters}
+    valid = {name: value for name, value in given.items() if value in choices[name]}
+    missing = tuple(MISSING.format(name) for name in given if name not in valid)
+    outside_view = {name: valid.pop(name) for name in ("example", "tab") if name in valid}
+    return Link(view=View(**valid), **outside_view), missing
 
 
 def _parameters(link):

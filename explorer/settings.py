@@ -1,4 +1,4 @@
-"""Settings: every choice beside the photo, as one frozen value from the controls, a link or a caller to whatever is drawn."""
+"""Settings: every choice beside the photo, as one frozen value shared by controls, links, endpoints and views."""
 
 from dataclasses import dataclass, fields
 
@@ -7,9 +7,9 @@ from explorer.explanation.service import COLUMNS, PREDICTED
 
 @dataclass(frozen=True)
 class View:
-    """What is asked about a photo, and how the answer is coloured. The defaults are those of the page and of every endpoint."""
+    """What is explained, and how it is coloured. The defaults are those of the page and of every endpoint."""
 
-    model: str = ""  # a name in potplants.MODELS; "" leaves it to the page
+    model: str = ""  # a name in potplants.MODELS; "" for the page's own
     method: str = "Grad-CAM"  # a key of gradcam.METHODS
     target: str = PREDICTED  # see service.target_choices
     layer: str = COLUMNS[-1]

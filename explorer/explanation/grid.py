@@ -1,4 +1,4 @@
-"""The grid of heatmaps: targets down, layers across, each cell a coloured picture with words that say what is in it."""
+"""The grid of heatmaps: targets down, layers across, each cell a coloured picture with a caption."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -35,7 +35,7 @@ class Cell:
 
     @property
     def measured(self) -> str:
-        """The evidence in words: a map is never only a colour."""
+        """The peak in words: no map is shown by its colours alone."""
         if self.peak is None:
             return EMPTY if self.empty else "rescaled, no peak"
         return peak_in_words(self.peak)
@@ -47,14 +47,14 @@ def columns(explained: ExplainedPhoto) -> dict[str, str]:
 
 
 class Ground(NamedTuple):
-    """What lies under heat, made once for many maps."""
+    """The base picture under heatmaps, made once for many of them."""
 
-    opacity: float  # of the heat over it
+    opacity: float  # of the heat
     picture: np.ndarray  # [S, S, 3] uint8
 
 
 def ground_of(photo: np.ndarray, view: View) -> Ground:
-    """What the view lays under heat on a photo [S, S, 3] uint8. Raises ValueError for an unknown base."""
+    """The view's base picture of a photo [S, S, 3] uint8. Raises ValueError for an unknown base."""
     if view.base not in BASES:
         raise ValueError(f"There is no base {view.base!r}; choose one of {', '.join(BASES)}.")
     opacity, picture = BASES[view.base]
@@ -75,8 +75,9 @@ def colour_stops(view: View) -> list[list[int]]:
 
 
 def draw(explained: ExplainedPhoto, view: View) -> list[list[Cell]]:
-    """The cells of an explained photo, K rows of L + 1. The column for all layers keeps a scale of its own: its layers were rescaled.
+    """The cells of an explained photo, K rows of L + 1.
 
+    The column for all layers always has each map's own scale, since its layers were rescaled.
     Raises ValueError for an unknown base, colormap or scale.
     """
     ground = ground_of(explained.photo, view)
@@ -84,12 +85,12 @@ def draw(explained: ExplainedPhoto, view: View) -> list[list[Cell]]:
     combined = coloured(ground, explained.combined, view)[:, None]  # [K, 1, S, S, 3]
     pictures = np.concatenate([layers, combined], 1)
     peaks = explained.evidence.amax((-2, -1)).tolist()
-    empty = (explained.combined.amax((-2, -1)) <= 0).tolist()
+    combined_empty = (explained.combined.amax((-2, -1)) <= 0).tolist()
     headings = columns(explained)
     return [
         [
-            Cell(target, layer, headings[layer], picture, peak, empty=gone if peak is None else peak <= 0)
-            for layer, picture, peak in zip(headings, row, [*strongest, None])
+            Cell(target, layer, headings[layer], picture, peak, empty=no_heat if peak is None else peak <= 0)
+            for layer, picture, peak in zip(headings, row, [*row_peaks, None])
         ]
-        for target, row, strongest, gone in zip(explained.targets, pictures, peaks, empty)
+        for target, row, row_peaks, no_heat in zip(explained.targets, pictures, peaks, combined_empty)
     ]

@@ -1,7 +1,9 @@
-// Moves the curtain between two photos, by the range's keys or any pointer; after a new answer it stays where it was left.
+// Slider between two photos, moved by keys or any pointer; it keeps its position after a new answer.
+// gr.ImageSlider (6.31) does not replace it: both its images have alt="", and its handle is a div without tabindex or
+// keys, which Tab skips; of what is needed here, it only loads nothing from other hosts.
 const draw = (range) => range.closest('figure').style.setProperty('--cut', range.value + '%');
 
-const follow = (event) => { // by hand: some touch screens move a range only by its thumb
+const follow = (event) => { // some touch screens move a range only by its thumb
   const stage = event.target.closest('.curtain .stage');
   if (!stage || !event.isPrimary || (event.type === 'pointermove' && !stage.hasPointerCapture(event.pointerId))) return;
   if (event.type === 'pointerdown') stage.setPointerCapture(event.pointerId);

@@ -1,4 +1,4 @@
-"""Saving a study: a figure for print, the raw maps, the report, and what made them, in one zip."""
+"""An explained photo as one zip: a figure for print, the raw maps, the report, and their provenance."""
 
 import io
 import json
@@ -19,25 +19,25 @@ from .figure import figure
 
 PACKAGES = ("torch", "numpy", "opencv-python-headless", "pillow", "safetensors", "gradio")
 DPI = 300
-EPOCH = (1980, 1, 1, 0, 0, 0)  # zip's first day, for every entry: the same study gives the same bytes
+EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest in a zip, for every entry: the same input gives the same bytes
 
 
 def archive(explained: ExplainedPhoto, view: View, link: str = "") -> bytes:
     """The zip: figure.png, photo.png, maps.npz, report.json, made_with.json. `link` opens the page at this view."""
     cells = draw(explained, view)
     settings = {"base": view.base, "colormap": view.colormap, "scale": view.scale, "link": link}
-    held = {
+    files = {
         "figure.png": _png(figure(explained, cells, view), DPI),
         "photo.png": _png(Image.fromarray(explained.photo)),
         "maps.npz": maps(explained),
         "report.json": _json(explained.report()),
         "made_with.json": _json(made_with(explained, settings)),
     }
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as file:
-        for name, content in held.items():
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, content in files.items():
             file.writestr(zipfile.ZipInfo(name, EPOCH), content, zipfile.ZIP_DEFLATED)
-    return packed.getvalue()
+    return buffer.getvalue()
 
 
 def maps(explained: ExplainedPhoto) -> bytes:
@@ -55,7 +55,7 @@ def maps(explained: ExplainedPhoto) -> bytes:
 
 
 def made_with(explained: ExplainedPhoto, settings: dict) -> dict:
-    """The versions and hashes behind a study: with these, the same numbers come out again."""
+    """The versions, hashes and settings that reproduce the numbers."""
     return {
         "model": explained.model.name,
         "weights_sha256": potplants.fingerprint(explained.model.name),

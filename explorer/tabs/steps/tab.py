@@ -1,4 +1,4 @@
-"""The tab Step by step: one Grad-CAM heatmap taken apart."""
+"""The tab Step by step: how one Grad-CAM heatmap is computed."""
 
 import gradio as gr
 
@@ -17,11 +17,12 @@ def build(controls: Controls, tabs: gr.Tabs, service: ExplanationService, exampl
 
     def show(file, view, caller):
         try:
-            return walkthrough(steps_of_file(service, file, view.model, view.target, view.layer, caller.progress), view)
+            breakdown = steps_of_file(service, file, view.model, view.target, view.layer, caller.progress)
+            return walkthrough(breakdown, view)
         except EXPECTED as error:
             return error_message(str(error))
 
     with gr.Tab("Step by step", id="steps") as tab:
-        story = gr.HTML(elem_id="steps", apply_default_css=False)
+        steps = gr.HTML(elem_id="steps", apply_default_css=False)
 
-    controls.bind(tab, show, [controls.photo, controls.view], [story], unused=["scale"])
+    controls.bind(tab, show, [controls.photo, controls.view], [steps], unused=["scale"])

@@ -1,4 +1,4 @@
-"""A link says what is seen, and nothing else: every view survives the way into a URL and back."""
+"""Deep links: every view survives the round trip through a URL, and unknown values are left out."""
 
 from dataclasses import FrozenInstanceError, replace
 from urllib.parse import parse_qsl
@@ -17,8 +17,6 @@ from gradcam import COLORMAPS, METHODS, SCALES
 from potplants import MODELS
 
 EXAMPLES = examples.embedded()
-
-
 TABS = ("explain", "steps", "what-if", "audit", "trust")
 
 
@@ -26,33 +24,33 @@ def link_of(parameters, examples):
     return deep_links.link_of(parameters, examples, TABS)
 
 
-def parameters(address):
-    return dict(parse_qsl(address.removeprefix("?"), strict_parsing=bool(address)))
+def parameters(query):
+    return dict(parse_qsl(query.removeprefix("?"), strict_parsing=bool(query)))
 
 
 @st.composite
 def links(draw):
     model = draw(st.sampled_from(["", *MODELS]))
-    pick = {"method": METHODS, "layer": COLUMNS, "base": BASES, "colormap": COLORMAPS, "scale": SCALES}
-    settings = {name: draw(st.sampled_from(list(there))) for name, there in pick.items()}
+    choices = {"method": METHODS, "layer": COLUMNS, "base": BASES, "colormap": COLORMAPS, "scale": SCALES}
+    settings = {name: draw(st.sampled_from(list(names))) for name, names in choices.items()}
     target = draw(st.sampled_from(target_choices(MODELS.get(model))))
     example = draw(st.sampled_from([None, *EXAMPLES.every]))
     return Link(example, View(model, target=target, **settings), draw(st.sampled_from(TABS)))
 
 
 @given(links())
-def test_a_link_survives_the_url(link):
+def test_a_link_survives_the_round_trip(link):
     assert link_of(parameters(query(link)), EXAMPLES) == (link, ())
 
 
-def test_the_page_as_it_opens_has_an_empty_query():
+def test_defaults_are_left_out_of_the_query():
     assert query(Link()) == ""
     assert query(Link("test/0_001", View(layer="conv2"))) == "?example=test%2F0_001&layer=conv2"
 
 
-def test_a_link_that_was_sent_keeps_its_meaning():
-    """What it leaves out is as the page opened then: written out here, lest a changed default change it."""
-    opened = Link(
+def test_old_links_keep_their_meaning():
+    """Defaults are written out here, since changing one would change links that leave it out."""
+    defaults = Link(
         example=None,
         view=View(
             model="",
@@ -65,38 +63,37 @@ def test_a_link_that_was_sent_keeps_its_meaning():
         ),
         tab="explain",
     )
-    assert link_of({}, EXAMPLES) == (opened, ())
+    assert link_of({}, EXAMPLES) == (defaults, ())
     for tab in ("explain", "steps", "what-if", "audit", "trust"):
-        assert link_of({"tab": tab}, EXAMPLES) == (replace(opened, tab=tab), ())
+        assert link_of({"tab": tab}, EXAMPLES) == (replace(defaults, tab=tab), ())
 
 
-def test_a_view_is_a_value():
-    """Equal ones are one, and none is changed under whoever holds it."""
+def test_views_are_hashable_and_frozen():
     assert {View(layer="conv2"), View(layer="conv2"), View()} == {View(), View(layer="conv2")}
     with pytest.raises(FrozenInstanceError):
         View().layer = "conv2"
 
 
 @pytest.mark.parametrize(
-    "asked",
+    "unknown",
     [
         {"example": "../../etc/passwd"},
         {"model": "resnet"},
         {"method": ""},
-        {"target": "further left"},  # the embedded classifier knows no such thing
+        {"target": "further left"},  # the embedded classifier has no such target
         {"layer": "conv9"},
         {"tab": "<a href=//evil.example>Sign in again</a>"},
         {"base": "Your time is up, go to evil.example"},
     ],
 )
-def test_what_is_not_here_is_told_and_left_out(asked):
-    link, missing = link_of({**asked, "scale": "shared", "utm_source": "elsewhere"}, EXAMPLES)
+def test_an_unknown_value_is_left_out_with_a_sentence(unknown):
+    link, missing = link_of({**unknown, "scale": "shared", "utm_source": "elsewhere"}, EXAMPLES)
     assert link == Link(view=View(scale="shared"))
-    ((name, value),) = asked.items()
+    ((name, value),) = unknown.items()
     assert missing == (f"The {name} that the link asks for is not here; the page opens with another.",)
     assert not value or value not in missing[0]
 
 
-def test_a_model_brings_its_own_targets():
+def test_targets_depend_on_the_model():
     link, missing = link_of({"model": "car_single_room", "target": "further left"}, EXAMPLES)
     assert link.view.target == "further left" and not missing
