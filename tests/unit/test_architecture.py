@@ -92,8 +92,9 @@ def test_a_room_imported_alone_brings_no_stranger(room, strangers):
 
 
 def test_the_first_heatmap_imports_no_compiler():
-    """Torch would import its own, a second's work, for any dispatch mode that does not decline; the mode is there for large Linears."""
-    code = "import sys, torch, potplants, gradcam; model = potplants.CNN(); assert any(p.numel() >= 1 << 20 for p in model.parameters());"
+    """Torch imports its own, which takes a second, for any dispatch mode that does not decline."""
+    code = "import sys, torch, potplants, gradcam; model = potplants.CNN();"
+    code += "assert any(p.numel() >= 1 << 20 for p in model.parameters());"
     code += (
         "gradcam.Explainer(model).explain(torch.rand(1, 3, 256, 256), [0, 1]); print('torch._dynamo' in sys.modules)"
     )
@@ -207,7 +208,7 @@ def test_every_file_that_is_named_is_there(file):
 
 
 def test_markup_lies_in_templates_where_every_value_is_escaped():
-    """But for what a browser without scripts is told; and the report's own style sheet, in which no visitor has a word."""
+    """Except for the text for browsers without scripts, and the report's own style sheet, free of visitors' text."""
     from explorer.rendering.templates import ENVIRONMENT, render
 
     assert "<b>" not in render("parts.html", "refusal", "<b>bold</b>")
