@@ -92,7 +92,10 @@ def test_a_room_imported_alone_brings_no_stranger(room, strangers):
 
 
 def test_the_first_heatmap_imports_no_compiler():
-    """Torch imports its own, which takes a second, for any dispatch mode that does not decline."""
+    """Torch imports its own, which takes a second, for any dispatch mode that does not decline.
+
+    The mode is there for large Linears.
+    """
     code = "import sys, torch, potplants, gradcam; model = potplants.CNN();"
     code += "assert any(p.numel() >= 1 << 20 for p in model.parameters());"
     code += (
