@@ -99,9 +99,10 @@ def test_no_name_brings_markup_or_ends_an_audit(folder):
     asked = store.audit_request("embedded")
     result = within(
         120,
-        lambda: store.Audits(ExplanationService(), found, store.StoredAudits(2)).of(asked, lambda part, task: True),
+        lambda: store.Audits(ExplanationService(), found).of(asked, lambda part, task: True),
     )
-    assert [fault.key for fault in result.unread] == ["test/0_plain"] and len(result.audits[0].answers) == len(GOOD) - 1
+    assert [fault.key for fault in result.unreadable] == ["test/0_plain"]
+    assert len(result.audits[0].predictions) == len(GOOD) - 1
     for html in (buttons, shown(result, View()), document(result, View())):
         assert (
             not Elements(html).found & {"onerror", "b>photos<", "script"}
