@@ -244,11 +244,10 @@ def test_an_audit_says_so(crowded):
     few = replace(EXAMPLES, every={example.key: example for example in FEW[::4]})
     asked = store.audit_request("embedded")
     found, expected = (
-        store.Audits(service, few, store.StoredAudits(4)).of(asked, lambda *_: True)
-        for service in (crowded, ExplanationService())
+        store.Audits(service, few).of(asked, lambda *_: True) for service in (crowded, ExplanationService())
     )
     assert NOTE in audit_report(found)["note"] and NOTE in shown(found, View()) and audit_report(expected)["note"] == ""
-    assert found.audits[0].answers == expected.audits[0].answers and found.repainted == expected.repainted
+    assert found.audits[0].predictions == expected.audits[0].predictions and found.repainted == expected.repainted
 
 
 def test_trust_says_so(crowded, monkeypatch):
@@ -359,8 +358,8 @@ def test_everything_that_is_asked_travels(zero, passes, by_cpu):
     paints, note = in_every_colour(service.device, explained, found.where)
     assert found.after.predicted == "rudo" and len(paints) == 5 and note == ""
     few = replace(EXAMPLES, every={example.key: example for example in FEW[::4]})
-    result = store.Audits(service, few, store.StoredAudits(4)).of(store.audit_request("embedded"), lambda *_: True)
-    assert len(result.audits[0].answers) == 4 and len(result.repainted["embedded"]) == 16
+    result = store.Audits(service, few).of(store.audit_request("embedded"), lambda *_: True)
+    assert len(result.audits[0].predictions) == 4 and len(result.repainted["embedded"]) == 16
     assert len(zero.CALLS) == 6 and passes == []  # nothing of it was computed here
 
 
