@@ -368,15 +368,15 @@ def test_what_trust_asks_can_be_sent(monkeypatch):
     monkeypatch.setattr(trust, "compare_seeds", lambda *_: SeedComparison((), (), ""))
     monkeypatch.setattr(trust, "cost_rows", lambda *_: ())
     asked, there = case(), small_network()
-    for work, subject in (
-        (partial(trust._check, method="HiResCAM"), "subject"),
-        (trust._measure, "comparison.subject"),
+    for work, path in (
+        (partial(trust._check, method="HiResCAM"), "tested"),
+        (trust._measure, "comparison.tested"),
     ):
-        sent = pickle.loads(pickle.dumps(partial(work, asked=asked)))
+        sent = pickle.loads(pickle.dumps(partial(work, tested=asked)))
         found = pickle.loads(pickle.dumps(sent(there, progress=silent)))
         assert (
-            attrgetter(subject)(found).network is None
-            and attrgetter(subject)(found).explained.report() == asked.explained.report()
+            attrgetter(path)(found).network is None
+            and attrgetter(path)(found).explained.report() == asked.explained.report()
         )
 
 
