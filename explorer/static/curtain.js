@@ -1,7 +1,7 @@
-// Moves the curtain between two photos, by the range's keys or any pointer; after a new answer it stays where it was left.
+// Moves the divider between two photos with the range's keys or any pointer; its position survives a new result.
 const draw = (range) => range.closest('figure').style.setProperty('--cut', range.value + '%');
 
-const follow = (event) => { // by hand: some touch screens move a range only by its thumb
+const follow = (event) => { // not left to the browser: some touch screens move a range only by its thumb
   const stage = event.target.closest('.curtain .stage');
   if (!stage || !event.isPrimary || (event.type === 'pointermove' && !stage.hasPointerCapture(event.pointerId))) return;
   if (event.type === 'pointerdown') stage.setPointerCapture(event.pointerId);
