@@ -5,7 +5,7 @@ import math
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 
-from explorer.explanation.coalescing import Kept
+from explorer.explanation.coalescing import ResultCache
 from explorer.explanation.device import joined
 from explorer.explanation.service import ExplanationService, Progress
 from gradcam import METHODS, peaks
@@ -50,7 +50,7 @@ class Trust:
     """Answers, kept by what was asked. Visitors who ask the same thing wait for one answer."""
 
     def __init__(self, service: ExplanationService, kept: int = KEPT):
-        self._service, self._answers = service, {"checks": Kept(kept), "measured": Kept(kept)}
+        self._service, self._answers = service, {"checks": ResultCache(kept), "measured": ResultCache(kept)}
 
     def checks(
         self, file, model: str, method: str, target: str, column: str, mask=None, progress: Progress | None = None
@@ -59,7 +59,7 @@ class Trust:
         if method not in METHODS:
             raise ValueError(f"There is no method {method!r}; choose one of {', '.join(METHODS)}.")
         asked = map_under_test(self._service, file, model, target, column, mask, progress)
-        return self._answers["checks"].of(
+        return self._answers["checks"].get(
             (*_key(asked), method),
             lambda tell: self._ask(asked, partial(_check, asked=asked, method=method), tell),
             progress or _silent,
@@ -67,7 +67,7 @@ class Trust:
 
     def measured_already(self, asked: MapUnderTest) -> Measured | None:
         """What `measured` would give, if it needs no work."""
-        return self._answers["measured"].found(_key(asked))
+        return self._answers["measured"].peek(_key(asked))
 
     def measured(
         self, file, model: str, target: str, column: str, mask=None, progress: Progress | None = None
@@ -75,7 +75,7 @@ class Trust:
         """Every method measured, and the costs. Raises what `subject` raises."""
         asked = map_under_test(self._service, file, model, target, column, mask, progress)
 
-        return self._answers["measured"].of(
+        return self._answers["measured"].get(
             _key(asked), lambda tell: self._ask(asked, partial(_measure, asked=asked), tell), progress or _silent
         )
 

@@ -23,7 +23,7 @@ from trust_case import network as small_network
 import potplants
 from explorer import startup
 from explorer.explanation import device as devices
-from explorer.explanation.device import BEST_FIRST, HEAT_TOLERANCE, LOGITS_TOLERANCE, SPREAD, Device, logits_of
+from explorer.explanation.device import BEST_FIRST, HEAT_TOLERANCE, LOGITS_TOLERANCE, QUANTILE, Device, logits_of
 from explorer.explanation.service import ExplanationService, as_image
 from explorer.photos import examples
 from explorer.tabs.audit import store
@@ -89,10 +89,10 @@ def test_the_best_device_that_can_compute_is_chosen(monkeypatch):
     broken = set()
     monkeypatch.setattr(devices, "_fault", lambda name: "out of order" if name in broken else "")
     for device in BEST_FIRST:
-        assert devices.chosen("auto") == device
+        assert devices.resolve_device("auto") == device
         broken.add(device)
     with pytest.raises(ValueError, match="device 'mps' cannot be used here: out of order"):
-        devices.chosen("mps")
+        devices.resolve_device("mps")
 
 
 def test_a_device_that_is_not_there_is_a_sentence():
@@ -115,7 +115,7 @@ def test_a_model_lives_once_on_a_device():
 
 def test_what_comes_with_the_repository_is_there_before_the_first_visitor():
     device = Device("meta")
-    device.settle("embedded")
+    device.preload("embedded")
     here = {potplants.load(name) for name in ("embedded", "debiased", "embedded_gap")}
     assert here <= set(device._copies)
 
@@ -444,7 +444,7 @@ def test_a_gpu_says_what_the_cpu_says(there, name, method):
         assert found.note == "" and found.evidence.device.type == "cpu"
         same_logits(found.logits, expected.logits)
         far = apart(found.evidence, expected.evidence)
-        assert far.flatten().quantile(SPREAD.get(method, 1.0)) <= HEAT_TOLERANCE.get(method, HEAT), far
+        assert far.flatten().quantile(QUANTILE.get(method, 1.0)) <= HEAT_TOLERANCE.get(method, HEAT), far
 
 
 @gpu

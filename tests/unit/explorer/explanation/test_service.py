@@ -50,7 +50,7 @@ def test_old_studies_are_let_go(passes, tmp_path):
     for shade in range(4):
         Image.new("RGB", (9, 9), (shade, 0, 0)).save(tmp_path / f"{shade}.png")
         service.explain_file(tmp_path / f"{shade}.png", "embedded", "Grad-CAM")
-    assert len(service._kept) == 2
+    assert len(service._cache) == 2
     service.explain_file(tmp_path / "3.png", "embedded", "Grad-CAM")
     assert len(passes) == 4
     service.explain_file(tmp_path / "0.png", "embedded", "Grad-CAM")
