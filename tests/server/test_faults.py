@@ -15,7 +15,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from threading import Event, Semaphore
 from types import SimpleNamespace
 
 import gradio as gr
@@ -28,8 +27,6 @@ from mortal import App
 
 import app
 from explorer.controls import examples_strip
-from explorer.explanation import coalescing as shared
-from explorer.explanation.coalescing import Shared
 from explorer.photos import examples
 from explorer.server import cancellation as patience
 from explorer.server import run_directory as folder
@@ -62,12 +59,12 @@ def made(*values, **more):
     print("a study is begun", flush=True)
     return make(*values, **more)
 service_module.explain_photo = made
-from explorer.explanation.coalescing import Shared
-get = Shared.get
+from explorer.explanation.coalescing import SharedResult
+get = SharedResult.get
 def wanted(*values):
     print("a result is wanted", flush=True)
     return get(*values)
-Shared.get = wanted
+SharedResult.get = wanted
 """
 LONG = {
     "/explain": ["embedded", "Score-CAM", "edges", "jet", "each map"],
@@ -458,112 +455,6 @@ def test_what_stays_with_the_page_is_not_swept(tmp_path):
 def test_no_clock_of_the_wall_decides_anything():
     for file in sorted([*ROOT.glob("explorer/**/*.py"), *ROOT.glob("potplants/*.py"), ROOT / "app.py"]):
         assert not re.search(r"time\.time\(|datetime", file.read_text()), file
-
-
-# One result for several
-
-
-def gone(part, task):
-    raise Cancelled("left")
-
-
-def silent(part, task):
-    pass
-
-
-def test_others_keep_the_making_alive():
-    place, makings, began, waited = Shared(), [], Event(), Event()
-
-    def make(tell):
-        makings.append(1)
-        began.set()
-        waited.wait(10)
-        tell(0.5, task="half")
-        return "made"
-
-    with ThreadPoolExecutor(2) as pool:
-        leaver = pool.submit(place.get, make, gone)
-        began.wait(10)
-        stayer = pool.submit(place.get, make, silent)
-        time.sleep(0.1)
-        waited.set()
-        assert stayer.result(10) == leaver.result(10) == "made" and makings == [1]
-
-
-def test_who_waits_may_leave_too_and_then_nobody_works():
-    place, began, left = Shared(), Event(), Event()
-
-    def make(tell):
-        began.set()
-        tell(0.1, task="first")
-        left.wait(10)
-        tell(0.5, task="second")
-
-    def leave_later(part, task):
-        if left.is_set():
-            gone(part, task)
-
-    with ThreadPoolExecutor(2) as pool:
-        maker = pool.submit(place.get, make, leave_later)
-        began.wait(10)
-        waiter = pool.submit(place.get, make, gone)
-        with pytest.raises(Cancelled):
-            waiter.result(10)
-        left.set()
-        with pytest.raises(Cancelled):
-            maker.result(10)
-    assert place.get(lambda tell: "anew", silent) == "anew"
-
-
-def test_who_waits_hears_how_far_it_is():
-    place, began, heard, told = Shared(), Event(), Event(), []
-
-    def make(tell):
-        tell(0.5, task="half")
-        began.set()
-        assert heard.wait(10)
-        return "made"
-
-    def listen(part, task):
-        told.append((part, task))
-        heard.set()
-
-    with ThreadPoolExecutor(2) as pool:
-        maker = pool.submit(place.get, make, silent)
-        assert began.wait(10)
-        assert pool.submit(place.get, make, listen).result(20) == maker.result(20) == "made"
-    assert set(told) == {(0.5, "half")}
-
-
-def test_who_waits_hears_nothing_of_a_making_that_failed(monkeypatch):
-    """How far it was is not how far the next one is."""
-    monkeypatch.setattr(shared, "GLANCE", 0.01)
-    place, began, told, looks = Shared(), Event(), [], Semaphore(0)
-
-    def fail(tell):
-        tell(0.9, task="in vain")
-        raise ValueError("none of it")
-
-    def make(tell):
-        began.set()
-        for _ in range(4):  # the maker's own turn, and three looks of the one who waits
-            assert looks.acquire(timeout=10)
-        return "made"
-
-    with pytest.raises(ValueError, match="none of it"):
-        place.get(fail, silent)
-    lock = place._making
-
-    def counted(timeout):
-        looks.release()
-        return lock.acquire(timeout=timeout)
-
-    place._making = SimpleNamespace(acquire=counted, release=lock.release)
-    with ThreadPoolExecutor(2) as pool:
-        maker = pool.submit(place.get, make, silent)
-        assert began.wait(10)
-        waiter = pool.submit(place.get, make, lambda part, task: told.append((part, task)))
-        assert maker.result(20) == waiter.result(20) == "made" and told == []
 
 
 # The clock that ends work
