@@ -1,18 +1,15 @@
-"""How a photo that is not square should meet the square network: accuracy on the val photos, cropped wide and tall.
+"""Ways to fit a non-square photo to the square network: accuracy on the val photos, cropped wide and tall.
 
-    python benchmarks/letterbox.py
+    python -m benchmarks.letterbox
 
 Each val photo is cropped to 4:3 and 3:4, then made square again in several ways; a good way costs the least accuracy.
 """
 
-import sys
-from pathlib import Path
+import argparse
 
 import cv2
 import numpy as np
 import torch
-
-sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import potplants
 from explorer.photos.decode import fit_square
@@ -37,18 +34,18 @@ def bars(colour):
     return fit
 
 
-def extended(kind):
+def extended(border_type):
     """Bars that repeat or mirror the photo's border."""
 
     def fit(photo):
         left, top, right, bottom = fit_square(photo, SIDE).box
         inner = fit_square(photo, SIDE).pixels[top:bottom, left:right]
-        return cv2.copyMakeBorder(inner, top, SIDE - bottom, left, SIDE - right, kind)
+        return cv2.copyMakeBorder(inner, top, SIDE - bottom, left, SIDE - right, border_type)
 
     return fit
 
 
-WAYS = {
+FITS = {
     "grey bars (the page's)": lambda photo: fit_square(photo, SIDE).pixels,
     "black bars": bars(lambda photo: 0),
     "white bars": bars(lambda photo: 255),
@@ -56,30 +53,31 @@ WAYS = {
     "border repeated": extended(cv2.BORDER_REPLICATE),
     "border mirrored": extended(cv2.BORDER_REFLECT),
     "stretched": lambda photo: cv2.resize(photo, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR),
-    "cropped to the middle": lambda photo: cv2.resize(_middle(photo), (SIDE, SIDE), interpolation=cv2.INTER_LINEAR),
+    "cropped to the middle": lambda photo: cv2.resize(_centre(photo), (SIDE, SIDE), interpolation=cv2.INTER_LINEAR),
 }
 
 
-def _middle(photo):
+def _centre(photo):
     side = min(photo.shape[:2])
     top, left = (photo.shape[0] - side) // 2, (photo.shape[1] - side) // 2
     return photo[top : top + side, left : left + side]
 
 
 def main():
-    network, found = potplants.load("embedded"), photos(EMBEDDED / "val")
-    whole = load_pixels(found.files, SIDE).permute(0, 2, 3, 1).numpy()  # [M, S, S, 3]
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
+    network, labelled = potplants.load("embedded"), photos(EMBEDDED / "val")
+    whole = load_pixels(labelled.files, SIDE).permute(0, 2, 3, 1).numpy()  # [M, S, S, 3]
     crops = {"4:3": [photo[32:224] for photo in whole], "3:4": [photo[:, 32:224] for photo in whole]}
-    labels = torch.tensor(found.labels)
+    labels = torch.tensor(labelled.labels)
     print(f"{'':34}" + "".join(f"{name:>8}" for name in ("whole", *crops)))
-    for name, fit in WAYS.items():
-        shares = []
+    for name, fit in FITS.items():
+        accuracies = []
         for pictures in (list(whole), *crops.values()):
-            seen = torch.from_numpy(np.stack([fit(picture) for picture in pictures])).permute(0, 3, 1, 2)
+            squares = torch.from_numpy(np.stack([fit(picture) for picture in pictures])).permute(0, 3, 1, 2)
             with torch.inference_mode():
-                said = torch.cat([network(as_input(part)).argmax(1) for part in seen.split(16)])
-            shares.append((said == labels).float().mean().item())
-        print(f"{name:34}" + "".join(f"{share:8.1%}" for share in shares))
+                predicted = torch.cat([network(as_input(part)).argmax(1) for part in squares.split(16)])
+            accuracies.append((predicted == labels).float().mean().item())
+        print(f"{name:34}" + "".join(f"{accuracy:8.1%}" for accuracy in accuracies))
 
 
 if __name__ == "__main__":

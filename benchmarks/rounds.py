@@ -1,4 +1,4 @@
-"""Side-by-side timing: every contender once a round, so that whatever else the machine does hits them all alike."""
+"""Side-by-side timing: every contender runs once per round, so that other load on the machine affects all alike."""
 
 import statistics
 import time
@@ -7,18 +7,18 @@ import torch
 
 
 def medians(contenders, rounds: int) -> dict[str, float]:
-    """Median milliseconds of each named callable over `rounds` interleaved rounds, after one to warm up."""
+    """Median milliseconds of each named callable over `rounds` interleaved rounds, after one warm-up round."""
     for run in contenders.values():
         run()
     times = {name: [] for name in contenders}
     for _ in range(rounds):
         for name, run in contenders.items():
-            times[name].append(once(run))
+            times[name].append(time_once(run))
     return {name: statistics.median(values) for name, values in times.items()}
 
 
-def once(run) -> float:
-    """Milliseconds that a callable takes, with what it left to a GPU."""
+def time_once(run) -> float:
+    """Milliseconds that a callable takes, including work it queued on a GPU."""
     started = time.perf_counter()
     run()
     if torch.cuda.is_initialized():
@@ -26,12 +26,12 @@ def once(run) -> float:
     return (time.perf_counter() - started) * 1000
 
 
-def told(device: str) -> str:
-    """The device in words, for the head of a table."""
-    named = f" ({torch.cuda.get_device_name(device)})" if device.startswith("cuda") else ""
-    return f"torch {torch.__version__}, {device}{named}, {torch.get_num_threads()} CPU threads"
+def describe_device(device: str) -> str:
+    """One line on torch, the device and the CPU threads, for the head of a table."""
+    name = f" ({torch.cuda.get_device_name(device)})" if device.startswith("cuda") else ""
+    return f"torch {torch.__version__}, {device}{name}, {torch.get_num_threads()} CPU threads"
 
 
-def table(times: dict[str, float], unit: str) -> str:
-    """One line a contender: milliseconds, and how many times the contender `unit`."""
-    return "\n".join(f"{name:<44} {ms:8.1f} ms {ms / times[unit]:7.2f} ×" for name, ms in times.items())
+def table(times: dict[str, float], baseline: str) -> str:
+    """One line per contender: milliseconds, and the ratio to the contender `baseline`."""
+    return "\n".join(f"{name:<44} {ms:8.1f} ms {ms / times[baseline]:7.2f} ×" for name, ms in times.items())

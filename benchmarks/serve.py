@@ -1,11 +1,11 @@
-"""The server against the module: what a caller of /explain waits for beyond the work itself, on the embedded model, warm; and how long a start takes.
+"""Overhead of the server: /explain against gradcam's own work, on the embedded model, warm; and the time of a start.
 
-    python benchmarks/serve.py [--photos 20] [--starts 3]
+    python -m benchmarks.serve [--photos 20] [--starts 3]
 
-Every request brings a photo that the server has not seen, so none is answered from its memory. The module's own work is
-all that gradcam does for the same answer: five targets at three layers, their combination, the edges, twenty colourings.
-A start is held against importing torch and gradio alone. First paint is what a browser of its own, with nothing in its cache, needs from asking
-for the page to the story's heatmaps on it, once the server has said that it is open.
+Every request brings a photo that is new to the server, so none is answered from its cache. The module's own work is all
+that gradcam does for the same answer: five targets at three layers, their combination, edges, twenty colour mappings.
+A start is compared with importing torch and gradio alone. First paint: the time that a new browser with an empty cache
+needs from requesting the page to the first example's heatmaps on it, once the server has said that it is open.
 """
 
 import argparse
@@ -24,25 +24,22 @@ import numpy as np
 import torch
 from PIL import Image
 
+import potplants
+from explorer.photos.examples import EMBEDDED
+from explorer.server.allocator import keep_freed_memory
+from gradcam import Explainer, combine_rescaled, edge_map, overlay
+from potplants.dataset import as_input
+from tests.support.live import running_app
+
 ROOT = Path(__file__).parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
-
-from live import running_app  # noqa: E402
-
-import potplants  # noqa: E402
-from explorer.photos.examples import EMBEDDED  # noqa: E402
-from explorer.server.allocator import keep_freed_memory  # noqa: E402
-from gradcam import Explainer, combine_rescaled, edge_map, overlay  # noqa: E402
-from potplants.dataset import as_input  # noqa: E402
-
 TARGETS = [0, 1, 2, 3, "mixture"]
 
 
 def distinct_photos(count):
-    """The story's photo with another corner pixel each time: same work, never the same photo."""
-    story = np.array(Image.open(EMBEDDED / "test/0_000.jpg"))
+    """The first example with a different corner pixel each time: same work, never the same photo."""
+    first = np.array(Image.open(EMBEDDED / "test/0_000.jpg"))
     for number in range(count):
-        photo = story.copy()
+        photo = first.copy()
         photo[0, 0] = (number, 255 - number, number // 2)
         yield photo
 
@@ -63,7 +60,7 @@ def upload(http, photo):
 
 
 def request_time(http, path):
-    """Seconds from asking to the complete answer."""
+    """Seconds from the request to the complete answer."""
     image = {"path": path, "meta": {"_type": "gradio.FileData"}}
     started = time.perf_counter()
     event = http.post(
@@ -72,19 +69,20 @@ def request_time(http, path):
     answer = http.get(f"/gradio_api/call/explain/{event.json()['event_id']}").raise_for_status().text
     seconds = time.perf_counter() - started
     gallery, report = json.loads(answer.split("data: ", 1)[1].splitlines()[0])
-    assert len(gallery) == 20 and report["predicted"] in potplants.CLASSES
+    assert len(gallery) == 20
+    assert report["predicted"] in potplants.CLASSES
     return seconds
 
 
 def import_time(modules):
-    """Seconds that a fresh Python needs for them."""
+    """Seconds that a new Python process needs to import them."""
     started = time.perf_counter()
     subprocess.run([sys.executable, "-c", f"import {modules}"], check=True, cwd=ROOT)
     return time.perf_counter() - started
 
 
 def paint_time():
-    """Seconds from the open server to the heatmaps in a new browser."""
+    """Seconds from requesting the page to the heatmaps, in a new browser."""
     from playwright.sync_api import sync_playwright
 
     with tempfile.TemporaryDirectory() as home, running_app(Path(home)) as url, sync_playwright() as playwright:
@@ -107,13 +105,14 @@ def start_time():
 
 
 def starts(rounds):
-    """Medians, one of each a round."""
+    """Medians over rounds that measure each time once."""
     times = [
         (import_time("torch, gradio"), import_time("explorer.page"), start_time(), paint_time()) for _ in range(rounds)
     ]
-    bare, own, start, paint = map(statistics.median, zip(*times))
+    bare, app, start, paint = map(statistics.median, zip(*times))
     print(
-        f"importing torch and gradio {bare:.1f} s, the app's modules {own:.1f} s, started and answering after {start:.1f} s: {start / bare:.2f} ×"
+        f"importing torch and gradio {bare:.1f} s, the app's modules {app:.1f} s, "
+        f"started and answering after {start:.1f} s: {start / bare:.2f} ×"
     )
     print(f"first paint of the heatmaps, nothing cached: {paint:.1f} s after the server is open")
 
@@ -122,7 +121,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--photos", type=int, default=20)
     parser.add_argument("--starts", type=int, default=3)
-    options = parser.parse_args()
+    args = parser.parse_args()
     keep_freed_memory()  # as the app does for itself
     model = potplants.MODELS["embedded"]
     explainer = Explainer(potplants.load("embedded"), model.layers)
@@ -131,17 +130,19 @@ def main():
         running_app(Path(home)) as url,
         httpx.Client(base_url=url, timeout=60) as http,
     ):
-        own, served = [], []
-        for photo in distinct_photos(options.photos):
+        module_times, request_times = [], []
+        for photo in distinct_photos(args.photos):
             path = upload(http, photo)
-            own.append(module_time(explainer, photo))
-            served.append(request_time(http, path))
-    own, served = (statistics.median(times[2:]) * 1000 for times in (own, served))  # the first two warm up
+            module_times.append(module_time(explainer, photo))
+            request_times.append(request_time(http, path))
+    # the first two photos warm up
+    module, request = (statistics.median(times[2:]) * 1000 for times in (module_times, request_times))
     print(
-        f"the module {own:.0f} ms, /explain {served:.0f} ms: {served / own:.2f} ×, medians of {options.photos - 2} photos"
+        f"the module {module:.0f} ms, /explain {request:.0f} ms: {request / module:.2f} ×, "
+        f"medians of {args.photos - 2} photos"
     )
-    if options.starts:
-        starts(options.starts)
+    if args.starts:
+        starts(args.starts)
 
 
 if __name__ == "__main__":

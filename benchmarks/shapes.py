@@ -1,4 +1,6 @@
-"""Networks of well-known shapes with random weights, in a few lines each: only their shape matters for speed."""
+"""Well-known architectures with random weights, in a few lines each: only the layers' shapes matter for speed."""
+
+from itertools import pairwise
 
 import torch
 from torch import nn
@@ -19,12 +21,14 @@ class Residual(nn.Module):
         return self.last(self.body(x) + self.shortcut(x))
 
 
+def shortcut(into, out, stride):
+    return nn.Identity() if into == out and stride == 1 else convolution(into, out, 1, stride)
+
+
 def basic(into, out, stride):
     """ResNet-18's block."""
     body = nn.Sequential(convolution(into, out, 3, stride), nn.ReLU(), convolution(out, out, 3))
-    return Residual(
-        body, nn.Identity() if into == out and stride == 1 else convolution(into, out, 1, stride), nn.ReLU()
-    )
+    return Residual(body, shortcut(into, out, stride), nn.ReLU())
 
 
 def bottleneck(into, out, stride):
@@ -37,9 +41,7 @@ def bottleneck(into, out, stride):
         nn.ReLU(),
         convolution(inner, out, 1),
     )
-    return Residual(
-        body, nn.Identity() if into == out and stride == 1 else convolution(into, out, 1, stride), nn.ReLU()
-    )
+    return Residual(body, shortcut(into, out, stride), nn.ReLU())
 
 
 def inverted(into, out, stride):
@@ -58,9 +60,8 @@ def inverted(into, out, stride):
 def stages(block, stem, widths, depths, strides):
     layers, into = [], stem
     for width, depth, stride in zip(widths, depths, strides):
-        layers.append(
-            nn.Sequential(*(block(into if i == 0 else width, width, stride if i == 0 else 1) for i in range(depth)))
-        )
+        rest = (block(width, width, 1) for _ in range(depth - 1))
+        layers.append(nn.Sequential(block(into, width, stride), *rest))
         into = width
     return layers
 
@@ -88,7 +89,7 @@ def mobilenet():
 
 
 class UNet(nn.Module):
-    """The U-Net of Ronneberger et al. 2015 in small: five resolutions, 16 to 256 maps, 21 classes for every pixel."""
+    """The U-Net of Ronneberger et al. 2015 scaled down: five resolutions, 16 to 256 channels, 21 classes per pixel."""
 
     WIDTHS = (16, 32, 64, 128, 256)
 
@@ -97,7 +98,7 @@ class UNet(nn.Module):
         widths = self.WIDTHS
         self.down = nn.ModuleList(double(into, out) for into, out in zip((3, *widths[:3]), widths[:4]))
         self.pool, self.bottleneck = nn.MaxPool2d(2), double(widths[3], widths[4])
-        self.up = nn.ModuleList(nn.ConvTranspose2d(into, out, 2, 2) for out, into in zip(widths, widths[1:]))
+        self.up = nn.ModuleList(nn.ConvTranspose2d(into, out, 2, 2) for out, into in pairwise(widths))
         self.merge = nn.ModuleList(double(2 * width, width) for width in widths[:4])
         self.head = nn.Conv2d(widths[0], 21, 1)
 

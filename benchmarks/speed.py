@@ -1,8 +1,9 @@
-"""Four classes at three layers: this module against a bare forward, the article's loop and its peers, in one run.
+"""Grad-CAM for four classes at three layers: gradcam, a bare forward pass, the article's loop and other libraries.
 
-    python benchmarks/speed.py [--rounds 15] [--only cnn resnet18 mobilenet batches memory] [--device cpu]
+    python -m benchmarks.speed [--rounds 15] [--only cnn resnet18 mobilenet batches memory] [--device cpu]
 
-Peers take part where they import (see benchmarks/requirements.txt). Read the ratios, not the milliseconds.
+Other libraries take part where they are installed (see benchmarks/requirements.txt). Read the ratios, not the
+milliseconds.
 """
 
 import argparse
@@ -13,15 +14,13 @@ import time
 from pathlib import Path
 from types import ModuleType
 
-import shapes
 import torch
-from rounds import medians, once, table, told
-from torch.nn import functional as F
+from torch.nn import functional as F  # noqa: N812 (PyTorch's usual name for it)
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
-
+from benchmarks import shapes
+from benchmarks.rounds import describe_device, medians, table, time_once
 from gradcam import Explainer
-from gradcam.model_copy import Replicas
+from gradcam.model_copy import ModelCopies
 from potplants import CNN
 
 CLASSES = [0, 1, 2, 3]
@@ -33,25 +32,30 @@ NETWORKS = {  # name → (network, three layers to read, side of the photo)
 
 
 def article_loop(network, layers, images):
-    """The article's way with public calls: for every class and layer a forward with hooks, a backward, then the sum."""
+    """The article's computation: for every class and layer a forward pass with hooks, a backward pass, then the sum."""
 
     def run():
         for target in CLASSES:
             for name in layers:
-                kept = {}
+                captured = {}
                 layer = network.get_submodule(name)
+
+                def save_activation(module, args, output, captured=captured):
+                    captured["activation"] = output
+
+                def save_gradient(module, grad_input, grad_output, captured=captured):
+                    captured["gradient"] = grad_output[0]
+
                 hooks = [
-                    layer.register_forward_hook(lambda module, args, output, kept=kept: kept.update(activation=output)),
-                    layer.register_full_backward_hook(
-                        lambda module, into, out, kept=kept: kept.update(gradient=out[0])
-                    ),
+                    layer.register_forward_hook(save_activation),
+                    layer.register_full_backward_hook(save_gradient),
                 ]
                 network.zero_grad()
                 network(images.clone().requires_grad_())[0, target].backward()
                 for hook in hooks:
                     hook.remove()
-                weights = kept["gradient"].mean((2, 3), keepdim=True)
-                heat = (weights * kept["activation"]).sum(1, keepdim=True).relu().detach()
+                weights = captured["gradient"].mean((2, 3), keepdim=True)
+                heat = (weights * captured["activation"]).sum(1, keepdim=True).relu().detach()
                 F.interpolate(heat, images.shape[2:], mode="bilinear", align_corners=False).cpu().numpy()
 
     return run
@@ -86,11 +90,11 @@ def with_captum(network, layers, images):
 
 
 def with_pytorch_grad_cam(network, layers, images):
-    _stand_in_for_torchvision()
+    _stub_torchvision()
     from pytorch_grad_cam import GradCAM
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
-    # Several layers at once would be averaged into one map, so it takes a call a layer, with one copy of the image a class.
+    # Several layers at once would be averaged into one map, so it needs a call per layer, with one image per class.
     extractors = [GradCAM(network, [network.get_submodule(name)]) for name in layers]
     batch, targets = images.expand(len(CLASSES), -1, -1, -1), [ClassifierOutputTarget(target) for target in CLASSES]
 
@@ -101,14 +105,14 @@ def with_pytorch_grad_cam(network, layers, images):
     return run
 
 
-def _stand_in_for_torchvision():
-    """It imports torchvision for image helpers that are not timed; an empty stand-in lets it import without."""
-    names = {
+def _stub_torchvision():
+    """pytorch-grad-cam imports torchvision for image helpers that are not timed; a stub is enough for the import."""
+    modules = {
         "torchvision": ["models"],
         "torchvision.transforms": ["Compose", "Normalize", "ToTensor"],
         "torchvision.transforms.functional": ["resize"],
     }
-    for name, attributes in names.items():
+    for name, attributes in modules.items():
         module = sys.modules.setdefault(name, ModuleType(name))
         for attribute in attributes:
             setattr(module, attribute, None)
@@ -127,10 +131,10 @@ def compare(name, rounds, device):
     torch.manual_seed(0)
     network, images = build().to(device), torch.rand(1, 3, side, side).to(device)
     explainer = Explainer(network, layers)
-    cold, warm = (once(lambda: explainer.explain(images, CLASSES)) for _ in range(2))
+    cold, warm = (time_once(lambda: explainer.explain(images, CLASSES)) for _ in range(2))
 
-    kept = Replicas(network)
-    _lend(kept)
+    kept = ModelCopies(network)
+    _borrow(kept)
 
     def bare_forward():
         with torch.inference_mode():
@@ -139,12 +143,14 @@ def compare(name, rounds, device):
     contenders = {
         "a bare forward": bare_forward,
         "gradcam, 4 classes × 3 layers": lambda: explainer.explain(images, CLASSES),
-        "  of it: a replica, made anew": lambda: _lend(Replicas(network)),
-        "  of it: a replica, lent again": lambda: _lend(kept),
+        "  of it: a model copy, made anew": lambda: _borrow(ModelCopies(network)),
+        "  of it: a model copy, used again": lambda: _borrow(kept),
     }
     for peer, prepare in PEERS.items():
         try:
-            contenders[peer] = prepare(copy.deepcopy(network), layers, images)  # each peer's hooks on a copy of its own
+            contenders[peer] = prepare(
+                copy.deepcopy(network), layers, images
+            )  # each library's hooks on a copy of its own
         except ImportError as error:
             print(f"{peer} takes no part: {error}")
     print(f"\n{name}, {side} × {side}; median of {rounds} rounds; gradcam cold {cold:.1f} ms, warm {warm:.1f} ms")
@@ -152,7 +158,7 @@ def compare(name, rounds, device):
 
 
 def batches(rounds, device):
-    """64 images in one call, for several sizes of the batches inside, against 64 calls."""
+    """64 images in one call, split into batches of several sizes, against 64 calls."""
     torch.manual_seed(0)
     network, images = CNN(hidden=32).eval().to(device), torch.rand(64, 3, 256, 256)
     explainer = Explainer(network, ["conv_layers.6"])
@@ -166,39 +172,39 @@ def batches(rounds, device):
     print("images/s: " + ", ".join(f"{name} {64_000 / ms:.0f}" for name, ms in times.items()))
 
 
-def _lend(replicas):
-    with replicas.lend():
+def _borrow(copies):
+    with copies.borrow():
         pass
 
 
 def memory():
-    """The most memory that one call takes above what was there: ResNet-50's shape, 10 targets, 4 layers."""
+    """Peak memory of one call above the baseline: ResNet-50's shape, 10 targets, 4 layers."""
     network, images = shapes.resnet50(), torch.rand(1, 3, 224, 224)
     explainer = Explainer(network, ["1", "2", "3", "4"])
     explainer.explain(images, 0)
-    taken = _taken(lambda: explainer.explain(images, list(range(10))))
-    print(f"\nResNet-50's shape, 10 targets × 4 layers, 224 × 224: {taken:.0f} MiB above the model's own")
+    peak = _peak_memory(lambda: explainer.explain(images, list(range(10))))
+    print(f"\nResNet-50's shape, 10 targets × 4 layers, 224 × 224: {peak:.0f} MiB above the model's own")
 
 
 def memory_of_a_segmenter():
-    """The same for 21 classes summed over a region, 4 images, a U-Net's bottleneck: its head is at the images' resolution."""
+    """The same for a U-Net's bottleneck: 21 classes summed over a region, 4 images; its head is at full resolution."""
     network, images = shapes.unet(), torch.rand(4, 3, 256, 256)
     with torch.inference_mode():
         network(images[:1])
     region = torch.zeros(256, 256)
     region[50:150, 60:200] = 1
     targets = [lambda outputs, label=label: (outputs[:, label] * region).sum((1, 2)) for label in range(21)]
-    taken = _taken(lambda: Explainer(network, "bottleneck").explain(images, targets))
-    print(f"\nA U-Net, 21 regions, 4 images, 256 × 256: {taken:.0f} MiB above the model's own")
+    peak = _peak_memory(lambda: Explainer(network, "bottleneck").explain(images, targets))
+    print(f"\nA U-Net, 21 regions, 4 images, 256 × 256: {peak:.0f} MiB above the model's own")
 
 
-def _taken(work):
-    """The most memory in MiB that a process holds while it works, above what it held before."""
-    before, peak, stop = _resident(), [0], threading.Event()
+def _peak_memory(work):
+    """The process's peak resident memory in MiB during `work`, above what it was before."""
+    before, peak, stop = _resident_bytes(), [0], threading.Event()
 
     def watch():
         while not stop.is_set():
-            peak[0] = max(peak[0], _resident())
+            peak[0] = max(peak[0], _resident_bytes())
             time.sleep(0.002)
 
     watcher = threading.Thread(target=watch)
@@ -209,7 +215,7 @@ def _taken(work):
     return (peak[0] - before) / 2**20
 
 
-def _resident():
+def _resident_bytes():
     pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1])
     return pages * 4096
 
@@ -221,13 +227,13 @@ def main():
         "--only", nargs="+", choices=[*NETWORKS, "batches", "memory"], default=[*NETWORKS, "batches", "memory"]
     )
     parser.add_argument("--device", default="cpu", help="cpu, cuda or mps; memory is measured on the CPU only")
-    options = parser.parse_args()
-    print(told(options.device))
-    for name in options.only:
+    args = parser.parse_args()
+    print(describe_device(args.device))
+    for name in args.only:
         if name in NETWORKS:
-            compare(name, options.rounds, options.device)
+            compare(name, args.rounds, args.device)
         elif name == "batches":
-            batches(max(3, options.rounds // 4), options.device)
+            batches(max(3, args.rounds // 4), args.device)
         else:
             memory()
             memory_of_a_segmenter()

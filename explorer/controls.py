@@ -1,33 +1,31 @@
-"""The controls beside every tab: the photo and the choices that stay while a visitor goes from tab to tab."""
+"""The controls beside every tab: the photo, the settings, and how a tab's handlers are bound to them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import gradio as gr
+from gradio.components import Component
 
 import potplants
 from explorer.explanation.grid import BASES
-from explorer.explanation.service import COLUMNS, MIXTURE, PREDICTED, target_choices
+from explorer.explanation.service import COLUMNS, MIXTURE, PREDICTED, Progress, target_choices
 from explorer.photos.decode import read_photo
 from explorer.photos.examples import Examples
 from explorer.rendering import parts
+from explorer.rendering.static import script
+from explorer.server.cancellation import cancellable
 from explorer.server.upload import upload
 from explorer.server.values import event_value
 from gradcam import COLORMAPS, METHODS, SCALES
 
-from .deep_links import View
+from .settings import SETTINGS, View
 
-ONE_AT_A_TIME: dict[str, Any] = {
-    "concurrency_id": "model",
-    "concurrency_limit": 2,
-}  # a forward uses every core: more at once is slower
-AUDIT_LINE: dict[str, Any] = {
-    "concurrency_id": "audit",
-    "concurrency_limit": 1,
-}  # a line of its own: an audit is long, and photos shall not wait for it
+# options of Gradio's events: a forward pass uses every core, so more than two requests at once slow each other down
+ONE_AT_A_TIME: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 2}
+# a separate queue: an audit takes long, and requests for one photo shall not wait for it
+AUDIT_QUEUE: dict[str, Any] = {"concurrency_id": "audit", "concurrency_limit": 1}
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal"}
-PRESS = "element.addEventListener('click', (e) => { const b = e.target.closest('button'); if (b) trigger('select', { index: Number(b.dataset.index) }); });"
 
 TARGET_LABELS = {PREDICTED: "predicted", MIXTURE: "mixture"}
 BASE_LABELS = {"edges": "edges (the article's)", "photo": "photo", "none": "none"}
@@ -40,96 +38,158 @@ SCALE_LABELS = {"each map": "each map", "shared": "shared over the grid"}
 
 
 @dataclass(frozen=True)
+class Group:
+    """Components whose values a handler gets as one argument: `value(*values)`."""
+
+    value: Callable[..., Any]
+    components: tuple[Component, ...]
+
+
+Input = Component | Group
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who called a handler."""
+
+    progress: Progress  # raises Cancelled once the caller has left
+    session: str | None  # one open page
+
+
+def components_of(inputs: Sequence[Input]) -> list[Component]:
+    """The components of all inputs, in one list for Gradio."""
+    return [component for each in inputs for component in (each.components if isinstance(each, Group) else (each,))]
+
+
+def handler(function: Callable, inputs: Sequence[Input]) -> Callable:
+    """An event handler for Gradio: it passes `function` one value for each of the inputs, then a Caller."""
+
+    def handle(request: gr.Request, progress=gr.Progress(), *values):  # noqa: B008 (Gradio finds it by this default)
+        remaining = iter(values)
+        arguments = [
+            each.value(*(next(remaining) for _ in each.components)) if isinstance(each, Group) else next(remaining)
+            for each in inputs
+        ]
+        return function(*arguments, Caller(cancellable(progress), request.session_hash))
+
+    return handle
+
+
+@dataclass(frozen=True)
 class Controls:
-    """Components that every tab may read, and the wiring that keeps the tab in front up to date."""
+    """Components that every tab may read, and the events that update the tab in front."""
 
     photo: gr.Image
     examples: gr.HTML
     model: gr.Dropdown
     method: gr.Dropdown
-    target: gr.Dropdown  # an entry of study.choices(model)
-    layer: gr.Dropdown  # an entry of study.COLUMNS
+    target: gr.Dropdown  # an entry of service.target_choices(model)
+    layer: gr.Dropdown  # an entry of service.COLUMNS
     base: gr.Radio
     colormap: gr.Radio
     scale: gr.Radio
-    front: gr.Textbox  # hidden: the id of the tab in front, nothing until the URL has been read; the browser keeps it over a restart of the server
-    link: gr.Textbox  # hidden: the query that opens this view, kept by `address`
+    front: (
+        gr.Textbox
+    )  # hidden: the id of the tab in front, "" until the URL has been read; a browser keeps it over a restart
+    link: gr.Textbox  # hidden: the query that opens this view, kept by page.sync_address_bar
 
-    def bind(self, tab: gr.Tab, show: Callable, inputs: list, outputs: list, heard: tuple = ()):
-        """Run `show` whenever the tab comes to the front, and while it is there whenever one of its inputs changes, or of those `heard`.
+    @property
+    def view(self) -> Group:
+        """All settings, as one View."""
+        return Group(View, tuple(getattr(self, name) for name in SETTINGS))
 
-        `show` takes one value for each of `inputs`, and perhaps a gr.Progress as its last; it returns one value for each of `outputs`.
-        An input that is a State is not heard of by itself: the browser never learns its value.
+    def bind(
+        self,
+        tab: gr.Tab,
+        show: Callable,
+        inputs: Sequence[Input],
+        outputs: list,
+        also: Collection[Component] = (),
+        unused: Collection[str] = (),
+    ):
+        """Run `show` whenever the tab comes to the front, and while it is there whenever one of its inputs changes.
+
+        `show` takes one value for each of `inputs` and a Caller; it returns one value for each of `outputs`. It runs as
+        well when one of `also` changes, and does not when only a setting named in `unused` does. A gr.State among the
+        inputs is no trigger: the browser never learns its value.
         """
-        # the first tab is "selected" before the URL has been read: nothing is in front then
-        tab.select(None, self.front, self.front, js=f"(front) => front && '{tab.id}'", **QUIET)
-        parts = [part for part in (*inputs, *heard) if not part.stateful]
-        asked = debounced(parts, self.front, f"front === '{tab.id}'")
-        asked.change(show, inputs, outputs, trigger_mode="always_last", **QUIET, **ONE_AT_A_TIME)
+        # the first tab is "selected" before the URL has been read: no tab is in front then
+        tab.select(None, self.front, self.front, js=script("in_front.js", tab=str(tab.id)), **QUIET)
+        excluded = [getattr(self, name) for name in unused]
+        candidates = (*components_of(inputs), *also)
+        triggers = [each for each in candidates if not each.stateful and each not in excluded]
+        changed = debounced(triggers, self.front, f"front === '{tab.id}'")
+        changed.change(
+            handler(show, inputs), components_of(inputs), outputs, trigger_mode="always_last", **QUIET, **ONE_AT_A_TIME
+        )
 
 
-def debounced(parts: list, front: gr.Textbox, when: str = "front") -> gr.Textbox:
-    """Hidden: what is asked for, in the browser's own words. It changes once however many of `parts` do, and only while `when` holds.
+def debounced(triggers: list, front: gr.Textbox, when: str = "front") -> gr.Textbox:
+    """A hidden text of all triggers' values: it changes once however many of them do, and only while `when` holds.
 
-    Whatever asks the server hangs on such a change, never on the parts' own: of several handlers of one event, Gradio starts all anew
-    when one of them comes to its turn, and two that wait for each other so ask for ever.
+    Requests to the server are bound to this change, never to the components' own: of several handlers of one event,
+    Gradio restarts all when one of them gets its turn, so two that wait for each other would send requests forever.
     """
-    with front.parent:  # not in a tab: what is there wakes up when it is first shown
-        asked = gr.Textbox(visible="hidden")
-    say = f"(asked, front, ...values) => {when} ? JSON.stringify(values) : asked"
-    gr.on([part.change for part in (front, *parts)], None, [asked, front, *parts], asked, js=say, **QUIET)
-    return asked
+    assert front.parent is not None
+    with front.parent:  # not in a tab, whose components are mounted only when it is first shown
+        state = gr.Textbox(visible="hidden")
+    js, changes = script("debounced.js", when=when), [component.change for component in (front, *triggers)]
+    gr.on(changes, None, [state, front, *triggers], state, js=js, **QUIET)
+    return state
 
 
 def lay_out(examples: Examples, default_model: str) -> Controls:
-    """Lay the desk out in the current column."""
-    view = View()
+    """Lay the controls out in the current column."""
+    view = View(default_model)
     photo = upload(
         value=str(examples.story.file),
-        sources=["upload", "clipboard", "webcam"],  # the webcam stays off until it is chosen
+        sources=["upload", "clipboard", "webcam"],  # the webcam stays off until it is selected
         label="Photo",
         height=260,
         buttons=["fullscreen"],
         elem_id="photo",
     )
-    pressed = gr.HTML(examples_strip(examples), js_on_load=PRESS, apply_default_css=False, elem_id="examples")
-    model = gr.Dropdown(_model_choices(), value=default_model, label="Model", elem_id="model")
+    strip = gr.HTML(
+        examples_strip(examples), js_on_load=script("press.js"), apply_default_css=False, elem_id="examples"
+    )
+    model = gr.Dropdown(_model_choices(), value=view.model, label="Model", elem_id="model")
     method = gr.Dropdown(list(METHODS), value=view.method, label="Method", elem_id="method")
     with gr.Row():
-        target = gr.Dropdown(
-            _target_choices(default_model), value=view.target, label="Class", min_width=120, elem_id="target"
-        )
+        choices = _target_choices(view.model)
+        target = gr.Dropdown(choices, value=view.target, label="Class", min_width=120, elem_id="target")
         layer = gr.Dropdown(list(COLUMNS), value=view.layer, label="Layer", min_width=80, elem_id="layer")
-    base = gr.Radio(_labelled(BASES, BASE_LABELS), value=view.base, label="Heat lies over", elem_id="base")
-    colormap = gr.Radio(_labelled(COLORMAPS, COLORMAP_LABELS), value=view.colormap, label="Colours", elem_id="colormap")
-    scale = gr.Radio(
-        _labelled(SCALES, SCALE_LABELS), value=view.scale, label="Hottest colour is the peak of", elem_id="scale"
-    )
+    base = _radio(BASES, BASE_LABELS, view.base, label="Heat lies over", elem_id="base")
+    colormap = _radio(COLORMAPS, COLORMAP_LABELS, view.colormap, label="Colours", elem_id="colormap")
+    scale = _radio(SCALES, SCALE_LABELS, view.scale, label="Hottest colour is the peak of", elem_id="scale")
 
     def pick(event: gr.EventData):
-        return str(examples.shown[event_value(event, "index", range(len(examples.shown)))].file)
+        index = cast(int, event_value(event, "index", range(len(examples.shown))))
+        return str(examples.shown[index].file)
 
-    def targets_of(name, chosen):
-        there = target_choices(potplants.find(name))
-        return gr.Dropdown(_target_choices(name), value=chosen if chosen in there else PREDICTED)
+    def update_targets(name, target):
+        known = target in target_choices(potplants.find(name))
+        return gr.Dropdown(_target_choices(name), value=target if known else PREDICTED)
 
-    pressed.select(pick, None, photo, queue=False, **QUIET)
-    model.change(targets_of, [model, target], target, queue=False, **QUIET)
+    strip.select(pick, None, photo, queue=False, **QUIET)
+    model.change(update_targets, [model, target], target, queue=False, **QUIET)
     front = gr.Textbox(visible="hidden", elem_id="front")
-    return Controls(
-        photo, pressed, model, method, target, layer, base, colormap, scale, front, gr.Textbox(visible=False)
-    )
+    link = gr.Textbox(visible=False)
+    return Controls(photo, strip, model, method, target, layer, base, colormap, scale, front, link)
 
 
 def examples_strip(examples: Examples) -> str:
-    """The examples as labelled pictures to press."""
-    return parts.strip(
-        examples.origin, [(read_photo(example.file).pixels, example.caption) for example in examples.shown]
-    )
+    """The examples as labelled pictures that are buttons."""
+    pictures = [(read_photo(example.file).pixels, example.caption) for example in examples.shown]
+    return parts.strip(examples.origin, pictures)
 
 
-def _labelled(names, labels):
-    return [(labels.get(name, name.capitalize()), name) for name in names]
+def labelled(names, labels=None):
+    """Choices as Gradio takes them, (label, name). The default label is the name, capitalised."""
+    return [((labels or {}).get(name, name.capitalize()), name) for name in names]
+
+
+def _radio(names, labels, value, **options):
+    return gr.Radio(labelled(names, labels), value=value, **options)
 
 
 def _model_choices():
@@ -137,4 +197,4 @@ def _model_choices():
 
 
 def _target_choices(model):
-    return _labelled(target_choices(potplants.find(model)), TARGET_LABELS)
+    return labelled(target_choices(potplants.find(model)), TARGET_LABELS)

@@ -1,12 +1,13 @@
-"""Deep links: what a visitor sees, as the query of a URL, and back again."""
+"""Deep links: example, settings and tab as the query of a URL, and back."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, field
 from urllib.parse import urlencode
 
 from explorer.explanation.grid import BASES
-from explorer.explanation.service import COLUMNS, PREDICTED, target_choices
+from explorer.explanation.service import COLUMNS, target_choices
 from explorer.photos.examples import Examples
+from explorer.settings import View
 from gradcam import COLORMAPS, METHODS, SCALES
 from potplants import MODELS
 
@@ -14,44 +15,44 @@ MISSING = "The {} that the link asks for is not here; the page opens with anothe
 
 
 @dataclass(frozen=True)
-class View:
-    """Everything that a link can say. None is left to the page: its story, its model."""
+class Link:
+    """The state of the page that a link can hold."""
 
     example: str | None = None  # an Example's key; None also for a visitor's own photo, which no link can hold
-    model: str | None = None
-    method: str = "Grad-CAM"
-    target: str = PREDICTED
-    layer: str = COLUMNS[-1]
-    base: str = "edges"
-    colormap: str = "jet"
-    scale: str = "each map"
+    view: View = field(default_factory=View)
     tab: str = "explain"
 
 
-def query(view: View) -> str:
-    """The view as a URL's query, "?example=test%2F0_000&layer=conv2": what is as on opening is left out."""
-    said = {field.name: getattr(view, field.name) for field in fields(View)}
-    spoken = {name: value for name, value in said.items() if value != getattr(View(), name)}
-    return f"?{urlencode(spoken)}" if spoken else ""
+def query(link: Link) -> str:
+    """The link as a URL's query, "?example=test%2F0_000&layer=conv2", without defaults."""
+    defaults = _parameters(Link())
+    changed = {name: value for name, value in _parameters(link).items() if value != defaults[name]}
+    return f"?{urlencode(changed)}" if changed else ""
 
 
-def view_of(parameters: Mapping[str, str], examples: Examples, tabs: Collection[str]) -> tuple[View, tuple[str, ...]]:
-    """The view that a URL's parameters ask for, and a sentence for each that asks for something there is not.
+def link_of(parameters: Mapping[str, str], examples: Examples, tabs: Collection[str]) -> tuple[Link, tuple[str, ...]]:
+    """The link of a URL's parameters, and a sentence for each parameter with an unknown value.
 
-    Parameters of other names are not ours to judge. What a link says is not repeated: anybody can have written it, and the
-    page would show it, markup and all, as words of its own.
+    Parameters of other names are ignored. No sentence repeats a value: anybody can have written the URL, and the
+    page would show the value, markup and all, as its own text.
     """
-    there = {
+    choices = {
         "example": examples.every,
         "model": MODELS,
         "method": METHODS,
-        "target": target_choices(MODELS.get(parameters.get("model"))),
+        "target": target_choices(MODELS.get(parameters.get("model", ""))),
         "layer": COLUMNS,
         "base": BASES,
         "colormap": COLORMAPS,
         "scale": SCALES,
         "tab": tabs,
     }
-    asked = {name: parameters[name] for name in there if name in parameters}
-    good = {name: value for name, value in asked.items() if value in there[name]}
-    return View(**good), tuple(MISSING.format(name) for name in asked if name not in good)
+    given = {name: parameters[name] for name in choices if name in parameters}
+    valid = {name: value for name, value in given.items() if value in choices[name]}
+    missing = tuple(MISSING.format(name) for name in given if name not in valid)
+    outside_view = {name: valid.pop(name) for name in ("example", "tab") if name in valid}
+    return Link(view=View(**valid), **outside_view), missing
+
+
+def _parameters(link):
+    return {"example": link.example, **asdict(link.view), "tab": link.tab}

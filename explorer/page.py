@@ -1,13 +1,13 @@
-"""The page: its frame, its tabs, its look, and the address bar that follows what a visitor does."""
+"""The page: layout, tabs, theme, and the address bar kept in step with the controls."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib import import_module
 
 import gradio as gr
+from gradio.themes import Base, Soft
 
-from explorer.controls import QUIET, Controls, debounced
-from explorer.controls import lay_out as lay_out
-from explorer.deep_links import View, query, view_of
+from explorer.controls import QUIET, Controls, components_of, debounced, handler, lay_out
+from explorer.deep_links import Link, link_of, query
 from explorer.explanation.service import ExplanationService
 from explorer.photos.examples import Examples
 from explorer.rendering.parts import model_line
@@ -16,7 +16,7 @@ from explorer.server.launch import QUEUE_LENGTH
 from explorer.server.validation import ValidatedBlocks
 from potplants import Choice
 
-READABLE = {  # at least 4.5 : 1 between words and what is behind them, where Soft has 2.5 to 4.5
+HIGH_CONTRAST = {  # at least 4.5 : 1 between text and background, where Soft has 2.5 to 4.5
     "color_accent": "*primary_600",
     "block_label_text_color": "*primary_700",
     "block_title_text_color": "*primary_700",
@@ -32,89 +32,68 @@ READABLE = {  # at least 4.5 : 1 between words and what is behind them, where So
 TABS = ("explain", "steps", "what_if", "audit", "trust")  # folders of explorer.tabs, in the order of the page
 
 TITLE = "Where did it look?"
-STORY = """# Where did it look?
-A small CNN names four pot plants — **Rudo, Baya, Greg and Yuki** — and Grad-CAM shows where it looked for each of them, at each of its layers.
-Rudo's old red pot broke; his new one is blue, like Baya's. **Click Rudo in red, then Rudo in blue**, and see what the classifier has really learned. Then open **What if?** and prove it."""
+INTRODUCTION = """# Where did it look?
+A small CNN names four pot plants — **Rudo, Baya, Greg and Yuki** — and Grad-CAM shows where it looked for each of
+them, at each of its layers.
+Rudo's old red pot broke; his new one is blue, like Baya's. **Click Rudo in red, then Rudo in blue**, and see what the
+classifier has really learned. Then open **What if?** and prove it."""
 
 
 def build(choice: Choice, examples: Examples, service: ExplanationService) -> gr.Blocks:
     """The whole app as Blocks, not yet served."""
     with ValidatedBlocks(title=TITLE, analytics_enabled=False) as page:
-        for api in _parts("api"):  # before any tab: endpoints are named in the order of their definition
+        for api in _tab_modules("api"):  # before any tab: endpoints are named in the order of their definition
             api.define(service, examples, choice.name)
-        gr.Markdown(STORY)
+        gr.Markdown(INTRODUCTION)
         gr.HTML(model_line(choice.reason, examples.rendered, examples.origin), elem_id="speaking")
         with gr.Row(equal_height=False, elem_id="frame"):
             with gr.Column(scale=4, min_width=320):
                 controls = lay_out(examples, choice.name)
             with gr.Column(scale=8, min_width=320), gr.Tabs(selected="explain", elem_id="tabs") as tabs:
-                for tab in _parts("tab"):
+                for tab in _tab_modules("tab"):
                     tab.build(controls, tabs, service, examples)
-        follow(controls, examples)
-        arrive(page, controls, tabs, examples, choice.name)
-    return page.queue(max_size=QUEUE_LENGTH, api_open=False)  # nobody passes those who wait
+        sync_address_bar(controls, examples)
+        open_deep_links(page, controls, tabs, examples, choice.name)
+    return page.queue(max_size=QUEUE_LENGTH, api_open=False)  # no request bypasses the queue
 
 
-def _parts(name):
+def _tab_modules(name):
     return [import_module(f"explorer.tabs.{folder}.{name}") for folder in TABS]
 
 
-def theme() -> gr.themes.Base:
-    """Gradio's own Soft with system fonts, since none is fetched, and with its colours as dark or light as small print needs."""
-    return gr.themes.Soft(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]).set(**READABLE)
+def theme() -> Base:
+    """Gradio's Soft with system fonts, so that none is fetched, and with enough contrast for small print."""
+    return Soft(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]).set(**HIGH_CONTRAST)
 
 
-def follow(controls: Controls, examples: Examples):
-    """Keep the address bar true to the desk, now and after every change."""
+def sync_address_bar(controls: Controls, examples: Examples):
+    """Write the controls' state to the address bar, now and after every change."""
 
-    def link(file, front, *chosen):
-        if not front:  # a part that is still being put in place is "changed" too, on a busy machine: what the URL asks for is not known yet
+    def link(file, front, view, caller):
+        if not front:  # on a busy machine, rendering a component "changes" it before the URL has been read
             return gr.skip()
         example = examples.known(file)
-        names = ("model", "method", "target", "layer", "base", "colormap", "scale")
-        return query(View(example=example and example.key, tab=front, **dict(zip(names, chosen))))
+        return query(Link(example and example.key, view, front))
 
-    parts = [
-        controls.photo,
-        controls.front,
-        controls.model,
-        controls.method,
-        controls.target,
-        controls.layer,
-        controls.base,
-        controls.colormap,
-        controls.scale,
-    ]
-    written = debounced(parts, controls.front).change(
-        link, parts, controls.link, queue=False, trigger_mode="always_last", **QUIET
-    )
-    written.then(None, [controls.link, controls.front], None, js=script("address.js"), **QUIET)
+    inputs = [controls.photo, controls.front, controls.view]
+    changed = debounced(components_of(inputs), controls.front)
+    options = {"queue": False, "trigger_mode": "always_last", **QUIET}
+    updated = changed.change(handler(link, inputs), components_of(inputs), controls.link, **options)
+    updated.then(None, [controls.link, controls.front], None, js=script("address.js"), **QUIET)
 
 
-def arrive(page: gr.Blocks, controls: Controls, tabs: gr.Tabs, examples: Examples, default_model: str):
-    """Open what the URL asks for: with the tab in front known, the desk has something to show. A URL that asks for nothing is not sent."""
+def open_deep_links(page: gr.Blocks, controls: Controls, tabs: gr.Tabs, examples: Examples, default_model: str):
+    """Set the controls to the URL's query and open its tab, which starts the answer. An empty query sends nothing."""
 
     def open_link(request: gr.Request):
-        view, missing = view_of(request.query_params, examples, [folder.replace("_", "-") for folder in TABS])
-        for sentence in missing:
-            gr.Warning(sentence)
-        asked = {**asdict(view), "model": view.model or default_model}
-        example = examples.every.get(view.example, examples.story)
-        components = [asked[name] for name in ("model", "method", "target", "layer", "base", "colormap", "scale")]
-        return str(example.file), *components, gr.Tabs(selected=view.tab), view.tab
+        link, missing = link_of(request.query_params, examples, [folder.replace("_", "-") for folder in TABS])
+        for warning in missing:
+            gr.Warning(warning)
+        example = examples.every.get(link.example or "", examples.story)
+        settings = asdict(replace(link.view, model=link.view.model or default_model))
+        return str(example.file), *settings.values(), gr.Tabs(selected=link.tab), link.tab
 
-    parts = [
-        controls.photo,
-        controls.model,
-        controls.method,
-        controls.target,
-        controls.layer,
-        controls.base,
-        controls.colormap,
-        controls.scale,
-        tabs,
-        controls.front,
-    ]
-    asked = gr.Textbox(visible="hidden")
-    page.load(None, None, [asked, controls.front], js=script("arrive.js", tab=View().tab), **QUIET)
-    asked.change(open_link, None, parts, **QUIET)  # through the queue: only there a warning reaches the page
+    outputs = [controls.photo, *components_of([controls.view]), tabs, controls.front]
+    url_query = gr.Textbox(visible="hidden")
+    page.load(None, None, [url_query, controls.front], js=script("arrive.js", tab=Link().tab), **QUIET)
+    url_query.change(open_link, None, outputs, **QUIET)  # queued: only then gr.Warning reaches the page

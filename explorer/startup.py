@@ -11,25 +11,25 @@ from explorer.explanation.device import Device
 from explorer.explanation.service import ExplanationService
 from explorer.photos.examples import Examples
 from explorer.server.http_server import ServingError
-from explorer.server.sockets import Place
+from explorer.server.sockets import ReservedAddress
 from potplants import Choice, HubError, WeightsError
 
-from .deep_links import View
 from .page import build, theme
 from .server import shutdown
 from .server.launch import serve
+from .settings import View
 
 SHORT = 12  # digits of a SHA-256, enough to compare by eye
 
 
-def run(choice: Choice, device: Device, shown: Examples, place: Place, share: bool):
+def run(choice: Choice, device: Device, shown: Examples, address: ReservedAddress, share: bool):
     """Serve the page until the process is told to end."""
     device.preload(choice.name)
     service = ExplanationService(device)
     warm_up(service, shown, choice.name)
     print(log(choice, shown, device), flush=True)  # noqa: T201 (the program's output)
     try:
-        serve(build(choice, shown, service), place, theme(), share)
+        serve(build(choice, shown, service), address, theme(), share)
     except ServingError as error:
         print(error, file=sys.stderr)  # noqa: T201 (the program's output)
         shutdown.now(1)

@@ -6,12 +6,12 @@ from .edges import edge_map
 from .explainer import Explainer, Explanation
 from .guided import guided_backpropagation, guided_grad_cam
 from .heatmaps import combine_evidence, combine_rescaled, empty, peaks
-from .layer_view import Cancelled
 from .layers import Suggestion, suggest_layers
 from .methods import METHODS
 from .occlusion import occlusion
 from .overlay import COLORMAPS, SCALES, colour_table, overlay
 from .sanity import cascading_randomisation
+from .variant_passes import Cancelled
 
 __all__ = [
     "COLORMAPS",

@@ -1,4 +1,4 @@
-"""The article's base picture: a photo reduced to its edges, so that the heat is what one sees."""
+"""The article's base picture: a photo reduced to its edges, so that heat laid over it stands out."""
 
 import cv2
 import numpy as np

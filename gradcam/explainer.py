@@ -1,8 +1,8 @@
-"""The one computation: one forward, one batched backward, all targets × all layers."""
+"""Explainer: one forward and one batched backward for all targets × all layers."""
 
 import traceback
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from math import prod
 
@@ -12,12 +12,13 @@ from torch import Tensor, nn
 from .forward_pass import logits_of, record
 from .heatmaps import states, upsample, weighted_sum
 from .images import as_batch
-from .layer_view import Meter, Reading, Run
+from .layer_view import ForwardPass, LayerView
 from .layers import find_layers
 from .memory import available, in_halves, require
-from .methods import METHODS
-from .model_copy import Replicas
+from .methods import METHODS, Method
+from .model_copy import ModelCopies
 from .targets import Target, as_targets, of_images, with_fixed_callables
+from .variant_passes import PassCounter, Progress
 
 GRADIENT_BYTES = 256 * 2**20  # gradients that a backward may hold at a time; more targets come in groups
 SURELY_FITS = 2000  # a forward pass keeps less than so many times the size of its images
@@ -25,23 +26,23 @@ SURELY_FITS = 2000  # a forward pass keeps less than so many times the size of i
 
 @dataclass(frozen=True)
 class Explanation:
-    """What the model said, and where it found its evidence. Detached tensors, safe to keep, copy and compare."""
+    """The model's outputs and the heatmaps. Detached tensors, safe to keep, copy and compare."""
 
-    logits: Tensor  # [B, N]           what the model said
+    logits: Tensor  # [B, N]           the model's outputs
     targets: tuple[Target, ...]  # K targets        what was explained
-    layers: tuple[str, ...]  # L names          where it was read, in the order asked for (default: shallow to deep)
+    layers: tuple[str, ...]  # L names          where it was read, in the order given (default: shallow to deep)
     heatmaps: Tensor  # [B, K, L, H, W]  evidence: ReLU'd (unless signed), upsampled to the images, NOT normalised
 
     def states(self) -> list[list[list[str]]]:
-        """What each map is, in a word: "evidence", "empty", "constant" or "not finite"; nested [B][K][L]."""
+        """Each map's state: "evidence", "empty", "constant" or "not finite"; nested [B][K][L]."""
         return states(self.heatmaps.flatten(3, -2) if self.heatmaps.ndim > 4 else self.heatmaps[..., None, :])
 
 
 class Explainer:
-    """Explains a model at chosen layers. Threads may share one; it keeps replicas of the model for the next call (see `Replicas`).
+    """Explains a model at chosen layers. Threads may share one; it keeps copies of the model (see `ModelCopies`).
 
-    model:   any nn.Module that maps images [B, 3, H, W] to logits [B, N], or to a tuple, dict or ModelOutput that holds them. Sequences
-             [B, C, L] and volumes [B, C, D, H, W] are explained alike: heatmaps have the axes of the input.
+    model:   any nn.Module that maps images [B, 3, H, W] to logits [B, N], or to a tuple, dict or ModelOutput that holds
+             them. Sequences [B, C, L] and volumes [B, C, D, H, W] are explained alike: heatmaps have the input's axes.
     layers:  names ("conv_layers.6") or modules of the model, or (name, call) for a layer that runs several times;
              None is every Conv2d. The activation of a layer is its output.
     reshape: for layers that do not put out maps, such as a transformer's tokens: a function activation → [B, C, h, w].
@@ -55,7 +56,7 @@ class Explainer:
         if reshape is not None and not callable(reshape):
             raise TypeError(f"expected reshape as a function activation → [B, C, h, w], got {type(reshape).__name__}")
         self.model = model
-        self._replicas = Replicas(model)
+        self._copies = ModelCopies(model)
         self._layers = find_layers(model, layers)
         self._reshape = reshape
 
@@ -71,83 +72,87 @@ class Explainer:
         *,
         signed: bool = False,
         device="cpu",
-        progress: Callable[[float], bool | None] | None = None,
+        progress: Progress | None = None,
         at_once: int | None = None,
     ) -> Explanation:
-        """Explain `images` [B, 3, H, W] for K targets at the explainer's L layers.
+        """Explain `images` [B, 3, H, W] for K targets at L layers: heatmaps [B, K, L, H, W] in units of the target.
 
-        targets:  None = each image's predicted class, or one or several of: a class number, ("labels", one for each image), "predicted",
-                  "mixture" (Σ pᵢ·logitᵢ, probabilities held constant), ("top", k), ("against", a), ("contrast", a, b), a callable
-                  outputs → [B], which sees the outputs of all images.
+        targets:  None = each image's predicted class, or one or several of: a class number, ("labels", one for each
+                  image), "predicted", "mixture" (Σ pᵢ·logitᵢ, probabilities held constant), ("top", k), ("against", a),
+                  ("contrast", a, b), a callable outputs → [B], which sees the outputs of all images.
         method:   a key of METHODS.
         signed:   keep what speaks against the target, below zero, in place of the ReLU.
         device:   where the explanation is wanted; the computation runs where the model is.
-        progress: told the part done, 0…1, by methods that need many forward passes; answering False stops them with Cancelled.
-        at_once:  None: all images go through the model together, as they came, since its answer for one may depend on the others. A number
-                  says that it does not: so many images, or further forward passes, share a batch, or fewer where a GPU's memory is too small.
+        progress: called with the part done, 0…1, by methods that need many forward passes; False stops with Cancelled.
+        at_once:  None: all images go through the model together, as they came, since its answer for one may depend on
+                  the others. A number says that it does not: so many images, or further forward passes, share a batch,
+                  or fewer where a GPU's memory is too small.
 
-        Returns an Explanation with heatmaps [B, K, L, H, W] in units of the target. Raises ValueError for an unknown method,
-        class or shape, or a layer without a gradient; TypeError for wrong kinds; MemoryError before an allocation that cannot fit. The
-        model stays as found.
+        Raises ValueError for an unknown method, class or shape, or a layer without a gradient; TypeError for wrong
+        kinds; MemoryError before an allocation that cannot fit. The model is left unchanged.
         """
         chosen, images = _method(method), as_batch(images, self.model)
-        count = len(images)
-        spelled, at_once = as_targets(targets, count), _checked(at_once)
-        self._require(images, len(spelled), device, at_once)
-        meter = Meter(progress, count)
-        with _forgetful_errors(), torch.inference_mode(False):  # whatever mode the caller is in
-            asked = spelled if at_once is None or at_once >= count else self._fixed(images, spelled, at_once)
+        normalised, at_once = as_targets(targets, len(images)), _checked(at_once)
+        self._require_memory(images, len(normalised), device, at_once)
+        settings = _Settings(chosen, signed, device, PassCounter(progress, len(images)), at_once)
+        with _errors_without_tensors(), torch.inference_mode(False):  # whatever mode the caller is in
+            parts = self._explain_in_batches(images, normalised, settings)
+        logits, heatmaps = map(_joined, zip(*parts))
+        return Explanation(logits, normalised, self.layers, heatmaps)
 
-            def explain(rows):
-                some = images[rows.start : rows.stop]
-                return self._explain(some, of_images(asked, rows), chosen, signed, device, meter, at_once)
+    def _explain_in_batches(self, images, targets, settings):
+        """Outputs [b, N] and heatmaps [b, K, L, H, W] of each batch."""
+        count, at_once = len(images), settings.at_once
+        if at_once is not None and at_once < count:
+            targets = self._without_callables(images, targets, at_once)
 
-            if at_once is None:
-                found = [explain(range(count))]
-            else:
-                parts = [range(count)[start : start + at_once] for start in range(0, count, at_once)]
-                found = [one for part in parts for one in in_halves(explain, part)]
-        logits, heatmaps = map(_joined, zip(*found))
-        return Explanation(logits, spelled, self.layers, heatmaps)
+        def explain(rows):
+            return self._explain(images[rows.start : rows.stop], of_images(targets, rows), settings)
 
-    def _explain(self, images, targets, method, signed, device, meter, at_once):
-        with torch.no_grad(), self._replicas.lend() as lent:
-            run = Run(self._replicas, lent, self._layers, images, targets, self._reshape, meter, at_once)
+        if at_once is None:
+            return [explain(range(count))]
+        batches = [range(count)[start : start + at_once] for start in range(0, count, at_once)]
+        return [part for rows in batches for part in in_halves(explain, rows)]
+
+    def _explain(self, images, targets, settings):
+        """Outputs [B, N] and heatmaps [B, K, L, H, W] of one batch."""
+        with torch.no_grad(), self._copies.borrow() as borrowed:
+            forward_pass = ForwardPass(
+                *(self._copies, borrowed, self._layers, images, targets),
+                *(self._reshape, settings.counter, settings.at_once),
+            )
 
             def explain(some):
-                return self._heatmaps(run.about(some), method, signed)
+                return self._heatmaps(forward_pass.for_targets(some), settings)
 
-            if method.passes == "1":
-                found = [part for group in run.groups(GRADIENT_BYTES) for part in in_halves(explain, group)]
+            if settings.method.passes == "1":
+                groups = forward_pass.groups(GRADIENT_BYTES)
+                parts = [part for group in groups for part in in_halves(explain, group)]
             else:  # these halve their forward passes; another half of the targets would need them all again
-                found = [explain(targets)]
-            heatmaps = _joined(found)  # [K, B, L, H, W]
-            return run.outputs.to(device), heatmaps.transpose(0, 1).to(device)
+                parts = [explain(targets)]
+            heatmaps = _joined(parts)  # [K, B, L, H, W]
+            return forward_pass.outputs.to(settings.device), heatmaps.transpose(0, 1).to(settings.device)
 
-    def _heatmaps(self, run, method, signed):
-        """The maps of a run's targets at all layers: [K, B, L, H, W]."""
-        layers = [Reading(run, index) for index in range(len(self._layers))]
-        return torch.stack([_heatmap(reading, method.weights, signed) for reading in layers], 2)
+    def _heatmaps(self, forward_pass, settings):
+        """The maps of a forward pass's targets at all layers: [K, B, L, H, W]."""
+        views = [LayerView(forward_pass, index) for index in range(len(self._layers))]
+        return torch.stack([_heatmap(view, settings.method.weights, settings.signed) for view in views], 2)
 
-    def _fixed(self, images, targets, at_once):
-        """Targets of which none looks at images beyond its own batch: callables are asked about the outputs of all images at once."""
+    def _without_callables(self, images, targets, at_once):
+        """Targets that depend on no image outside its batch: callables are evaluated on all images' outputs at once."""
         if not any(map(callable, targets)):
             return targets
-        with torch.no_grad(), self._replicas.lend() as lent:
-            outputs = _joined([logits_of(lent.forward(part)) for part in images.split(at_once)])
+        with torch.no_grad(), self._copies.borrow() as borrowed:
+            outputs = _joined([logits_of(borrowed.forward(part)) for part in images.split(at_once)])
         return with_fixed_callables(outputs, targets)
 
-    def _require(self, images, targets, device, at_once):
+    def _require_memory(self, images, targets, device, at_once):
         """Raises MemoryError for heatmaps, or a forward pass of all images, that cannot fit."""
-        size = prod(images.shape[2:]) * max(4, images.element_size())
-        what = f"the heatmaps of {len(images)} images × {targets} targets × {len(self._layers)} layers at {_times(images.shape[2:])}"
-        require(
-            len(images) * targets * len(self._layers) * size,
-            device,
-            what,
-            "ask for fewer images, targets or layers at a time",
-        )
-        together = images[: at_once or len(images)]
+        count, layers, size = len(images), len(self._layers), images.shape[2:]
+        needed = count * targets * layers * prod(size) * max(4, images.element_size())
+        what = f"the heatmaps of {count} images × {targets} targets × {layers} layers at {_times(size)}"
+        require(needed, device, what, "ask for fewer images, targets or layers at a time")
+        together = images[: at_once or count]
         free = available(images.device)
         if len(together) > 1 and free is not None and together.nbytes * SURELY_FITS > free:
             what = f"the activations of {len(together)} images"
@@ -155,7 +160,7 @@ class Explainer:
             require(len(together) * self._bytes_kept(images[:1]), images.device, what, remedy)
 
     def _bytes_kept(self, images):
-        """What a forward pass keeps for its backward; 0 where that cannot be found out with these images."""
+        """What a forward pass keeps for its backward; 0 where that cannot be measured with these images."""
         kept = {}
 
         def keep(tensor):
@@ -165,13 +170,24 @@ class Explainer:
 
         weights = {parameter.untyped_storage().data_ptr() for parameter in self.model.parameters()}
         try:
-            with torch.inference_mode(False), torch.enable_grad(), self._replicas.lend() as lent:
-                with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-                    recording = record(lent, self._layers, images)
-        except Exception:  # perhaps a network that takes a whole batch only: it will say so itself
+            hooks = torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor)
+            with torch.inference_mode(False), torch.enable_grad(), self._copies.borrow() as borrowed, hooks:
+                recording = record(borrowed, self._layers, images)
+        except Exception:  # perhaps a network that takes a whole batch only: it will raise its own error
             return 0
         del recording
-        return sum(size for place, size in kept.items() if place not in weights)
+        return sum(size for address, size in kept.items() if address not in weights)
+
+
+@dataclass(frozen=True)
+class _Settings:
+    """How one call of `explain` computes."""
+
+    method: Method
+    signed: bool
+    device: torch.device | str
+    counter: PassCounter
+    at_once: int | None
 
 
 def _joined(parts):
@@ -179,10 +195,10 @@ def _joined(parts):
     return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
-def _heatmap(reading, weigh, signed):
+def _heatmap(view, weights_of, signed):
     """One layer's maps for all targets: [K, B, H, W]."""
-    evidence = weighted_sum(weigh(reading), reading.activation)  # [K, B, h, w]
-    return upsample(evidence if signed else evidence.relu(), reading.images.shape[2:])
+    evidence = weighted_sum(weights_of(view), view.activation)  # [K, B, h, w]
+    return upsample(evidence if signed else evidence.relu(), view.images.shape[2:])
 
 
 def _method(name):
@@ -203,8 +219,8 @@ def _times(shape):
 
 
 @contextmanager
-def _forgetful_errors():
-    """Errors that pass keep no tensors alive: whoever stores one would store the graph of a whole forward pass with it.
+def _errors_without_tensors():
+    """Errors that pass keep no tensors alive: storing one would store the graph of a whole forward pass with it.
 
     The stack trace stays, and so do the variables of frames that are not this package's.
     """
@@ -227,7 +243,5 @@ def _chain(error):
 
 
 def _clear(frame):
-    try:
+    with suppress(RuntimeError):  # still running: its caller's handler, and this one
         frame.clear()
-    except RuntimeError:  # still running: its caller's handler, and this one
-        pass

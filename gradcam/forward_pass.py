@@ -1,23 +1,22 @@
-"""One forward pass that keeps the activations of chosen layers, ready to be differentiated — or puts others in their place."""
+"""One forward pass that records the activations of chosen layers for differentiation, or replaces them."""
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch._C._functorch import is_functorch_wrapped_tensor
 
-from .model_copy import Lent
+from .model_copy import BorrowedCopy
 
-NO_GRADIENTS = (
-    "modified inplace",
-    "in-place operation",
-    "does not require grad",
-)  # in what torch says where a forward works without only
+# In torch's errors for a forward that works only without gradients:
+NO_GRADIENTS = ("modified inplace", "in-place operation", "does not require grad")
 
 
 @dataclass(frozen=True)
 class Layer:
-    """Where to read: a module by its name and, where it runs several times in one forward, which of its calls."""
+    """A layer to read: a module by its name and, where it runs several times in one forward, which of its calls."""
 
     name: str
     call: int | None = None
@@ -32,51 +31,51 @@ class Recording:
     activations: tuple[Tensor, ...]  # per layer [B, C, h, w]; `outputs` can be differentiated with respect to each
 
 
-def record(lent: Lent, layers: tuple[Layer, ...], images: Tensor) -> Recording:
-    """Run the model once on `images` and keep what each of the `layers` put out. Call it with gradients enabled.
+def record(borrowed: BorrowedCopy, layers: tuple[Layer, ...], images: Tensor) -> Recording:
+    """Run the model once on `images` and record the output of each of the `layers`. Call it with gradients enabled.
 
     The graph starts at the shallowest recorded layer: below it nothing needs a gradient, so nothing is kept.
-    Raises ValueError when a layer did not run, or ran more often than its name can tell apart.
+    Raises ValueError when a layer did not run, or ran several times where no call is named.
     """
-    outputs, calls = _run(lent, layers, images, _at_calls)
-    if not all(calls.values()):  # perhaps a forward was run past the module's own call, which no hook hears of
-        outputs, calls = _run(lent, layers, images, _at_forwards)
-    return Recording(outputs, tuple(_chosen(layer, calls[layer.name]) for layer in layers))
+    outputs, calls = _run(borrowed, layers, images, _hook_calls)
+    if not all(calls.values()):  # perhaps a forward was called directly, which runs no hooks
+        outputs, calls = _run(borrowed, layers, images, _wrap_forward)
+    return Recording(outputs, tuple(_recorded(layer, calls[layer.name]) for layer in layers))
 
 
-def _run(lent, layers, images, listen):
+def _run(borrowed, layers, images, observe):
     calls = {layer.name: [] for layer in layers}
 
     def attach(root):
-        for kept in calls.values():
-            kept.clear()
-        modules = [(root.get_submodule(name), _keep(name, kept)) for name, kept in calls.items()]
-        return [handle for module, hook in modules for handle in (*_from_here_on(module), *listen(module, hook))]
+        for activations in calls.values():
+            activations.clear()
+        modules = [(root.get_submodule(name), _record(name, activations)) for name, activations in calls.items()]
+        return [handle for module, hook in modules for handle in (*_require_grad(module), *observe(module, hook))]
 
     try:
-        return logits_of(lent.forward(images, attach)), calls
+        return logits_of(borrowed.forward(images, attach)), calls
     except RuntimeError as error:
         if not any(words in str(error) for words in NO_GRADIENTS):
             raise
-        words = str(error).partition(". ")[0]
+        reason = str(error).partition(". ")[0]
     raise ValueError(
-        f"expected a forward pass that can be recorded for its gradients, but torch says: {words}. Choose a layer behind that place, or "
-        "change the operation"
+        f"expected a forward pass that can be recorded for its gradients, but torch says: {reason}. "
+        "Choose a layer behind that place, or change the operation"
     )
 
 
-def outputs_with(lent: Lent, layer: Layer, images: Tensor, activation: Tensor) -> Tensor:
+def outputs_with(borrowed: BorrowedCopy, layer: Layer, images: Tensor, activation: Tensor) -> Tensor:
     """The model's outputs for `images` when `layer` puts out `activation` in place of its own; no gradient."""
 
     def attach(root):
-        return _at_calls(root.get_submodule(layer.name), _replace(layer, activation))
+        return _hook_calls(root.get_submodule(layer.name), _replace(layer, activation))
 
     with torch.no_grad():
-        return logits_of(lent.forward(images, attach))
+        return logits_of(borrowed.forward(images, attach))
 
 
 def logits_of(outputs) -> Tensor:
-    """The tensor of logits in what a model returned: itself, `.logits`, the entry "logits" or "out", or the first of a tuple."""
+    """The logits in a model's outputs: the tensor itself, `.logits`, entry "logits" or "out", or first in a tuple."""
     if isinstance(outputs, Tensor):
         return outputs
     if isinstance(getattr(outputs, "logits", None), Tensor):
@@ -94,53 +93,55 @@ def logits_of(outputs) -> Tensor:
     )
 
 
-def _at_calls(module, hook):
+def _hook_calls(module, hook):
     return [module.register_forward_hook(hook)]
 
 
-def _from_here_on(module):
-    """What the layer puts out requires a gradient before hooks of the user's own see it: one may keep it for the forward to use."""
+def _require_grad(module):
+    """The output requires a gradient before the user's own hooks see it: one may keep it for the forward to use."""
 
     def hook(module, args, output):
-        tensor, put_back = _opened(output, type(module).__name__)
+        tensor, rewrap = _unwrapped(output, type(module).__name__)
         if not tensor.requires_grad and tensor.is_floating_point() and not tensor.is_inference():
-            return put_back(tensor.detach().requires_grad_().clone())
+            return rewrap(tensor.detach().requires_grad_().clone())
+        return None  # the output as it is
 
     return [module.register_forward_hook(hook, prepend=True)] if module._forward_hooks else []
 
 
-def _at_forwards(module, hook):
-    """Hear of every run of a module's forward, however it is called."""
+def _wrap_forward(module, hook):
+    """Call the hook after every run of a module's forward, even one that bypasses `__call__`."""
     run = module.forward
 
     def forward(*args, **kwargs):
         return hook(module, args, run(*args, **kwargs))
 
-    own = vars(module)
-    before = own.get("forward")
-    own["forward"] = forward
-    return [_Handle(own, before)]
+    attributes = vars(module)
+    before = attributes.get("forward")
+    attributes["forward"] = forward
+    return [_ForwardHandle(attributes, before)]
 
 
-class _Handle:
-    """Puts a module's forward back, as torch's handles do with hooks."""
+class _ForwardHandle:
+    """Restores a module's forward, like torch's handles of hooks."""
 
-    def __init__(self, own, before):
-        self._own, self._before = own, before
+    def __init__(self, attributes, before):
+        self._attributes, self._before = attributes, before
 
     def remove(self):
         if self._before is None:
-            del self._own["forward"]
+            del self._attributes["forward"]
         else:
-            self._own["forward"] = self._before
+            self._attributes["forward"] = self._before
 
 
-def _keep(name, kept):
+def _record(name, activations):
     def hook(module, args, output):
-        tensor, put_back = _opened(output, name)
-        if torch._C._functorch.is_functorch_wrapped_tensor(tensor):
+        tensor, rewrap = _unwrapped(output, name)
+        if is_functorch_wrapped_tensor(tensor):
             raise ValueError(
-                f"expected layer {name!r} to run by itself, but it runs inside torch.vmap or the like: choose a layer outside of that"
+                f"expected layer {name!r} to run by itself, but it runs inside torch.vmap or the like: "
+                "choose a layer outside of that"
             )
         if tensor.is_inference() or not tensor.is_floating_point():
             raise ValueError(
@@ -149,28 +150,28 @@ def _keep(name, kept):
             )
         # Only what follows a recorded layer requires a gradient, so the first layers reached are made leaves here.
         activation = tensor if tensor.requires_grad else tensor.detach().requires_grad_()
-        kept.append(activation)
-        # The network goes on with a copy: an in-place ReLU next door would otherwise overwrite what was recorded.
+        activations.append(activation)
+        # The network continues with a copy: an in-place ReLU after the layer would otherwise overwrite the record.
         with torch.enable_grad():  # a layer may be the last inside a no_grad of the model's own
-            return put_back(activation.clone())
+            return rewrap(activation.clone())
 
     return hook
 
 
 def _replace(layer, activation):
-    seen = []
+    calls = itertools.count()
 
     def hook(module, args, output):
-        seen.append(1)
-        if layer.call is None or layer.call == len(seen) - 1:
-            return _opened(output, layer.name)[1](activation)
+        call = next(calls)
+        if layer.call is None or layer.call == call:
+            return _unwrapped(output, layer.name)[1](activation)
         return output
 
     return hook
 
 
-def _opened(output, name):
-    """The tensor in a layer's output, and how to wrap another one alike: transformers' blocks put out tuples."""
+def _unwrapped(output, name):
+    """The tensor in a layer's output, and a function that wraps another one alike: transformer blocks return tuples."""
     if isinstance(output, Tensor):
         return output, lambda tensor: tensor
     if type(output) in (tuple, list) and output and isinstance(output[0], Tensor):
@@ -180,17 +181,21 @@ def _opened(output, name):
     )
 
 
-def _chosen(layer, kept):
-    if not kept:
+def _recorded(layer, activations):
+    """The activation of the layer's call out of those of all its calls."""
+    calls = len(activations)
+    if not calls:
         raise ValueError(
-            f"expected every layer to run in the forward pass, but {layer.name!r} did not run: leave it out or choose another layer"
+            f"expected every layer to run in the forward pass, but {layer.name!r} did not run: "
+            "leave it out or choose another layer"
         )
-    if layer.call is None and len(kept) > 1:
+    if layer.call is None and calls > 1:
         raise ValueError(
-            f"expected every layer to run once, but {layer.name!r} ran {len(kept)} times: choose a call, as in ({layer.name!r}, 0)"
+            f"expected every layer to run once, but {layer.name!r} ran {calls} times: "
+            f"choose a call, as in ({layer.name!r}, 0)"
         )
-    if layer.call is not None and layer.call >= len(kept):
+    if layer.call is not None and layer.call >= calls:
         raise ValueError(
-            f"expected call {layer.call} of layer {layer.name!r}, but it ran {len(kept)} times: calls are counted from 0"
+            f"expected call {layer.call} of layer {layer.name!r}, but it ran {calls} times: calls are counted from 0"
         )
-    return kept[layer.call or 0]
+    return activations[layer.call or 0]

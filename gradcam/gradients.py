@@ -1,4 +1,4 @@
-"""The backward: d target / d activation for all targets at all recorded layers."""
+"""The backward pass: d target / d activation for all targets at all recorded layers."""
 
 from contextlib import nullcontext
 from heapq import heappop, heappush
@@ -11,11 +11,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from .forward_pass import Recording
 
-LARGE = 1 << 20  # weights of a Linear above which the library's product with a few rows is worth replacing
+LARGE = 1 << 20  # weights of a Linear from which the library's product with a few rows is worth replacing
 
 
 def gradients(recording: Recording, cotangents: Tensor) -> tuple[Tensor | None, ...]:
-    """Per layer [K, B, C, h, w], for cotangents [K, *outputs.shape]; None for a layer from which no gradient path leads to the outputs.
+    """Per layer [K, B, C, h, w] for cotangents [K, *outputs.shape]; None where no gradient path leads to the outputs.
 
     Raises ValueError for checkpoints of torch's reentrant kind, behind which no gradient can be read.
     """
@@ -24,32 +24,32 @@ def gradients(recording: Recording, cotangents: Tensor) -> tuple[Tensor | None, 
     if len(cotangents) > 1:
         try:
             return _batched(recording, cotangents)
-        except RuntimeError:  # a backward of the model's own that `vmap` cannot batch, or a GPU too small; a fault of another kind comes again
+        except RuntimeError:  # `vmap` cannot batch a backward, or a GPU is too small; others are raised again below
             pass
-    return _one_by_one(recording, cotangents)  # after the handler: the error's traceback holds on to what did not fit
+    return _one_by_one(recording, cotangents)  # after the handler: the error's traceback refers to what did not fit
 
 
-# Chosen by measurement, 4 targets × 3 layers on 2 cores, nothing else running, whole call: batched 40 ms and one by one 55 with
-# 500 hidden units behind 65,536 activations; 49 and 53 with ResNet-18's shape, 37 and 40 with MobileNetV2's.
+# Chosen by measurement, 4 targets × 3 layers on 2 cores, nothing else running, whole call: batched 40 ms and one by one
+# 55 with 500 hidden units behind 65,536 activations; 49 and 53 with ResNet-18's shape, 37 and 40 with MobileNetV2's.
 
 
 def _batched(recording, cotangents):
     """All targets in one backward through `vmap`."""
-    with _products(recording):
+    with _fast_products(recording):
         return torch.autograd.grad(
             recording.outputs,
             recording.activations,
             cotangents,
-            retain_graph=True,  # a large number of targets comes in groups
+            retain_graph=True,  # many targets come in groups
             is_grads_batched=True,
             allow_unused=True,
         )
 
 
 def _one_by_one(recording, cotangents):
-    """One backward a target."""
+    """One backward per target."""
     try:
-        with _products(recording):
+        with _fast_products(recording):
             rows = [
                 torch.autograd.grad(recording.outputs, recording.activations, row, retain_graph=True, allow_unused=True)
                 for row in cotangents
@@ -57,40 +57,40 @@ def _one_by_one(recording, cotangents):
     except RuntimeError as error:
         if "use_reentrant" in str(error):
             raise ValueError(
-                "expected a model that keeps its activations, but it checkpoints them in torch's reentrant way, behind which no "
-                "gradient can be read: give its checkpoint use_reentrant=False, or switch checkpointing off"
+                "expected a model that keeps its activations, but it checkpoints them in torch's reentrant way, behind "
+                "which no gradient can be read: give its checkpoint use_reentrant=False, or switch checkpointing off"
             ) from None
         raise
     return tuple(None if layer[0] is None else _stacked(layer) for layer in zip(*rows))
 
 
 def _stacked(tensors):
-    """A single one without a copy."""
+    """One tensor of several; a single one without a copy."""
     return tensors[0][None] if len(tensors) == 1 else torch.stack(tensors)
 
 
 def bytes_held(recording: Recording) -> int:
     """How many bytes of gradients a backward for one target holds at its peak; those recorded stay to the end.
 
-    Goes through the graph as the engine does: of the nodes whose gradients are complete, the one made last comes first.
+    Traverses the graph in the engine's order: of the nodes whose gradients are complete, the latest made runs first.
     """
-    if not recording.outputs.requires_grad:
+    root = recording.outputs.grad_fn if recording.outputs.requires_grad else None
+    if root is None:
         return 0
-    root = recording.outputs.grad_fn
     recorded = {get_gradient_edge(activation).node for activation in recording.activations}
-    waits = _needed(root, recorded)
+    pending = _needed(root, recorded)
     ready, holding = [(-root._sequence_nr(), 0, root)], {root}
     held = peak = _bytes_into(root)
     while ready:
         *_, node = heappop(ready)
         for before, _ in node.next_functions:
-            if before not in waits:
+            if before is None or before not in pending:
                 continue
             if before not in holding:
                 holding.add(before)
                 held += _bytes_into(before)
-            waits[before] -= 1
-            if not waits[before]:
+            pending[before] -= 1
+            if not pending[before]:
                 heappush(ready, (-before._sequence_nr(), len(holding), before))
         peak = max(peak, held)
         if node not in recorded:
@@ -99,30 +99,30 @@ def bytes_held(recording: Recording) -> int:
 
 
 def _needed(root, recorded):
-    """The nodes between `root` and what is recorded, each with how often a gradient is handed to it."""
-    leads, path = {}, [(root, False)]
-    while path:
-        node, below_is_known = path.pop()
+    """The nodes between `root` and the recorded ones, each with the number of gradients that it receives."""
+    leads, stack = {}, [(root, False)]
+    while stack:
+        node, below_is_known = stack.pop()
         below = [before for before, _ in node.next_functions if before is not None]
         if below_is_known:
             leads[node] = node in recorded or any(leads[before] for before in below)
         elif node not in leads:
             leads[node] = False
-            path += [(node, True), *((before, False) for before in below if before not in leads)]
-    waits = {node: 0 for node in leads if leads[node]}
-    for node in waits:
+            stack += [(node, True), *((before, False) for before in below if before not in leads)]
+    pending = {node: 0 for node in leads if leads[node]}
+    for node in pending:
         for before, _ in node.next_functions:
-            if before in waits:
-                waits[before] += 1
-    return waits
+            if before in pending:
+                pending[before] += 1
+    return pending
 
 
 def _bytes_into(node):
-    """The size of the gradients that a node is handed."""
+    """The size of the gradients that a node receives."""
     return sum(prod(one.shape) * one.dtype.itemsize for one in node._input_metadata)
 
 
-def _products(recording):
+def _fast_products(recording):
     return _ThinProducts() if _has_large_linear(recording.outputs) else nullcontext()
 
 
@@ -134,14 +134,15 @@ def _has_large_linear(outputs: Tensor) -> bool:
         if node is None or node in seen:
             continue
         seen.add(node)
-        if node.name() == "AddmmBackward0" and node._saved_mat2 is not None and node._saved_mat2.numel() >= LARGE:
+        matrix = getattr(node, "_saved_mat2", None) if node.name() == "AddmmBackward0" else None
+        if matrix is not None and matrix.numel() >= LARGE:
             return True
         waiting += [before for before, _ in node.next_functions]
     return False
 
 
 class _ThinProducts(TorchDispatchMode):
-    """While active in this thread, multiplies a few rows with a large matrix in a way that CPUs are good at.
+    """While active in this thread, multiplies a few rows with a large matrix in a way that suits CPUs.
 
     Behind a Linear of 500 hidden units stands [4, 500] × [500, 65536]. The library's product takes 20 ms for it and
     the weights, 131 MB, could be read in 5. Blocks of 10 rows of the large matrix take 8.4 ms; leaving out the rows
@@ -152,7 +153,7 @@ class _ThinProducts(TorchDispatchMode):
 
     @classmethod
     def _should_skip_dynamo(cls):
-        return False  # else the first heatmap of a process waits for torch's compiler to be imported: 1.5 s in place of 0.4
+        return False  # else a process's first heatmap waits for the import of torch's compiler: 1.5 s in place of 0.4
 
     def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
         if (
@@ -166,9 +167,7 @@ class _ThinProducts(TorchDispatchMode):
 
     def _by_blocks(self, few, large):
         product = few.new_zeros(len(few), large.shape[1])
-        block = large.new_empty(
-            self.BLOCK, large.shape[1]
-        )  # one block for all rounds: a fresh one each time is faulted in anew
+        block = large.new_empty(self.BLOCK, large.shape[1])  # reused: a fresh one each time causes new page faults
         for rows in few.any(0).nonzero()[:, 0].split(self.BLOCK):
             product.addmm_(few[:, rows], torch.index_select(large, 0, rows, out=block[: len(rows)]))
         return product

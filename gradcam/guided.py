@@ -1,4 +1,4 @@
-"""Guided Backpropagation and Guided Grad-CAM: which pixels, in colour — for networks of ReLUs, and for no others."""
+"""Guided Backpropagation and Guided Grad-CAM: evidence by pixel and colour; for networks of ReLUs only."""
 
 import torch
 from torch import Tensor, nn
@@ -7,8 +7,8 @@ from torch.func import functionalize
 from .explainer import Explainer
 from .forward_pass import logits_of
 from .images import as_batch
-from .model_copy import Lent, Replicas
-from .relus import Watch, guide
+from .model_copy import BorrowedCopy, ModelCopies
+from .relus import HiddenDependencies, guide_relus
 from .targets import as_targets, cotangents
 
 
@@ -16,19 +16,19 @@ def guided_backpropagation(model: nn.Module, images: Tensor, targets=None) -> Te
     """d target / d image, with every ReLU passing back positive gradients only: [B, K, 3, H, W], signed, on the CPU.
 
     Springenberg et al. 2014, arXiv:1412.6806, sec. 3.4. The rule exists for ReLU, bounded above (ReLU6) or not,
-    however it is spelt; what is linear, pools, pads, enlarges or normalises passes its gradient as it is. Raises
+    however it is written; what is linear, pools, pads, upsamples or normalises passes its gradient as it is. Raises
     ValueError for a model with anything else between image and outputs — another activation, a gate, attention, a
     backward of its own, a softmax at the end — and for one without a ReLU: the result would silently be something
-    else. The model stays as found.
+    else. The model is left unchanged.
     """
     targets, images = as_targets(targets, len(images)), as_batch(images, model)
-    with torch.inference_mode(False), torch.enable_grad(), Replicas(model).lend() as lent:
-        slopes, refusal = _slopes(lent, images, targets)
-    if refusal:  # here, where the graph is gone: an exception keeps what its frames hold for as long as it is kept
+    with torch.inference_mode(False), torch.enable_grad(), ModelCopies(model).borrow() as borrowed:
+        gradients = _guided_gradients(borrowed, images, targets)
+    if isinstance(gradients, str):  # raised here, where the graph is freed: an exception keeps what its frames hold
         raise ValueError(
-            f"guided backpropagation is defined for ReLU, but {refusal}: use Grad-CAM or another method for it"
+            f"guided backpropagation is defined for ReLU, but {gradients}: use Grad-CAM or another method for it"
         )
-    return slopes
+    return gradients
 
 
 def guided_grad_cam(model: nn.Module, images: Tensor, targets=None, layer=None) -> Tensor:
@@ -42,41 +42,41 @@ def guided_grad_cam(model: nn.Module, images: Tensor, targets=None, layer=None) 
     return guided_backpropagation(model, images, targets) * heatmaps
 
 
-def _slopes(lent: Lent, images, targets):
-    """The gradients [B, K, 3, H, W], or what is in their way, in words."""
+def _guided_gradients(borrowed: BorrowedCopy, images, targets) -> Tensor | str:
+    """The gradients [B, K, 3, H, W], or the reason why there are none."""
     leaf = images.clone().requires_grad_()
-    outputs, hidden = _recorded(lent, leaf)
-    if hidden:
-        return None, f"this model runs {hidden}"
+    outputs = _recorded_outputs(borrowed, leaf)
+    if isinstance(outputs, str):
+        return f"this model runs {outputs}"
     try:
-        refusal = guide(outputs, leaf)
+        refusal = guide_relus(outputs, leaf)
         if refusal:
-            return None, refusal
+            return refusal
         rows = cotangents(outputs, targets)
-        # One target after the other: these gradients reach the image and are the largest there are.
-        slopes = [torch.autograd.grad(outputs, leaf, row, retain_graph=True)[0] for row in rows]
+        # One target after the other: these gradients reach the image and are the largest of all.
+        gradients = [torch.autograd.grad(outputs, leaf, row, retain_graph=True)[0] for row in rows]
     except RuntimeError as error:
         if "inplace operation" not in str(error):
             raise
-        return None, "this model changes in place what its gradient needs"
-    return torch.stack(slopes, 1).cpu(), None
+        return "this model changes in place what its gradient needs"
+    return torch.stack(gradients, 1).cpu()
 
 
-def _recorded(lent, leaf):
-    """The outputs, with all that autograd records on the way to them, and what it does not see, in words."""
+def _recorded_outputs(borrowed, leaf) -> Tensor | str:
+    """The outputs with their graph, or the first operation on the way to them that autograd does not record."""
 
     def run(images):
-        return logits_of(lent.forward(images))
+        return logits_of(borrowed.forward(images))
 
-    watch = once_more = Watch(leaf)
+    first = last = HiddenDependencies(leaf)
     try:
-        with watch:
+        with first:
             outputs = run(leaf)
-        if watch.partly:
-            with (once_more := Watch(leaf)):
-                outputs = functionalize(run)(leaf)  # the same with nothing done in place, which shows all there is
+        if first.partly:
+            with (last := HiddenDependencies(leaf)):
+                outputs = functionalize(run)(leaf)  # the same without in-place operations, which shows all dependencies
     except RuntimeError:  # of inference mode, or of an operation that `functionalize` cannot take
-        if watch.hidden is None:
+        if first.hidden is None:
             raise
-        return None, watch.hidden
-    return outputs, once_more.hidden
+        return first.hidden
+    return outputs if last.hidden is None else last.hidden

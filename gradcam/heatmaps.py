@@ -1,8 +1,10 @@
-"""Heatmaps as evidence: how they are summed, enlarged, compared and combined — never silently normalised."""
+"""Heatmaps as evidence: summed, upsampled, combined and classified; never silently normalised."""
+
+from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn import functional as F  # noqa: N812  the name in torch's own documentation
 
 
 def weighted_sum(weights: Tensor, activation: Tensor) -> Tensor:
@@ -15,7 +17,7 @@ def weighted_sum(weights: Tensor, activation: Tensor) -> Tensor:
         summed = torch.einsum("kbc,bc...->kb...", weights.flatten(2), activation)
     else:
         summed = (weights * activation).sum(2)
-    if summed.sum().isfinite():  # thirty times quicker than asking every element, and nearly always the answer
+    if summed.sum().isfinite():  # thirty times faster than checking every element, and nearly always enough
         return summed
     return summed.where(summed.isfinite(), torch.nan)
 
@@ -32,41 +34,43 @@ def peaks(heatmaps: Tensor) -> Tensor:
 
 
 def empty(heatmaps: Tensor) -> Tensor:
-    """Which maps hold no positive evidence at all: [..., H, W] → bool [...]."""
+    """Which maps have no positive evidence at all: [..., H, W] → bool [...]."""
     return peaks(heatmaps) <= 0
 
 
 def min_max(heatmaps: Tensor, axes: tuple[int, ...] = (-2, -1)) -> Tensor:
-    """Each map, along `axes`, stretched to 0..1. A constant map has nothing to stretch and becomes 0; NaN stays NaN."""
+    """Each map, along `axes`, rescaled to 0..1. A constant map becomes 0; NaN stays NaN."""
     low = heatmaps.amin(axes, keepdim=True)
-    reach = heatmaps.amax(axes, keepdim=True) - low
-    return (heatmaps - low) / reach.where(reach != 0, 1)
+    span = heatmaps.amax(axes, keepdim=True) - low
+    return (heatmaps - low) / span.where(span != 0, 1)
 
 
 def combine_rescaled(heatmaps: Tensor) -> Tensor:
-    """One map from all layers as the article combines them: min-max each, mean, min-max. [..., L, H, W] → [..., H, W] in 0..1.
+    """One map from all layers as the article combines them: min-max each, mean, min-max.
 
-    Every layer counts alike, however weak its evidence: read it as *where*, never as *how much*.
+    [..., L, H, W] → [..., H, W] in 0..1. Every layer counts alike, however weak its evidence: read it as
+    *where*, never as *how much*.
     """
     return min_max(min_max(heatmaps).mean(-3))
 
 
 def combine_evidence(heatmaps: Tensor) -> Tensor:
-    """One map from all layers by true evidence: their mean, nothing rescaled. [..., L, H, W] → [..., H, W], same units.
+    """One map from all layers in units of evidence: their mean, nothing rescaled. [..., L, H, W] → [..., H, W].
 
     A layer with a hundredth of the evidence counts a hundredth.
     """
     return heatmaps.mean(-3)
 
 
-def states(heatmaps: Tensor) -> list:
-    """What each map is, in a word: "evidence", "empty" (nothing above zero, and nothing below), "constant" or "not finite"."""
+def states(heatmaps: Tensor) -> Any:
+    """The state of each map: one word for [H, W] (see `state_of`), nested lists of words for [..., H, W]."""
     if heatmaps.ndim == 2:
-        return _state(heatmaps)
+        return state_of(heatmaps)
     return [states(part) for part in heatmaps]
 
 
-def _state(heatmap):
+def state_of(heatmap: Tensor) -> str:
+    """One map's state: "evidence", "empty" (nothing above zero and nothing below), "constant" or "not finite"."""
     if not heatmap.isfinite().all():
         return "not finite"
     low, high = heatmap.min(), heatmap.max()

@@ -1,4 +1,4 @@
-"""Images as a model takes them: checked, where it computes and in its precision."""
+"""Images as a model takes them: checked, on its device and in its precision."""
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +13,8 @@ def as_batch(images, model: nn.Module) -> Tensor:
         raise TypeError(f"expected images as a tensor [B, 3, H, W], got {type(images).__name__}")
     if images.layout is not torch.strided or images.is_meta:
         raise ValueError(
-            f"expected images whose numbers are there, got {images.layout} on {images.device}: make a dense tensor of them"
+            f"expected images whose numbers are there, got {images.layout} on {images.device}: "
+            "make a dense tensor of them"
         )
     if not _has_batch_axis(images, model) or not images.is_floating_point() or not images.numel():
         raise ValueError(
@@ -22,7 +23,8 @@ def as_batch(images, model: nn.Module) -> Tensor:
         )
     weights = (parameter for parameter in model.parameters() if parameter.is_floating_point())
     first = next(weights, images)
-    # Of a model in several precisions, the images' own if it is one of them; only where it is not the first are all looked at.
+    # Of a model in several precisions, the images' own if it is one of them; all weights are compared only where it is
+    # not the first one's.
     known = images.dtype == first.dtype or any(weight.dtype == images.dtype for weight in weights)
     with torch.inference_mode(False):
         images = images.detach().to(first.device, images.dtype if known else first.dtype)
@@ -30,7 +32,7 @@ def as_batch(images, model: nn.Module) -> Tensor:
 
 
 def _has_batch_axis(images, model):
-    """Three axes are a photo without its batch axis, but for a network of sequences."""
+    """Three axes are a photo without its batch axis, except for a network of sequences."""
     if images.ndim == 3:
         kinds = {type(module) for module in model.modules()}
         return nn.Conv1d in kinds and not kinds & {nn.Conv2d, nn.Conv3d}

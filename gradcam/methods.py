@@ -1,8 +1,8 @@
-"""The CAM family: each method is one short function that gives the activation maps their weights.
+"""The CAM methods: each is one short function that computes the weights of the activation maps.
 
-Every map is ReLU(Σ_C weights · activation); all around that sum is the same for every method. A gradient-weighted method
-takes activation [B, C, h, w] and gradient [K, B, C, h, w] and returns weights that broadcast to [K, B, C, h, w]: write the
-function, put `@gradient_weighted` with its name and source above it, and it can be asked for by that name.
+Every map is ReLU(Σ_C weights · activation); everything else is the same for every method. A gradient-weighted method
+takes activation [B, C, h, w] and gradient [K, B, C, h, w] and returns weights that broadcast to [K, B, C, h, w]: write
+the function, put `@gradient_weighted` with its name and source above it, and it can be chosen by that name.
 
 The methods here take maps of any number of axes, [B, C, l] or [B, C, d, h, w] as well; h and w stand for them.
 """
@@ -16,38 +16,38 @@ from torch import Tensor
 from .eigen import first_axis
 from .head import no_pooled_weights, pooled_weights
 from .heatmaps import min_max, upsample
-from .layer_view import Reading
+from .layer_view import LayerView
 
 
 @dataclass(frozen=True)
 class Method:
     name: str
     source: str  # the paper and its equation
-    weights: Callable[[Reading], Tensor]  # → broadcasts to [K, B, C, h, w]
+    weights: Callable[[LayerView], Tensor]  # → broadcasts to [K, B, C, h, w]
     passes: str = "1"  # forward passes for an image at one layer with C maps
 
 
-METHODS: dict[str, Method] = {}
+METHODS: dict[str, Method] = {}  # one per process: the decorators below fill it on import, and nothing changes it later
 
 
 def method(name: str, source: str, passes: str = "1"):
-    """Enter a function of a Reading into METHODS."""
+    """Register a function of a LayerView in METHODS."""
 
-    def enter(weights):
+    def register(weights):
         METHODS[name] = Method(name, source, weights, passes)
         return weights
 
-    return enter
+    return register
 
 
 def gradient_weighted(name: str, source: str):
-    """Enter a function of (activation, gradient) into METHODS."""
+    """Register a function of (activation, gradient) in METHODS."""
 
-    def enter(weights):
-        METHODS[name] = Method(name, source, lambda reading: weights(reading.activation, reading.gradient))
+    def register(weights):
+        METHODS[name] = Method(name, source, lambda view: weights(view.activation, view.gradient))
         return weights
 
-    return enter
+    return register
 
 
 @gradient_weighted("Grad-CAM", "Selvaraju et al. 2017, arXiv:1610.02391, eq. 1")
@@ -58,7 +58,7 @@ def grad_cam(activation, gradient):
 
 @gradient_weighted("Grad-CAM++", "Chattopadhay et al. 2018, arXiv:1710.11063, eqs. 5 and 19")
 def grad_cam_plus_plus(activation, gradient):
-    """Positive gradients, each weighed by α = g² / (2g² + g³·ΣA), A summed over its map.
+    """Positive gradients, each weighted by α = g² / (2g² + g³·ΣA), A summed over its map.
 
     This is the paper's α for the score exp(target), exact where the network is piecewise linear. That score's factor
     exp(target) is left out: it is one positive number for a whole map, and overflows. The authors' program goes on to
@@ -91,62 +91,62 @@ def layercam(activation, gradient):
 
 
 @method("Eigen-CAM", "Muhammad & Yeasin 2020, arXiv:2008.00299, eq. 3")
-def eigen_cam(reading):
+def eigen_cam(view):
     """The activations' first principal axis, not centred, the same for every target.
 
-    An axis has no sign of its own: it is turned so that the map rises and falls with the activations' energy ΣA². See
+    An axis has no sign of its own: it is oriented so that the map rises and falls with the activations' energy ΣA². See
     `first_axis` for activations where that does not decide, where several axes come first, and where there is none.
     """
-    axes = torch.stack([first_axis(maps) for maps in reading.activation.flatten(2)])  # [B, C]
-    return _one_a_map(axes.expand(len(reading.cotangents), -1, -1), reading.activation)  # [K, B, C, 1, 1]
+    axes = torch.stack([first_axis(maps) for maps in view.activation.flatten(2)])  # [B, C]
+    return _per_map(axes.expand(len(view.cotangents), -1, -1), view.activation)  # [K, B, C, 1, 1]
 
 
 @method("CAM", "Zhou et al. 2016, arXiv:1512.04150, eq. 2")
-def cam(reading):
+def cam(view):
     """The classes' own weights for the averaged maps; only where the outputs read a global average linearly."""
-    weight = pooled_weights(reading.model, reading.activation, reading.outputs)  # [N, C]
+    weight = pooled_weights(view.model, view.activation, view.outputs)  # [N, C]
     if weight is None:
-        layer = str(reading.layer)
-        del reading  # an exception keeps what its frames hold for as long as it is kept
-        raise ValueError(no_pooled_weights(layer))
-    cotangents = reading.cotangents.unsqueeze(-1).flatten(2)  # [K, B, N], of outputs [B], too
-    return _one_a_map(cotangents.to(weight.dtype) @ weight, reading.activation)  # [K, B, C, 1, 1]
+        name = str(view.layer)
+        del view  # an exception keeps what its frames hold for as long as it is kept
+        raise ValueError(no_pooled_weights(name))
+    cotangents = view.cotangents.unsqueeze(-1).flatten(2)  # [K, B, N], of outputs [B], too
+    return _per_map(cotangents.to(weight.dtype) @ weight, view.activation)  # [K, B, C, 1, 1]
 
 
 @method("Ablation-CAM", "Desai & Ramaswamy 2020, doi:10.1109/WACV45572.2020.00360, eq. 3", passes="1 + C")
-def ablation_cam(reading):
-    """How much of the score falls away without a map: (y − yₖ) / |y|, one forward pass for every map.
+def ablation_cam(view):
+    """How much of the score is lost without a map: (y − yₖ) / |y|, one forward pass for every map.
 
-    The paper divides by y, which for a negative score would turn helping maps into harming ones; |y| is the same otherwise.
-    A score of zero has no share to speak of: there the difference itself is the weight.
+    The paper divides by y, which for a negative score would make helping maps harmful; |y| is the same otherwise.
+    For a score of zero, which has no shares, the difference itself is the weight.
     """
-    activation, channels = reading.activation, reading.activation.shape[1]
-    keep = _one_a_map(1 - torch.eye(channels).to(activation), activation)  # [C, C, 1, 1]
+    activation, channels = view.activation, view.activation.shape[1]
+    keep = _per_map(1 - torch.eye(channels).to(activation), activation)  # [C, C, 1, 1]
     weights = []
     for image in range(len(activation)):
-        score = reading.scores(image)  # [K, 1]
-        without = reading.scores_with_activations(
-            image, lambda rows, maps=activation[image]: maps * keep[rows], channels
-        )  # [K, C]
+        score = view.scores(image)  # [K, 1]
+        maps = activation[image]
+        without = view.scores_with_activations(image, lambda rows, maps=maps: maps * keep[rows], channels)  # [K, C]
         weights.append((score - without) / score.abs().where(score != 0, torch.ones_like(score)))
-    return _one_a_map(torch.stack(weights, 1), activation)  # [K, B, C, 1, 1]
+    return _per_map(torch.stack(weights, 1), activation)  # [K, B, C, 1, 1]
 
 
 @method("Score-CAM", "Wang et al. 2020, arXiv:1910.01279, algorithm 1", passes="1 + C")
-def score_cam(reading):
-    """The scores of the photo seen through each map, as a softmax over the maps.
+def score_cam(view):
+    """The scores of the photo masked by each map, as a softmax over the maps.
 
-    The paper subtracts the score of a black photo first; a softmax does not notice what is subtracted from all.
+    The paper subtracts the score of a black photo first; a softmax does not depend on what is subtracted from all.
     """
-    channels, size, axes = reading.activation.shape[1], reading.images.shape[2:], area(reading.activation)
+    channels, size, axes = view.activation.shape[1], view.images.shape[2:], area(view.activation)
     weights = []
-    for image, photo in enumerate(reading.images):
-        masks = min_max(upsample(reading.activation[image : image + 1], size)[0], axes)  # [C, H, W]
-        seen = reading.scores_of_images(
-            image, lambda rows, photo=photo, masks=masks: photo * masks[rows][:, None], channels
-        )  # [K, C]
-        weights.append(seen.softmax(1))
-    return _one_a_map(torch.stack(weights, 1), reading.activation)  # [K, B, C, 1, 1]
+    for image, photo in enumerate(view.images):
+        masks = min_max(upsample(view.activation[image : image + 1], size)[0], axes)  # [C, H, W]
+
+        def masked(rows, photo=photo, masks=masks):
+            return photo * masks[rows][:, None]
+
+        weights.append(view.scores_of_images(image, masked, channels).softmax(1))  # [K, C]
+    return _per_map(torch.stack(weights, 1), view.activation)  # [K, B, C, 1, 1]
 
 
 def area(activation):
@@ -154,6 +154,6 @@ def area(activation):
     return tuple(range(2 - activation.ndim, 0))
 
 
-def _one_a_map(weights, activation):
-    """Weights [..., C], each for a whole map of `activation`: [..., C, 1, 1]."""
+def _per_map(weights, activation):
+    """Weights [..., C], one for each map of `activation`: [..., C, 1, 1]."""
     return weights[(..., *(None for _ in area(activation)))]

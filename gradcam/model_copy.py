@@ -1,283 +1,190 @@
-"""Replicas of a model: the same weights in a private shell, so that the model itself is never touched."""
+"""Model copies: they share the model's weights and nothing else, so that the model itself is never changed."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from itertools import chain, islice
-from operator import is_
-from threading import get_ident
 
 import torch
 from torch import Tensor, nn
-from torch._ops import OpOverload
-from torch.nn.modules.module import register_module_forward_pre_hook
 
-from .copying import Copier, contents, fill, memory_of, put
-from .random_numbers import Dice, OwnDice
+from .copying import copy_model
+from .forward_checks import CheckedForward, WritesToWeights, forbid_modules
+from .random_numbers import GeneratorStates, PrivateRandomNumbers
+from .snapshots import Snapshot
+from .tensor_copies import memory_of
 
-KINDS = 1000  # shapes of images for which it is remembered that they need not be watched
-KEPT = 4  # replicas that wait for the next call; more threads than that make new ones
+MAX_CHECKED = 1000  # shapes of images for which it is remembered that they need no further checks
+MAX_IDLE = 4  # copies kept for the next call; more threads than that make new ones
 
 
-class Replicas:
-    """Lends replicas of one model, one to each call, and keeps those that come back for the next.
+class ModelCopies:
+    """A pool of copies of one model: each call borrows one, and those that come back are kept for the next.
 
-    A replica is a copy in eval mode of all that the model is made of; only the parameters' memory is shared (see `Copier`). So the
-    model stays as found, also when its forward raises, and threads that explain one model need no lock. The first forward pass
-    over images of a shape is watched: a network that writes into its parameters runs on private ones from then on, one that draws
-    random numbers gets dice of its own, and one that reaches around its replica for the model itself is refused. A network that
-    looks at values it computes, and so may do something else for the next image, is watched each time.
+    A copy is in eval mode and has all that the model is made of; only the parameters' memory is shared (see
+    `copy_model`). So the model is left unchanged, also when its forward raises, and threads that explain one model need
+    no lock. The first forward pass over images of a shape is checked: a network that writes into its parameters runs on
+    private ones from then on, one that draws random numbers gets generators of its own, and one that reaches the model
+    itself from its copy is refused. A network that reads values it computes, and so may do something else for the next
+    image, is checked each time.
 
-    A replica that comes back is put into the state in which it was made, and is lent again while the model is what it was
+    A copy that comes back is reset to the state in which it was made, and is used again while the model is what it was
     then. What buffers and other tensors of the model hold is copied anew each time.
     """
 
     def __init__(self, model: nn.Module):
         if isinstance(model, torch.jit.ScriptModule):
             raise TypeError(
-                "expected an nn.Module in Python, got a TorchScript module, whose layers cannot be read: pass the model it was made from"
+                "expected an nn.Module in Python, got a TorchScript module, whose layers cannot be read: "
+                "pass the model it was made from"
             )
         self.model = model
-        self._waiting: list[_Replica] = []
+        self._idle: list[_ModelCopy] = []
         self._private: frozenset[int] = frozenset()  # ids of the parameters that the forward writes into
-        self._draws: dict[
-            tuple, bool
-        ] = {}  # kind of images → whether a forward of them draws random numbers; what need not be watched
+        self._draws: dict[tuple, bool] = {}  # shape of images that needs no checks → whether their forward draws
 
     @contextmanager
-    def lend(self) -> Iterator["Lent"]:
-        """A replica for as long as the graph of its forward pass is used. One that an error stopped is not lent again."""
-        lent = Lent(self)
+    def borrow(self) -> Iterator["BorrowedCopy"]:
+        """A copy for as long as the graph of its forward pass is used. One that an error stopped is not used again."""
+        borrowed = BorrowedCopy(self)
         try:
-            yield lent
+            yield borrowed
         finally:
-            lent.let_go()
-        if lent.replica.rest() and len(self._waiting) < KEPT:
-            self._waiting.append(lent.replica)
+            borrowed.remove_hooks()
+        if borrowed.model_copy.reset() and len(self._idle) < MAX_IDLE:
+            self._idle.append(borrowed.model_copy)
 
-    def take(self) -> "_Replica":
-        while self._waiting:
+    def take(self) -> "_ModelCopy":
+        while self._idle:
             try:
-                replica = self._waiting.pop()
+                model_copy = self._idle.pop()
             except IndexError:  # another thread was quicker
                 break
-            if replica.wake():
-                return replica
-        return _Replica(self.model, self._private)
+            if model_copy.refresh():
+                return model_copy
+        return _ModelCopy(self.model, self._private)
 
-    def run(self, replica: "_Replica", images: Tensor):
-        """What the replica puts out; watched, if need be. Raises _WroteIntoWeights before weights are changed."""
+    def run(self, model_copy: "_ModelCopy", images: Tensor):
+        """The outputs of a copy; checked, if need be. Raises WritesToWeights before weights are changed."""
         kind = images.shape, images.dtype, images.device
-        if kind in self._draws and replica.private == self._private:
-            with OwnDice(Dice()) if self._draws[kind] else nullcontext():
-                return replica.root(images)
-        with _Watch(replica.weights) as watch, _tripwire(replica.originals):
-            outputs = replica.root(images)
-        if not watch.looked and len(self._draws) < KINDS:
-            self._draws[kind] = watch.drew
+        if kind in self._draws and model_copy.private == self._private:
+            with PrivateRandomNumbers(GeneratorStates()) if self._draws[kind] else nullcontext():
+                return model_copy.root(images)
+        with CheckedForward(model_copy.weights) as checked, forbid_modules(model_copy.originals):
+            outputs = model_copy.root(images)
+        if not checked.value_dependent and len(self._draws) < MAX_CHECKED:
+            self._draws[kind] = checked.drew
         return outputs
 
-    def keep_private(self, parameters: frozenset[int], replica: "_Replica"):
-        """Of these parameters, which `replica` was about to write into, replicas get their own from now on."""
-        if parameters <= replica.private:
+    def keep_private(self, parameters: frozenset[int], model_copy: "_ModelCopy"):
+        """From now on copies get their own of these parameters, which `model_copy` was about to write into."""
+        if parameters <= model_copy.private:
             raise TypeError(
-                "expected a model that leaves its weights alone, but its forward changes some in a way that cannot be kept apart: "
-                "let it compute with a copy of them"
+                "expected a model that leaves its weights alone, but its forward changes some in a way that cannot be "
+                "kept apart: let it compute with a copy of them"
             )
         self._private |= parameters
 
 
-class Lent:
-    """A replica that one call may run."""
+class BorrowedCopy:
+    """A model copy that one call may run."""
 
-    def __init__(self, owner: Replicas):
-        self._owner = owner
-        self.replica = owner.take()
+    def __init__(self, pool: ModelCopies):
+        self._pool = pool
+        self.model_copy = pool.take()
         self._handles: list = []
 
     @property
     def root(self) -> nn.Module:
-        return self.replica.root
+        return self.model_copy.root
 
     def forward(self, images: Tensor, attach: Callable[[nn.Module], list] = lambda root: []):
-        """What the model puts out for `images`, which stay as they are even where it writes into them.
+        """The model's outputs for `images`, which stay as they are even where it writes into them.
 
-        attach: puts hooks on the replica's layers and returns their handles; called anew where the first pass has to be made again.
-        They stay as long as the replica is lent: a network that checkpoints runs a second time in its backward.
+        attach: puts hooks on the copy's layers and returns their handles; called anew where the first pass has to be
+        made again. They stay as long as the copy is borrowed: a network that checkpoints runs a second time in its
+        backward.
 
         Raises TypeError for a model that runs a part of the original, and what the model's forward raises.
         """
         while True:
-            self.let_go()
-            self._handles = attach(self.replica.root)
+            self.remove_hooks()
+            self._handles = attach(self.model_copy.root)
             try:
-                return self._owner.run(self.replica, images.clone())
-            except _WroteIntoWeights as wrote:
-                self._owner.keep_private(wrote.parameters, self.replica)
-            self.replica = self._owner.take()  # after the handler: its traceback holds on to the pass
+                return self._pool.run(self.model_copy, images.clone())
+            except WritesToWeights as error:
+                self._pool.keep_private(error.parameters, self.model_copy)
+            self.model_copy = self._pool.take()  # after the handler: its traceback refers to the forward pass
 
-    def let_go(self):
-        """Take the hooks off."""
+    def remove_hooks(self):
         for handle in self._handles:
             handle.remove()
         self._handles = []
 
 
-class _Replica:
-    """One copy of the model, and what it takes to have it as it was made."""
+class _ModelCopy:
+    """One copy of the model, and what it takes to restore the state in which it was made."""
 
     def __init__(self, model: nn.Module, private: frozenset[int]):
         self.private = private
-        made = Copier(private)
-        self.root = made.copy(model)
-        self.originals = made.modules  # their ids
+        self.root, session = copy_model(model, private)
+        self.originals = session.modules  # their ids
         self.weights: dict[int | None, set[int]] = {}  # memory that is shared → ids of the parameters that lie there
-        for weight, _ in made.aliases:
+        for weight, _ in session.aliases:
             self.weights.setdefault(memory_of(weight), set()).add(id(weight))
-        self._aliases, self._clones, self._memories, self._generators = (
-            made.aliases,
-            made.clones,
-            made.memories,
-            made.generators,
-        )
-        self._places = [clone.detach() for _, clone in made.clones]  # where the clones' own memory is
-        self._model, self._made = (
-            _Contents(*([pair[side] for pair in pairs] for pairs in (made.dicts, made.lists, made.cells)))
+        self._aliases, self._clones = session.aliases, session.clones
+        self._storages, self._generators = session.storages, session.generators
+        self._places = [clone.detach() for _, clone in session.clones]  # where the clones' own memory is
+        self._originals_then, self._copies_then = (
+            Snapshot(*([pair[side] for pair in pairs] for pairs in (session.dicts, session.lists, session.cells)))
             for side in (0, 1)
         )
-        self._classes = [(module, type(module)) for module in model.modules()]
-        self._own_classes = [(module, type(module)) for module in self.root.modules()]
-        self._opaque = made.opaque
+        self._original_classes = [(module, type(module)) for module in model.modules()]
+        self._copied_classes = [(module, type(module)) for module in self.root.modules()]
+        self._opaque = session.opaque
 
-    def rest(self) -> bool:
-        """Put back what the forward has changed. False where something changed that cannot be put back."""
+    def reset(self) -> bool:
+        """Undo what the forward has changed. False where something changed that cannot be undone."""
         if self._opaque or any(clone.requires_grad for _, clone in self._clones):
             return False
-        self._made.restore()
-        for module, kind in self._own_classes:
+        self._copies_then.restore()
+        for module, kind in self._copied_classes:
             if type(module) is not kind:
                 module.__class__ = kind
         return True
 
-    def wake(self) -> bool:
-        """Take over what the model's tensors hold now. False where the model is no longer what the replica was made of."""
-        if not (
-            self._model.unchanged()
-            and all(type(module) is kind for module, kind in self._classes)
-            and all(_same_memory(weight, alias) for weight, alias in self._aliases)
-            and all(_same_memory(clone, place) for (_, clone), place in zip(self._clones, self._places))
-            and all(_laid_alike(tensor, clone) for tensor, clone in self._clones)
-            and all(theirs.numel() == ours.numel() for theirs, ours in self._memories)
-        ):
+    def refresh(self) -> bool:
+        """Copy what the model's tensors hold now. False where the model is no longer what the copy was made of."""
+        if not self._is_current():
             return False
-        if self._memories:
+        if self._storages:
+            own, originals = [own for _, own in self._storages], [original for original, _ in self._storages]
             with torch.no_grad():
-                torch._foreach_copy_([ours for _, ours in self._memories], [theirs for theirs, _ in self._memories])
-        for theirs, ours in self._generators:
-            ours.set_state(theirs.get_state())
+                torch._foreach_copy_(own, originals)  # pyright: ignore[reportPrivateImportUsage]  one call for all
+        for original, own in self._generators:
+            own.set_state(original.get_state())
         return True
 
-
-class _Contents:
-    """What some dictionaries, lists and cells hold, remembered."""
-
-    def __init__(self, dicts: list, lists: list, cells: list):
-        self._dicts, self._lists, self._cells = dicts, lists, cells
-        self._then = self._now()
-
-    def unchanged(self) -> bool:
-        then, now = self._then, self._now()
-        return then[:2] == now[:2] and len(then[2]) == len(now[2]) and all(map(is_, then[2], now[2]))
-
-    def restore(self):
-        """Put back what has changed since."""
-        if self.unchanged():
-            return
-        sizes, keys, values = map(iter, self._then)
-        for held in self._dicts:
-            size = next(sizes)
-            put(held, zip(islice(keys, size), islice(values, size)))
-        for held in self._lists:
-            put(held, islice(values, next(sizes)))
-        for cell, value in zip(self._cells, values):
-            fill(cell, value)
-
-    def _now(self):
-        """The sizes of all containers, all keys, all values: three lists, which are compared quicker than their thousands of parts."""
-        sizes = [*map(len, self._dicts), *map(len, self._lists)]
-        keys = [*chain.from_iterable(self._dicts)]
-        values = chain.from_iterable((*map(dict.values, self._dicts), *self._lists))
-        return sizes, keys, [*values, *map(contents, self._cells)]
-
-
-class _WroteIntoWeights(BaseException):
-    """The forward pass was about to change parameters, which the replica shares with the model. No handler in the model is to catch it."""
-
-    def __init__(self, parameters: frozenset[int]):
-        super().__init__("the model writes into its parameters")
-        self.parameters = parameters  # their ids
-
-
-_LOOKS = {torch.ops.aten._local_scalar_dense.default, torch.ops.aten.equal.default, torch.ops.aten.nonzero.default}
-
-
-class _Watch(OwnDice):
-    """While active, no operation of this thread writes into the memory of weights, and random numbers come from dice of its own."""
-
-    def __init__(self, weights: dict[int | None, set[int]]):
-        super().__init__(Dice())
-        self._weights = weights  # memory → ids of the parameters that lie there
-        self.looked = False  # whether the forward looked at a value, and may have gone by it
-
-    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
-        self.looked |= operation in _LOOKS
-        if isinstance(operation, OpOverload) and operation._schema.is_mutable:
-            self._check(operation, args, kwargs or {})
-        return super().__torch_dispatch__(operation, types, args, kwargs)
-
-    def _check(self, operation, args, kwargs):
-        values = {argument.name: value for argument, value in zip(operation._schema.arguments, args)} | kwargs
-        for argument in operation._schema.arguments:
-            if argument.alias_info is not None and argument.alias_info.is_write:
-                written = values.get(argument.name)
-                tensors = written if isinstance(written, (list, tuple)) else [written]
-                found = set().union(
-                    *(self._weights.get(memory_of(one), ()) for one in tensors if isinstance(one, Tensor))
-                )
-                if found:
-                    raise _WroteIntoWeights(frozenset(found))
-
-
-@contextmanager
-def _tripwire(originals: set[int]):
-    """While it lasts, this thread cannot run a module of the original."""
-    thread = get_ident()
-
-    def stop(module, args):
-        if id(module) in originals and get_ident() == thread:
-            raise TypeError(
-                f"expected a model that runs its own layers, but this one reaches a {type(module).__name__} in a way that a copy of the model "
-                "does not follow, so that the model itself would run and change: make it an attribute of the module that uses it"
-            )
-
-    handle = register_module_forward_pre_hook(stop)
-    try:
-        yield
-    finally:
-        handle.remove()
+    def _is_current(self):
+        return (
+            self._originals_then.unchanged()
+            and all(type(module) is kind for module, kind in self._original_classes)
+            and all(_same_memory(weight, alias) for weight, alias in self._aliases)
+            and all(_same_memory(clone, place) for (_, clone), place in zip(self._clones, self._places))
+            and all(_same_layout(tensor, clone) for tensor, clone in self._clones)
+            and all(original.numel() == own.numel() for original, own in self._storages)
+        )
 
 
 def _same_memory(one, other):
     try:
         return one.is_set_to(other)
-    except RuntimeError:  # sparse, quantised: nobody can tell
+    except RuntimeError:  # sparse, quantised: torch cannot tell
         return False
 
 
-def _laid_alike(one, other):
+def _same_layout(one, other):
     """Whether two tensors of different memory lie there in the same way."""
-    return (one.shape, one.dtype, one.storage_offset(), one.stride()) == (
-        other.shape,
-        other.dtype,
-        other.storage_offset(),
-        other.stride(),
-    )
+    return _layout(one) == _layout(other)
+
+
+def _layout(tensor):
+    return tensor.shape, tensor.dtype, tensor.storage_offset(), tensor.stride()

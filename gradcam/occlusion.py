@@ -1,16 +1,14 @@
-"""Occlusion: what the score loses when a patch of the photo is covered. No gradient, many forward passes."""
-
-from collections.abc import Callable
+"""Occlusion: how much of the score is lost when a patch of the photo is covered. No gradient, many forward passes."""
 
 import torch
 from torch import Tensor, nn
 
 from .forward_pass import logits_of
 from .images import as_batch
-from .layer_view import AT_ONCE_ELSEWHERE, PASSES_AT_ONCE, Meter, VariantPasses
 from .memory import in_halves
-from .model_copy import Replicas
+from .model_copy import ModelCopies
 from .targets import as_targets, scores
+from .variant_passes import PassCounter, Progress, VariantPasses, variants_per_batch
 
 GREY = 0.5  # the paper covers with grey; for images in 0..1
 
@@ -24,42 +22,31 @@ def occlusion(
     fill: float = GREY,
     *,
     signed: bool = False,
-    progress: Callable[[float], bool | None] | None = None,
+    progress: Progress | None = None,
     at_once: int | None = None,
 ) -> Tensor:
     """How much of the target's score falls away under a square of `fill`, [H, W], for one image [3, H, W].
 
-    Zeiler & Fergus 2014, arXiv:1311.2901, sec. 4.2. The square of side `patch` moves by `stride`; a last one lies flush with the far edge.
-    Each pixel gets the mean fall over all squares that cover it, in units of the target.
+    Zeiler & Fergus 2014, arXiv:1311.2901, sec. 4.2. The square of side `patch` moves by `stride`; a last one lies flush
+    with the far edge. Each pixel gets the mean fall over all squares that cover it, in units of the target.
 
-    target, signed, progress, at_once: as for `Explainer.explain`; one target. Raises ValueError for other shapes, for a patch that does
-    not fit, and for a stride that would leave pixels uncovered; Cancelled when `progress` says so. The model stays as found.
+    target, signed, progress, at_once: as for `Explainer.explain`; one target. Raises ValueError for other shapes, for a
+    patch that does not fit, and for a stride that would leave pixels uncovered; Cancelled when `progress` returns
+    False. The model is left unchanged.
     """
-    images, targets = _one(image, model), as_targets(target)
+    images, targets = _batch_of_one(image, model), as_targets(target)
     if len(targets) != 1:
         raise ValueError(f"expected one target, got {len(targets)}")
-    corners = positions(*images.shape[-2:], patch, stride)
-    meter = Meter(progress, 1)
-    meter.expect(1 + len(corners))
-    replicas = Replicas(model)
+    height, width = images.shape[-2:]
+    corners = positions(height, width, patch, stride)
+    counter = PassCounter(progress, 1)
+    counter.expect(1 + len(corners))
 
-    def outputs(photos):
-        with torch.inference_mode(False), torch.no_grad(), replicas.lend() as lent:
-            return logits_of(lent.forward(photos))
+    def cover(some):
+        return _covered(images, some, patch, fill)
 
-    before = outputs(images)  # [1, N]
-    meter.count(1)
-    whole = scores(before, before, targets)[0]  # [1]
-    passes = VariantPasses(outputs, (images,), 0, before[0], mixes=None if at_once is None else False)
-
-    def fall(some):
-        found = whole - scores(passes.outputs_of((_covered(images, some, patch, fill),)), before, targets)[0]
-        meter.count(len(some))
-        return found
-
-    batches = _in_batches(corners, at_once or PASSES_AT_ONCE.get(images.device.type, AT_ONCE_ELSEWHERE))
-    falls = [part for some in batches for part in in_halves(fall, some)]
-    heat = _mean_over_covers(torch.cat(falls).float().cpu(), corners, patch, images.shape[-2:])
+    falls = _falls(ModelCopies(model), images, targets, cover, corners, counter, at_once)
+    heat = _mean_over_squares(falls.float().cpu(), corners, patch, (height, width))
     return heat if signed else heat.relu()
 
 
@@ -77,11 +64,33 @@ def _starts(length, patch, stride):
     return sorted({*range(0, last + 1, stride), last})
 
 
-def _one(image, model):
+def _batch_of_one(image, model):
     if not isinstance(image, Tensor) or image.ndim != 3:
         got = list(image.shape) if isinstance(image, Tensor) else type(image).__name__
         raise ValueError(f"expected one image [3, H, W], got {got}")
     return as_batch(image[None], model)
+
+
+def _falls(copies, images, targets, cover, corners, counter, at_once):
+    """By how much the target's score is lower with a square at each of the corners: [n]."""
+
+    def outputs(photos):
+        with torch.inference_mode(False), torch.no_grad(), copies.borrow() as borrowed:
+            return logits_of(borrowed.forward(photos))
+
+    before = outputs(images)  # [1, N]
+    counter.count(1)
+    whole = scores(before, before, targets)[0]  # [1]
+    passes = VariantPasses(outputs, (images,), 0, before[0], mixes=None if at_once is None else False)
+
+    def falls(some):
+        lost = whole - scores(passes.outputs_of((cover(some),)), before, targets)[0]
+        counter.count(len(some))
+        return lost
+
+    size = variants_per_batch(images.device, at_once)
+    batches = [corners[start : start + size] for start in range(0, len(corners), size)]
+    return torch.cat([part for some in batches for part in in_halves(falls, some)])
 
 
 def _covered(images, corners, patch, fill):
@@ -92,13 +101,9 @@ def _covered(images, corners, patch, fill):
     return covered
 
 
-def _in_batches(corners, size):
-    return [corners[start : start + size] for start in range(0, len(corners), size)]
-
-
-def _mean_over_covers(falls, corners, patch, size):
-    total, covers = torch.zeros(size), torch.zeros(size)
+def _mean_over_squares(falls, corners, patch, size):
+    total, squares = torch.zeros(size), torch.zeros(size)
     for fall, (top, left) in zip(falls, corners):
         total[top : top + patch, left : left + patch] += fall
-        covers[top : top + patch, left : left + patch] += 1
-    return total / covers
+        squares[top : top + patch, left : left + patch] += 1
+    return total / squares

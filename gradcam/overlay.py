@@ -1,4 +1,4 @@
-"""Evidence made visible: heatmaps coloured and laid over a base picture. The last step, and the only one that normalises."""
+"""Heatmaps coloured and laid over a base picture: the last step, and the only one that normalises."""
 
 import cv2
 import numpy as np
@@ -9,7 +9,7 @@ COLORMAPS = {  # name → OpenCV's table
     "viridis": cv2.COLORMAP_VIRIDIS,  # perceptually uniform
     "cividis": cv2.COLORMAP_CIVIDIS,  # perceptually uniform, made for colour-blind readers
 }
-DIVERGING = "blue-red"  # for evidence of both signs: its ends are equally light, and told apart by colour-blind readers
+DIVERGING = "blue-red"  # for evidence of both signs: its ends are equally light, and distinct for colour-blind readers
 SCALES = ("each map", "shared")
 
 _AGAINST, _NEUTRAL, _FOR = (30, 96, 200), (221, 221, 221), (196, 28, 44)  # RGB; L* is 42, 88, 42
@@ -21,29 +21,30 @@ def overlay(base, heatmaps, colormap: str = "jet", opacity: float = 0.5, scale: 
 
     base:     RGB [H, W, 3], uint8.
     heatmaps: evidence, [..., H, W], tensor or array. Where any of them speaks against its target, below zero
-              (`signed=True`), all are drawn in "blue-red", whichever colormap was asked for; it can also be asked for.
+              (`signed=True`), all are drawn in "blue-red", whichever colormap was chosen; it can also be chosen.
     scale:    "each map" — a map's own peak is the hottest colour; "shared" — the strongest peak of all maps is.
               Zero is always the coldest colour, so a weak map looks weak on the shared scale. In "blue-red" zero is the
               neutral middle; the strongest of either side, red for and blue against, is the peak: both have one scale.
 
-    A map without evidence leaves its base plain, which no colour of the map can be mistaken for.
+    A map without evidence leaves its base uncoloured, which differs from every colour of the map.
     Raises ValueError for an unknown colormap or scale, a mismatch of shapes, or evidence that is not finite.
     """
-    base, heatmaps = np.asarray(base), _numbers(heatmaps)
+    base, heatmaps = np.asarray(base), _as_array(heatmaps)
     if base.dtype != np.uint8 or base.shape != (*heatmaps.shape[-2:], 3):
         raise ValueError(
-            f"expected a uint8 base {[*heatmaps.shape[-2:], 3]} under these heatmaps, got {base.dtype} {list(base.shape)}"
+            f"expected a uint8 base {[*heatmaps.shape[-2:], 3]} under these heatmaps, "
+            f"got {base.dtype} {list(base.shape)}"
         )
     if not 0 <= opacity <= 1:
         raise ValueError(f"expected an opacity from 0 to 1, got {opacity}")
-    table = colour_table(colormap)  # before a diverging one takes its place: a wrong name is wrong for any map
+    table = colour_table(colormap)  # before a diverging one replaces it: a wrong name is an error for any map
     diverging = colormap == DIVERGING or heatmaps.min(initial=0) < 0
     if diverging:  # the neutral colour first: NumPy counts negative shades from the table's end
         table = np.roll(colour_table(DIVERGING), -_SIDE, axis=0)
     peaks = _peaks(np.abs(heatmaps) if diverging else heatmaps)
     heatmaps, hottest = _in_range(heatmaps, _hottest(peaks, scale))
-    steps, whole = (_SIDE, np.int8) if diverging else (255, np.uint8)
-    shade = (heatmaps * (steps / hottest)).astype(whole)  # [..., H, W], rounded towards zero
+    steps, integer = (_SIDE, np.int8) if diverging else (255, np.uint8)
+    shade = (heatmaps * (steps / hottest)).astype(integer)  # [..., H, W], rounded towards zero
     mixed = (table.astype(np.float32) * opacity).astype(np.float32)[shade] + base * np.float32(1 - opacity)
     return np.where((peaks > 0)[..., None], mixed.round().astype(np.uint8), base)
 
@@ -78,7 +79,7 @@ def _hottest(peaks, scale):
 
 
 def _in_range(heatmaps, hottest):
-    """Both in single precision, which computes the shades; where a peak leaves its range, both times a power of two."""
+    """Both in single precision, which computes the shades; scaled by a power of two where a peak exceeds its range."""
     exponent = np.frexp(hottest)[1]
     exponent = np.where(np.abs(exponent) > 100, exponent, 0)
     if exponent.any():
@@ -86,7 +87,7 @@ def _in_range(heatmaps, hottest):
     return heatmaps.astype(np.float32, copy=False), hottest.astype(np.float32, copy=False)
 
 
-def _numbers(heatmaps):
+def _as_array(heatmaps):
     if isinstance(heatmaps, torch.Tensor):
         heatmaps = heatmaps.detach().cpu()
         heatmaps = (heatmaps.float() if heatmaps.dtype == torch.bfloat16 else heatmaps).numpy()

@@ -1,7 +1,7 @@
-"""Random numbers of a run's own: what a network draws while it is explained is drawn from a copy of torch's generator.
+"""Random numbers of a run's own: a network that is explained draws from copies of torch's generators.
 
-Torch's own generators belong to the whole process. To draw from them changes what every other thread gets next, and to put them
-back afterwards would hand the numbers that other threads drew in between to somebody a second time.
+Torch's own generators belong to the whole process. To draw from them changes what every other thread gets next, and to
+restore them afterwards would give numbers that other threads drew in between a second time.
 """
 
 import torch
@@ -19,41 +19,46 @@ _WITH_GENERATOR = {
 }
 
 
-class Dice:
-    """Generators of one's own, one a device: from a seed; or going on where torch's stand, as if those were drawn from.
+class GeneratorStates:
+    """Private generators, one for each device: from a seed, or continuing from the state of torch's own.
 
-    Torch's own state is only read. Where it has changed since, it was the network that set a seed, or another thread that drew:
-    ours follows the change.
+    Torch's own state is only read. Where it has changed since, the network set a seed, or another thread drew: the
+    private generator follows the change.
     """
 
     def __init__(self, seed: int | None = None):
         self._seed = seed
-        self._ours: dict[torch.device, tuple[Generator, torch.Tensor]] = {}  # with torch's state when it was last read
+        self._known: dict[torch.device, tuple[Generator, torch.Tensor]] = {}  # with torch's state when last read
 
-    def of(self, device: torch.device) -> Generator:
+    def generator(self, device: torch.device) -> Generator:
         state = _state(device) if self._seed is None else _SEEDED
-        ours, seen = self._ours.get(device, (None, None))
-        if seen is None or not torch.equal(seen, state):
-            ours = ours or Generator(device)
-            ours.set_state(state) if self._seed is None else ours.manual_seed(self._seed)
-            self._ours[device] = ours, state
-        return ours
+        known = self._known.get(device)
+        if known is not None and torch.equal(known[1], state):
+            return known[0]
+        generator = Generator(device) if known is None else known[0]
+        if self._seed is None:
+            generator.set_state(state)
+        else:
+            generator.manual_seed(self._seed)
+        self._known[device] = generator, state
+        return generator
 
 
 _SEEDED = torch.zeros(0)  # in place of torch's state, which does not matter then
 
 
-class OwnDice(TorchDispatchMode):
-    """While active, every random number that this thread's operations draw comes from `dice`.
+class PrivateRandomNumbers(TorchDispatchMode):
+    """While active, every random number that this thread's operations draw comes from private generators.
 
-    What a fused kernel draws inside (attention with dropout on a GPU) is out of reach, and comes from torch's own generator.
+    What a fused kernel draws inside (attention with dropout on a GPU) is out of reach, and comes from torch's own
+    generator.
     """
 
     supports_higher_order_operators = True
 
-    def __init__(self, dice: Dice):
+    def __init__(self, states: GeneratorStates):
         super().__init__()
-        self._dice = dice
+        self._states = states
         self.drew = False  # whether anything was drawn at all
 
     @classmethod
@@ -69,7 +74,7 @@ class OwnDice(TorchDispatchMode):
 
     def _draw(self, operation, args, kwargs):
         if operation is _aten.native_dropout.default:
-            return _dropout(*args, **kwargs, dice=self._dice)
+            return _dropout(*args, **kwargs, states=self._states)
         if not _takes_a_generator(operation):
             name = _WITH_GENERATOR.get(operation._overloadname)
             overloads = operation.overloadpacket
@@ -77,15 +82,16 @@ class OwnDice(TorchDispatchMode):
                 return operation(*args, **kwargs)
             operation = getattr(overloads, name)
         if kwargs.get("generator") is None:
-            kwargs = {**kwargs, "generator": self._dice.of(_device(args, kwargs))}
+            kwargs = {**kwargs, "generator": self._states.generator(_device(args, kwargs))}
         return operation(*args, **kwargs)
 
 
-def _dropout(tensor, p, train, *, dice):
+def _dropout(tensor, p, train, *, states):
     """`native_dropout` as torch computes it on a CPU, so that the same generator gives the same mask."""
     if train is False or p == 0:
         return tensor.clone(), torch.ones_like(tensor, dtype=torch.bool)
-    mask = torch.empty_like(tensor, dtype=torch.bool).bernoulli_(1 - p, generator=dice.of(tensor.device))
+    generator = states.generator(tensor.device)
+    mask = torch.empty_like(tensor, dtype=torch.bool).bernoulli_(1 - p, generator=generator)
     return tensor * mask * (0.0 if p == 1 else 1 / (1 - p)), mask
 
 

@@ -1,4 +1,6 @@
-"""A layer's weights drawn anew, and proof that they are: plain, parametrized, tied, or made by hooks."""
+"""Reinitialises a layer's weights and verifies that they changed: plain, parametrized, tied, or made by hooks."""
+
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -6,14 +8,14 @@ from torch.nn.parameter import is_lazy
 from torch.nn.utils.parametrize import is_parametrized
 from torch.nn.utils.spectral_norm import SpectralNorm
 
-from .copying import Copier
-from .random_numbers import OwnDice
+from .copying import copy_model
+from .random_numbers import PrivateRandomNumbers
 
-SETTLING = 15  # steps in which spectral norm gets to know a new weight: its estimate starts from the old one's
+POWER_ITERATIONS = 15  # of spectral norm for a new weight: its estimate starts from the old one's
 
 
-def refuse_what_cannot_be_drawn(model: nn.Module) -> None:
-    """Raises ValueError for weights out of reach: lazy ones never run, on the meta device, quantised, or scripted."""
+def require_randomisable(model: nn.Module) -> None:
+    """Raises ValueError for weights that have no values (lazy, on the meta device) or are quantised or scripted."""
     for name, parameter in model.named_parameters():
         if is_lazy(parameter) or parameter.is_meta:
             raise ValueError(
@@ -35,11 +37,11 @@ def refuse_what_cannot_be_drawn(model: nn.Module) -> None:
 def private_copy(model: nn.Module) -> nn.Module:
     """A copy of `model` in the same modes that shares nothing with it; tied weights stay tied."""
     with torch.inference_mode(False):
-        copy = Copier(private=frozenset(map(id, model.parameters()))).copy(model)
-    for module, own in zip(model.modules(), copy.modules()):
-        own.training = module.training
-    for weight, own in zip(model.parameters(), copy.parameters()):
-        own.requires_grad_(weight.requires_grad)
+        copy, _ = copy_model(model, private=frozenset(map(id, model.parameters())))
+    for module, copied in zip(model.modules(), copy.modules()):
+        copied.training = module.training
+    for weight, copied in zip(model.parameters(), copy.parameters()):
+        copied.requires_grad_(weight.requires_grad)
     return copy
 
 
@@ -47,64 +49,66 @@ def layers_of(model: nn.Module) -> dict[str, nn.Module]:
     """The modules that hold weights themselves, by name, in the order of definition.
 
     The model itself goes by the names of its weights. What parametrizes a weight belongs to the layer that has the
-    weight. Running statistics count as weights where `reset_parameters` forgets them.
+    weight. Running statistics count as weights where `reset_parameters` resets them.
     """
-    parametrized = [module.parametrizations for module in model.modules() if is_parametrized(module)]
+    parametrized = [_parametrizations(module) for module in model.modules() if is_parametrized(module)]
     inside = {part for parametrizations in parametrized for part in parametrizations.modules()}
     return {
-        name or ", ".join(_held(module)) or type(module).__name__: module
+        name or ", ".join(_weight_names(module)) or type(module).__name__: module
         for name, module in model.named_modules()
-        if module not in inside and (_held(module) or (_can_reset(module) and list(module.buffers(recurse=False))))
+        if module not in inside
+        and (_weight_names(module) or (_can_reset(module) and list(module.buffers(recurse=False))))
     }
 
 
-def randomise(name: str, layer: nn.Module, dice: OwnDice) -> None:
-    """Draw a layer's weights anew: as its `reset_parameters` does; at random where that leaves one or there is none.
+def randomise(name: str, layer: nn.Module, random_numbers: PrivateRandomNumbers) -> None:
+    """Draw a layer's weights anew: by its `reset_parameters`; at random where that leaves one unchanged or is missing.
 
     At random means from a normal distribution with the mean and the spread that the weight had; where its values are
-    all the same, with their size as spread, or 1. What `reset_parameters` leaves is spared where it has several values,
-    all the same: training never moved it, as with the ones of a fresh batch normalisation. A parametrized weight is
-    given new values through its parametrization; where that knows no way back, what the weight is made of is drawn.
-    Raises ValueError when a parametrized weight is the same as before after all that.
+    all the same, with their size as spread, or 1. What `reset_parameters` leaves stays as it is where it has several
+    values, all the same: training never moved it, as with the ones of a fresh batch normalisation. A parametrized
+    weight is given new values through its parametrization; where that has no inverse, what the weight is made of is
+    drawn. Raises ValueError when a parametrized weight is the same as before after all that.
     """
-    with torch.inference_mode(False), torch.no_grad(), dice:
+    with torch.inference_mode(False), torch.no_grad(), random_numbers:
         before = {key: weight.clone() for key, weight in _weights(layer).items()}
         if _can_reset(layer):
-            layer.reset_parameters()
+            cast(Any, layer).reset_parameters()
         for key, parameter in layer.named_parameters(recurse=False):
-            spared = _can_reset(layer) and parameter.numel() > 1 and _is_constant(parameter)
-            if parameter.numel() and torch.equal(parameter, before[key]) and not spared:
+            kept = _can_reset(layer) and parameter.numel() > 1 and _is_constant(parameter)
+            if parameter.numel() and torch.equal(parameter, before[key]) and not kept:
                 parameter.copy_(_redrawn(parameter))
         for key in _parametrized(layer):
             _assign(layer, key, _redrawn(before[key]))
-        _settle(layer)
+        _update_spectral_norms(layer)
         same = [key for key in _parametrized(layer) if torch.equal(getattr(layer, key), before[key])]
     if same:
         raise ValueError(f"layer {name!r} cannot be randomised: its {same[0]} is the same whatever it is made of")
 
 
-def _held(layer):
-    """The names of a layer's own weights. In training, asking for a parametrized one itself changes its estimates."""
+def _weight_names(layer):
+    """The names of a layer's own weights. In training, reading a parametrized one itself changes its estimates."""
     return [key for key, one in layer.named_parameters(recurse=False) if one.numel()] + _parametrized(layer)
 
 
 def _weights(layer):
     """A layer's own weights by name, parametrized ones as they are used."""
-    return {key: getattr(layer, key) for key in _held(layer)}
+    return {key: getattr(layer, key) for key in _weight_names(layer)}
 
 
 def _parametrized(layer):
-    return list(layer.parametrizations) if is_parametrized(layer) else []
+    """The names of a layer's parametrized weights."""
+    return list(_parametrizations(layer)) if is_parametrized(layer) else []
+
+
+def _parametrizations(layer) -> nn.ModuleDict:
+    return layer.parametrizations
 
 
 def _assign(layer, key, weight):
     try:
         setattr(layer, key, weight)
-    except (
-        RuntimeError,
-        ValueError,
-        TypeError,
-    ):  # no way back, which some say with NotImplementedError, a RuntimeError
+    except (RuntimeError, ValueError, TypeError):  # no inverse; some raise NotImplementedError, a RuntimeError
         for parameter in layer.parametrizations[key].parameters():
             parameter.copy_(_redrawn(parameter))
 
@@ -123,15 +127,15 @@ def _redrawn(weight):
     return (exact.mean() + (spread if spread > 0 else 1) * torch.randn_like(exact)).to(weight.dtype)
 
 
-def _settle(layer):
-    """Let spectral norm find the new weight's norm, as it does in training."""
+def _update_spectral_norms(layer):
+    """Let spectral norm estimate the new weight's norm, as it does in training."""
     if is_parametrized(layer):
         training = layer.parametrizations.training
         layer.parametrizations.train()
-        for _ in range(SETTLING):
+        for _ in range(POWER_ITERATIONS):
             _weights(layer)
         layer.parametrizations.train(training)
     for hook in layer._forward_pre_hooks.values():
         if isinstance(hook, SpectralNorm):
-            for _ in range(SETTLING):
+            for _ in range(POWER_ITERATIONS):
                 hook.compute_weight(layer, do_power_iteration=True)

@@ -1,7 +1,8 @@
-"""What is explained: a class, the predicted one, each image's own, the runners-up, a mixture, a contrast, or any number made of the outputs."""
+"""Targets, the numbers that are explained: a class, a label for each image, a mixture, a contrast, or a callable."""
 
 from collections.abc import Callable
 from operator import index
+from typing import TypeGuard, cast
 
 import torch
 from torch import Tensor
@@ -9,17 +10,18 @@ from torch import Tensor
 Target = int | str | tuple | Callable[[Tensor], Tensor]
 
 WHAT = (
-    '"predicted", "mixture", a class number, ("labels", one for each image), ("top", k), ("against", a), ("contrast", a, b) '
-    "or a callable outputs → [B]"
+    '"predicted", "mixture", a class number, ("labels", one for each image), ("top", k), ("against", a), '
+    '("contrast", a, b) or a callable outputs → [B]'
 )
 _WORDS = ("predicted", "mixture")
 
 
 def as_targets(targets, images: int = 1) -> tuple[Target, ...]:
-    """Spell `targets` for so many images as a tuple of K targets: None is `("predicted",)`, one is a tuple of one, top k are k ranks.
+    """Normalise `targets` for so many images to a tuple of K targets.
 
-    Classes may be any integers, numpy's and torch's as well; labels become a tuple of them.
-    Raises ValueError for no target, a k below 1, or another number of labels than images; TypeError for what is no target.
+    None becomes `("predicted",)`, a single target a tuple of one, top k become k ranks. Classes may be any integers,
+    numpy's and torch's as well; labels become a tuple of them. Raises ValueError for no target, a k below 1, or another
+    number of labels than images; TypeError for what is no target.
     """
     if targets is None:
         return ("predicted",)
@@ -31,14 +33,14 @@ def as_targets(targets, images: int = 1) -> tuple[Target, ...]:
         targets = tuple(targets)
     except TypeError:
         raise _no_target(targets) from None
-    spelled = tuple(one for target in targets for one in _spelled(target, images))
-    if not spelled:
+    normalised = tuple(one for target in targets for one in _normalised(target, images))
+    if not normalised:
         raise ValueError("expected at least one target, got none: pass None for each image's predicted class")
-    return spelled
+    return normalised
 
 
 def of_images(targets: tuple[Target, ...], rows: range) -> tuple[Target, ...]:
-    """The targets as they are meant for some of the images."""
+    """The same targets for some of the images."""
     return tuple((target[0], target[1][rows.start : rows.stop]) if _has_rows(target) else target for target in targets)
 
 
@@ -46,7 +48,7 @@ def cotangents(outputs: Tensor, targets: tuple[Target, ...]) -> Tensor:
     """d target / d outputs for every target: [K, *outputs.shape], detached.
 
     A one-hot row is a class; a row of softmax probabilities, held constant, is the mixture Σ pᵢ·logitᵢ;
-    e_a − e_b asks "why a and not b"; −e_a asks what speaks against a (the paper's counterfactual, sec. 3.3);
+    e_a − e_b is "why a and not b"; −e_a is what speaks against a (the paper's counterfactual, sec. 3.3);
     a callable `outputs → [B]` is differentiated.
     Raises ValueError for a class the model does not have, TypeError for something that is no target.
     """
@@ -55,15 +57,16 @@ def cotangents(outputs: Tensor, targets: tuple[Target, ...]) -> Tensor:
 
 
 def with_fixed_callables(outputs: Tensor, targets: tuple[Target, ...]) -> tuple[Target, ...]:
-    """The same targets, but callables, which may look at all images at once, as what they ask of each image's `outputs`."""
+    """The same targets with callables, which may depend on all images, replaced by their derivatives at `outputs`."""
     return tuple(("cotangent", _derivative(outputs.detach(), one)) if callable(one) else one for one in targets)
 
 
 def scores(outputs: Tensor, reference: Tensor, targets: tuple[Target, ...], image: int = 0) -> Tensor:
     """The targets' values for n other `outputs` [n, N] in place of one image's: [K, n].
 
-    reference: the outputs [B, N] of all images. What depends on the image — its predicted class, its ranks, its label, its mixture's
-    probabilities — stays that of the reference; a callable sees the reference with the image's row replaced.
+    reference: the outputs [B, N] of all images. What depends on the image — its predicted class, its ranks, its label,
+    its mixture's probabilities — stays that of the reference; a callable sees the reference with the image's row
+    replaced.
     """
     return torch.stack([_score(outputs, reference, target, image) for target in targets])
 
@@ -84,10 +87,10 @@ def _is_integer(value) -> bool:
     return True
 
 
-def _spelled(target, images):
+def _normalised(target, images) -> list[Target]:
     """One target as a list of those it stands for, in Python's own numbers."""
     if callable(target) or isinstance(target, str):
-        return [target]
+        return [cast(Target, target)]
     if _is_integer(target):
         return [index(target)]
     match target:
@@ -117,19 +120,20 @@ def _no_target(target):
     return TypeError(f"expected a target out of {WHAT}; got {target!r}")
 
 
-def _has_rows(target):
+def _has_rows(target: Target) -> TypeGuard[tuple]:
+    """Whether a target has one entry for each image."""
     return isinstance(target, tuple) and target[0] in ("labels", "cotangent")
 
 
 def _score(outputs, reference, target, image):
     if not callable(target):
-        asked = _cotangent(reference, target)[image]
-        return (asked * outputs).flatten(1).sum(1)
+        cotangent = _cotangent(reference, target)[image]
+        return (cotangent * outputs).flatten(1).sum(1)
     values = []
     for row in outputs:
-        seen = reference.clone()
-        seen[image] = row
-        values.append(_value(seen, target)[image])
+        replaced = reference.clone()
+        replaced[image] = row
+        values.append(_value(replaced, target)[image])
     return torch.stack(values)
 
 
@@ -140,20 +144,23 @@ def _cotangent(outputs, target):
         return target[1]
     if outputs.ndim != 2 or not outputs.is_floating_point():
         raise ValueError(
-            f"expected floating-point logits [B, N] for the target {target!r}, got outputs {outputs.dtype} {list(outputs.shape)}: "
-            "pass a callable outputs → [B]"
+            f"expected floating-point logits [B, N] for the target {target!r}, "
+            f"got outputs {outputs.dtype} {list(outputs.shape)}: pass a callable outputs → [B]"
         )
+    return _cotangent_of_logits(outputs, target)
+
+
+def _cotangent_of_logits(outputs, target):
     match target:
         case "predicted":
             return _one_hot(outputs, outputs.argmax(1))
         case "mixture":
             return outputs.softmax(1)
         case ("rank", place):
-            _check_class(outputs, place)
+            _check_classes(outputs, place)
             return _one_hot(outputs, outputs.sort(dim=1, descending=True, stable=True).indices[:, place])
         case ("labels", labels):
-            for label in labels:
-                _check_class(outputs, label)
+            _check_classes(outputs, *labels)
             return _one_hot(outputs, torch.tensor(labels, device=outputs.device))
         case ("against", label):
             return -_class(outputs, label)
@@ -171,14 +178,15 @@ def _derivative(outputs, target):
         )
     with torch.enable_grad():
         leaf = outputs.clone().requires_grad_()
-        value = _value(leaf.clone(), target)  # which may write into what it is given
+        value = _value(leaf.clone(), target)  # a clone: it may write into its argument
         if not value.requires_grad or value.is_complex():
+            kind = f"{value.dtype}{'' if value.requires_grad else ' without a gradient'}"
             raise ValueError(
-                "expected the target to be a real number that depends on the outputs and can be differentiated, got "
-                f"{value.dtype}{'' if value.requires_grad else ' without a gradient'}: leave out argmax, detach and the like"
+                "expected the target to be a real number that depends on the outputs and can be differentiated, "
+                f"got {kind}: leave out argmax, detach and the like"
             )
-        found = torch.autograd.grad(value.sum(), leaf, allow_unused=True)[0]
-        return torch.zeros_like(outputs) if found is None else found
+        gradient = torch.autograd.grad(value.sum(), leaf, allow_unused=True)[0]
+        return torch.zeros_like(outputs) if gradient is None else gradient
 
 
 def _value(outputs, target):
@@ -192,14 +200,15 @@ def _value(outputs, target):
     return value
 
 
-def _check_class(outputs, label):
+def _check_classes(outputs, *labels):
     classes = outputs.shape[1]
-    if not 0 <= label < classes:
-        raise ValueError(f"expected a class from 0 to {classes - 1}, got {label}: the model has {classes} outputs")
+    for label in labels:
+        if not 0 <= label < classes:
+            raise ValueError(f"expected a class from 0 to {classes - 1}, got {label}: the model has {classes} outputs")
 
 
 def _class(outputs, label):
-    _check_class(outputs, label)
+    _check_classes(outputs, label)
     return _one_hot(outputs, torch.full((len(outputs),), label, device=outputs.device))
 
 

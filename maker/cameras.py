@@ -1,4 +1,7 @@
-"""Lens, place and aim of the camera. The pot is at the origin; the camera looks towards +y."""
+"""Lens, position and aim of the camera. The pot is at the origin; the camera looks towards +y."""
+
+# pyright: reportMissingImports=false
+# (bpy and mathutils are installed by maker/make alone, into an environment of their own)
 
 from dataclasses import dataclass
 
@@ -12,7 +15,7 @@ SENSOR = 36.0  # mm, square
 
 @dataclass(frozen=True)
 class View:
-    """A chosen camera, before it is built: clutter must know where the lens is."""
+    """The camera's parameters, before it is built: clutter needs the position of the lens."""
 
     place: np.ndarray  # [3]
     aim: np.ndarray  # [3]
@@ -22,7 +25,7 @@ class View:
 
 
 def draw_view(rng, pot, plant_size):
-    """A view in which the pot fills about 7-20 % of the frame and the plant is whole, or nearly so.
+    """A view in which the pot fills about 7-20 % of the frame and the plant is (almost) completely visible.
 
     `plant_size` is (reach to the side, top) of everything that stands in the pot.
     """
@@ -48,15 +51,16 @@ def build_camera(view):
     data.lens, data.sensor_width = view.lens, SENSOR
     data.clip_end = 200
     data.dof.use_dof, data.dof.aperture_fstop = True, view.aperture
-    looking = view.aim - view.place
-    looking = looking / np.linalg.norm(looking)
-    data.dof.focus_distance = float(-view.place @ looking) - 0.3
+    direction = view.aim - view.place
+    direction = direction / np.linalg.norm(direction)
+    data.dof.focus_distance = float(-view.place @ direction) - 0.3
     camera = bpy.data.objects.new("camera", data)
     camera.location = view.place
     # A camera looks along its own -z: pitch from straight down, then roll about that axis, then heading.
-    pitch, heading = np.arccos(-looking[2]), np.arctan2(-looking[0], looking[1])
+    pitch, heading = np.arccos(-direction[2]), np.arctan2(-direction[0], direction[1])
     camera.rotation_mode = "XYZ"
     camera.rotation_euler = (pitch, 0, heading)
-    camera.rotation_euler.rotate_axis("Z", view.roll)
+    # Blender has converted the tuple to an Euler.
+    camera.rotation_euler.rotate_axis("Z", view.roll)  # pyright: ignore[reportAttributeAccessIssue]
     bpy.context.scene.collection.objects.link(camera)
     bpy.context.scene.camera = camera

@@ -1,10 +1,10 @@
-"""Colours: the families of pot colour, and how a screen colour becomes light and varies. Knows no Blender."""
+"""Colours: the families of pot colours, conversion from sRGB, and variation. Does not import Blender."""
 
 import colorsys
 
 import numpy as np
 
-# Families of pot colour: the four of the story are kept far apart, the rest serve the randomised split.
+# Families of pot colours: the four of the main splits differ strongly, the rest serve the randomised split.
 POT_COLOURS = {
     "red": ("#c41f18", "#b81c16", "#cc2a1e"),
     "blue": ("#1443c0", "#184cb4", "#1238a6", "#1d55c6"),
@@ -24,13 +24,13 @@ POT_COLOURS = {
 
 
 def linear(hexcode):
-    """The linear RGB of a screen colour such as "#b5562f"."""
-    screen = np.array([int(hexcode[i : i + 2], 16) for i in (1, 3, 5)]) / 255
-    return tuple(np.where(screen <= 0.04045, screen / 12.92, ((screen + 0.055) / 1.055) ** 2.4))
+    """The linear RGB of an sRGB colour such as "#b5562f"."""
+    srgb = np.array([int(hexcode[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+    return tuple(np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4))
 
 
 def varied(rng, colour, hue=0.012, saturation=0.08, value=0.1):
-    """A neighbour of a linear colour: no two things of one colour are quite the same."""
+    """A random variation of a linear colour: no two things have exactly the same."""
     h, s, v = colorsys.rgb_to_hsv(*colour)
     s = np.clip(s * (1 + rng.normal(0, saturation)), 0, 1)
     v = np.clip(v * (1 + rng.normal(0, value)), 0.004, 0.9)

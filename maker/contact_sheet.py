@@ -1,4 +1,4 @@
-"""Many photos on one sheet for human eyes, their masks beside them if asked.
+"""Many photos on one sheet for visual inspection, optionally with their masks.
 
 python -m maker.contact_sheet examples/val sheet.png --columns 10 --masks
 """
@@ -14,7 +14,7 @@ def tile(path, side, masks):
     pictures = [Image.open(path)] + ([Image.open(path.with_suffix(".png")).convert("RGB")] if masks else [])
     cell = Image.new("RGB", (side * len(pictures), side))
     for order, picture in enumerate(pictures):
-        cell.paste(picture.resize((side, side), Image.LANCZOS), (order * side, 0))
+        cell.paste(picture.resize((side, side), Image.Resampling.LANCZOS), (order * side, 0))
     return cell
 
 
@@ -29,16 +29,15 @@ def sheet(paths, columns, side, masks):
 
 
 def main():
-    """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--match", default="*.jpg", help="only these names, such as '0_*.jpg'")
     parser.add_argument("--columns", type=int, default=8)
     parser.add_argument("--side", type=int, default=256)
     parser.add_argument("--masks", action="store_true")
-    chosen = parser.parse_args()
-    sheet(sorted(chosen.folder.glob(chosen.match)), chosen.columns, chosen.side, chosen.masks).save(chosen.out)
+    args = parser.parse_args()
+    sheet(sorted(args.folder.glob(args.match)), args.columns, args.side, args.masks).save(args.out)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,8 @@
 """Light: one window-like panel at the side, the room's own dim light, sometimes the sun through panes."""
 
+# pyright: reportMissingImports=false
+# (bpy and mathutils are installed by maker/make alone, into an environment of their own)
+
 import bpy
 import numpy as np
 from mathutils import Vector
@@ -9,14 +12,14 @@ from maker.shapes import bearing
 
 
 def warmth(kelvin):
-    """The linear colour of light of that temperature: about half its true tint, as a camera's white balance leaves it."""
+    """The linear colour of light of that temperature, at about half its tint, as after a camera's white balance."""
     shift = np.log(kelvin / 6500)
     colour = np.exp(np.array([-0.36, 0.0, 0.55]) * shift)
     return tuple(colour / colour.max())
 
 
 def build_lights(rng, stage):
-    """Light the stage; the camera's meter sets the exposure, so that only ratios matter here."""
+    """Light the stage; the exposure is metered later, so only ratios matter here."""
     daylight = rng.random() < 0.7
     kelvin = rng.uniform(5000, 7500) if daylight else rng.uniform(2900, 4200)
     side = rng.choice([-1, 1])
@@ -69,8 +72,14 @@ def throw_panes(rng, spot):
     beam = nodes.new("ShaderNodeTexCoord").outputs["Normal"]
     panes = nodes.new("ShaderNodeTexBrick")
     panes.offset = 0.0
-    for name, value in {"Scale": 1.0, "Mortar Size": rng.uniform(0.004, 0.009), "Mortar Smooth": 0.6,
-                        "Brick Width": rng.uniform(0.04, 0.09), "Row Height": rng.uniform(0.05, 0.11)}.items():  # fmt: skip
+    pattern = {
+        "Scale": 1.0,
+        "Mortar Size": rng.uniform(0.004, 0.009),
+        "Mortar Smooth": 0.6,
+        "Brick Width": rng.uniform(0.04, 0.09),
+        "Row Height": rng.uniform(0.05, 0.11),
+    }
+    for name, value in pattern.items():
         panes.inputs[name].default_value = value
     panes.inputs["Color1"].default_value = panes.inputs["Color2"].default_value = (1, 1, 1, 1)
     panes.inputs["Mortar"].default_value = (0, 0, 0, 1)
@@ -83,7 +92,7 @@ def throw_panes(rng, spot):
 
 
 def light_world(rng, strength, kelvin, side):
-    """The room behind the camera: dim, brighter on the window's side, so that glaze has something to mirror."""
+    """The room behind the camera: dim, brighter on the window's side, so that glaze has something to reflect."""
     world = bpy.data.worlds.new("room")
     bpy.context.scene.world = world
     world.use_nodes = True
@@ -94,9 +103,8 @@ def light_world(rng, strength, kelvin, side):
     link(parts.outputs[0], gradient.inputs["Value"])
     gradient.inputs["From Min"].default_value, gradient.inputs["From Max"].default_value = -1.0, 1.0
     dim, bright = strength * rng.uniform(0.3, 0.8), strength * rng.uniform(1.0, 1.6)
-    gradient.inputs["To Min"].default_value, gradient.inputs["To Max"].default_value = (
-        (dim, bright) if side > 0 else (bright, dim)
-    )
+    left, right = (dim, bright) if side > 0 else (bright, dim)
+    gradient.inputs["To Min"].default_value, gradient.inputs["To Max"].default_value = left, right
     background = next(node for node in nodes if node.type == "BACKGROUND")
     background.inputs["Color"].default_value = (*varied(rng, warmth(kelvin), 0.005, 0.05, 0.0), 1)
     link(gradient.outputs[0], background.inputs["Strength"])

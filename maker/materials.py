@@ -1,98 +1,13 @@
 """Procedural materials: every colour, grain and scratch in the photos is computed, no texture file is read."""
 
-import bpy
 import numpy as np
 
 from maker.colours import linear, scaled, varied
-
-
-class Graph:
-    """A material under construction: nodes are added by nested calls, and `surface` closes it."""
-
-    def __init__(self, name, rng):
-        self.material = bpy.data.materials.new(name)
-        self.tree = self.material.node_tree
-        self.tree.nodes.clear()
-        # Each material looks at its own piece of the endless noise.
-        self.origin = tuple(rng.uniform(-50, 50, 3))
-
-    def add(self, kind, inputs=(), output=0, **settings):
-        """Add a node; `inputs` maps a socket's name or number to a value or to another node's output."""
-        node = self.tree.nodes.new("ShaderNode" + kind)
-        for key, value in settings.items():
-            setattr(node, key, value)
-        for key, value in dict(inputs).items():
-            if isinstance(value, bpy.types.NodeSocket):
-                self.tree.links.new(value, node.inputs[key])
-            elif node.inputs[key].type == "RGBA":
-                node.inputs[key].default_value = (*value, 1.0)
-            else:
-                node.inputs[key].default_value = value
-        return node.outputs[output]
-
-    def place(self, scale=(1, 1, 1), upright=False):
-        """Coordinates on the object; `upright` lays the pattern on a wall (x, z) in place of a table (x, y)."""
-        here = self.add("TexCoord", output="Object")
-        if upright:
-            parts = self.add("SeparateXYZ", {0: here}).node.outputs
-            here = self.add("CombineXYZ", {0: parts[0], 1: parts[2], 2: parts[1]})
-        return self.add("Mapping", {"Vector": here, "Location": self.origin, "Scale": scale})
-
-    def noise(self, scale, vector=None, detail=2.0, distortion=0.0):
-        """Cloudy noise in 0..1."""
-        where = vector or self.place()
-        return self.add("TexNoise", {"Vector": where, "Scale": scale, "Detail": detail, "Distortion": distortion})
-
-    def attribute(self, name):
-        """A number that the mesh carries at each vertex."""
-        return self.add("Attribute", output="Factor", attribute_name=name)
-
-    def math(self, operation, a, b=0.0):
-        """One arithmetic step on numbers."""
-        return self.add("Math", {0: a, 1: b}, operation=operation)
-
-    def between(self, value, low, high):
-        """A soft step: 0 where value is under low, 1 where it is over high."""
-        return self.add(
-            "MapRange", {"Value": value, "From Min": low, "From Max": high}, interpolation_type="SMOOTHSTEP"
-        )
-
-    def mix(self, factor, a, b, blend="MIX"):
-        """Two colours blended by a factor."""
-        # ShaderNodeMix has one set of sockets per data type; 6 and 7 are its colours.
-        return self.add("Mix", {0: factor, 6: a, 7: b}, output=2, data_type="RGBA", blend_type=blend)
-
-    def tint(self, colour, amount, scale, vector=None):
-        """The colour, darker and lighter in clouds."""
-        clouds = self.noise(scale, vector)
-        return self.mix(clouds, self.shade(colour, 1 - amount), self.shade(colour, 1 + amount))
-
-    def shade(self, colour, factor):
-        """A colour (value or output) times a number."""
-        if isinstance(colour, bpy.types.NodeSocket):
-            return self.mix(1.0, colour, (factor, factor, factor), "MULTIPLY")
-        return scaled(colour, factor)
-
-    def bump(self, height, strength, distance=0.02):
-        """Relief from a height in 0..1."""
-        return self.add("Bump", {"Height": height, "Strength": strength, "Distance": distance})
-
-    def surface(self, colour, roughness=0.6, normal=None, **more):
-        """Close the material with one principled shader; `more` names its other inputs."""
-        inputs = {"Base Color": colour, "Roughness": roughness, **{k.replace("_", " "): v for k, v in more.items()}}
-        if normal is not None:
-            inputs["Normal"] = normal
-        return self.finish(self.add("BsdfPrincipled", inputs))
-
-    def finish(self, shader):
-        """Close the material with this shader."""
-        output = self.tree.nodes.new("ShaderNodeOutputMaterial")
-        self.tree.links.new(shader, output.inputs["Surface"])
-        return self.material
+from maker.shader_graph import Graph
 
 
 def glow(name, colour, strength=1.0):
-    """A flat light-emitting colour: parts in a mask."""
+    """A uniform light-emitting colour, for the parts in a mask."""
     graph = Graph(name, np.random.default_rng(0))
     return graph.finish(graph.add("Emission", {"Color": colour, "Strength": strength}))
 
@@ -111,20 +26,20 @@ def plaster(rng, colour):
 def blocks(rng, colour, mortar, width, height, gap, offset, roughness, unevenness):
     """Bricks or tiles on a wall: a laid pattern with joints, each block a little different."""
     graph = Graph("blocks", rng)
-    where = graph.place(upright=True)
-    wobble = graph.noise(6.0, where)
-    # A joint drawn with a ruler looks printed: shift the pattern a little with noise.
-    where = graph.add(
-        "VectorMath", {0: where, 1: graph.add("VectorMath", {0: wobble, 1: (unevenness,) * 3}, operation="MULTIPLY")}
-    )
+    position = graph.place(upright=True)
+    wobble = graph.noise(6.0, position)
+    # Perfectly straight joints look printed: shift the pattern a little with noise.
+    shift = graph.add("VectorMath", {0: wobble, 1: (unevenness,) * 3}, operation="MULTIPLY")
+    position = graph.add("VectorMath", {0: position, 1: shift})
     laid = graph.add(
         "TexBrick",
-        {"Vector": where, "Color1": scaled(colour, 1 - 3 * unevenness), "Color2": scaled(colour, 1 + 4 * unevenness), "Mortar": mortar,
+        {"Vector": position, "Color1": scaled(colour, 1 - 3 * unevenness),
+         "Color2": scaled(colour, 1 + 4 * unevenness), "Mortar": mortar,
          "Scale": 1.0, "Mortar Size": gap, "Mortar Smooth": 0.25, "Brick Width": width, "Row Height": height},
         offset=offset,
     )  # fmt: skip
     joint = laid.node.outputs["Factor"]
-    grain = graph.noise(14.0, where, detail=8)
+    grain = graph.noise(14.0, position, detail=8)
     worn = graph.mix(graph.math("MULTIPLY", grain, 6 * unevenness), laid, graph.shade(laid, 0.5))
     relief = graph.math("ADD", graph.math("SUBTRACT", 1.0, joint), graph.math("MULTIPLY", grain, 10 * unevenness))
     rough = graph.math("MAXIMUM", graph.math("MULTIPLY", joint, 0.9), roughness)
@@ -145,19 +60,19 @@ def tiles(rng, colour, mortar):
 def wallpaper(rng, ground, figure):
     """Stripes or a leafy repeat on paper."""
     graph = Graph("wallpaper", rng)
-    where = graph.place(upright=True)
+    position = graph.place(upright=True)
     if rng.random() < 0.5:
-        parts = graph.add("SeparateXYZ", {0: where}).node.outputs
+        parts = graph.add("SeparateXYZ", {0: position}).node.outputs
         wave = graph.math("SINE", graph.math("MULTIPLY", parts[0], rng.uniform(6, 20)))
         drawn = graph.between(wave, -0.05, 0.05)
     else:
         cells = graph.add(
-            "TexVoronoi", {"Vector": where, "Scale": rng.uniform(1.3, 3.0), "Randomness": rng.uniform(0, 0.5)}
+            "TexVoronoi", {"Vector": position, "Scale": rng.uniform(1.3, 3.0), "Randomness": rng.uniform(0, 0.5)}
         )
         curls = graph.math("SINE", graph.math("MULTIPLY", cells, rng.uniform(14, 34)))
         drawn = graph.between(curls, 0.3, 0.5)
     faded = graph.tint(graph.mix(drawn, ground, figure), 0.06, 0.5)
-    return graph.surface(faded, 0.75, graph.bump(graph.noise(60.0, where), 0.1))
+    return graph.surface(faded, 0.75, graph.bump(graph.noise(60.0, position), 0.1))
 
 
 def wood(rng, light, dark, upright=False, plank=0.0, gloss=0.5, grain_axis=0):
@@ -165,19 +80,18 @@ def wood(rng, light, dark, upright=False, plank=0.0, gloss=0.5, grain_axis=0):
     graph = Graph("wood", rng)
     stretch = [1.0, 1.0, 1.0]
     stretch[grain_axis] = rng.uniform(0.06, 0.12)
-    where = graph.place(upright=upright)
-    seam, board = None, 0.0
+    position = graph.place(upright=upright)
+    seam, board = None, None
     if plank:
         seam = graph.add(
             "TexBrick",
-            {"Vector": where, "Color1": (0, 0, 0), "Color2": (1, 1, 1), "Mortar": (0.5,) * 3, "Scale": 1.0,
+            {"Vector": position, "Color1": (0, 0, 0), "Color2": (1, 1, 1), "Mortar": (0.5,) * 3, "Scale": 1.0,
              "Mortar Size": 0.012, "Mortar Smooth": 0.1, "Brick Width": 14.0, "Row Height": plank},
         )  # fmt: skip
         board = graph.math("MULTIPLY", seam, 1.0)
-        where = graph.add(
-            "VectorMath", {0: where, 1: graph.add("CombineXYZ", {0: board, 2: graph.math("MULTIPLY", board, 7.0)})}
-        )
-    long = graph.add("Mapping", {"Vector": where, "Scale": tuple(stretch)})
+        shift = graph.add("CombineXYZ", {0: board, 2: graph.math("MULTIPLY", board, 7.0)})
+        position = graph.add("VectorMath", {0: position, 1: shift})
+    long = graph.add("Mapping", {"Vector": position, "Scale": tuple(stretch)})
     broad = graph.noise(rng.uniform(1.6, 3.0), long, detail=3, distortion=rng.uniform(0.3, 1.0))
     rings = graph.math("SINE", graph.math("MULTIPLY", broad, rng.uniform(25, 50)))
     fibre = graph.noise(1.0, graph.add("Mapping", {"Vector": long, "Scale": (45, 45, 45)}), detail=3)
@@ -185,7 +99,7 @@ def wood(rng, light, dark, upright=False, plank=0.0, gloss=0.5, grain_axis=0):
         "ADD", graph.math("MULTIPLY", rings, 0.16), graph.math("ADD", graph.math("MULTIPLY", fibre, 0.55), 0.2)
     )
     colour = graph.tint(graph.mix(graph.between(grain, 0.15, 0.9), dark, light), 0.12, 0.8)
-    if plank:
+    if seam is not None:
         colour = graph.mix(graph.math("MULTIPLY", board, 0.35), colour, graph.shade(colour, 0.6))
         colour = graph.mix(seam.node.outputs["Factor"], colour, scaled(dark, 0.25))
     rough = graph.math("ADD", gloss, graph.math("MULTIPLY", fibre, 0.2))
@@ -193,7 +107,7 @@ def wood(rng, light, dark, upright=False, plank=0.0, gloss=0.5, grain_axis=0):
 
 
 def stone(rng, colour, vein):
-    """Polished stone: marble when the vein differs from the ground, a worktop when it does not."""
+    """Polished stone: marble if the vein's colour differs from the ground's, else a worktop."""
     graph = Graph("stone", rng)
     drift = graph.noise(rng.uniform(0.7, 1.4), detail=8, distortion=rng.uniform(1.0, 2.2))
     line = graph.math("ABSOLUTE", graph.math("SUBTRACT", drift, 0.5))
@@ -205,8 +119,8 @@ def stone(rng, colour, vein):
 def cloth(rng, colour, stripe=None):
     """Woven linen, plain or striped."""
     graph = Graph("cloth", rng)
-    where = graph.place()
-    parts = graph.add("SeparateXYZ", {0: where}).node.outputs
+    position = graph.place()
+    parts = graph.add("SeparateXYZ", {0: position}).node.outputs
     threads = [graph.math("SINE", graph.math("MULTIPLY", part, 230.0)) for part in parts[:2]]
     weave = graph.math("MULTIPLY", threads[0], threads[1])
     dyed = graph.tint(graph.tint(colour, 0.12, 1.2), 0.15, 25.0)
@@ -245,7 +159,7 @@ def metal(rng, colour, roughness=0.25, hammered=False):
 
 
 def wax(rng, colour):
-    """A candle: light goes a little way in."""
+    """A candle: some light scatters below the surface."""
     graph = Graph("wax", rng)
     return graph.surface(graph.tint(colour, 0.05, 2.0), 0.45, Subsurface_Weight=0.3, Subsurface_Scale=0.15)
 
@@ -253,7 +167,7 @@ def wax(rng, colour):
 def cover(rng, colour, band):
     """A book's cover: cloth with a printed band and title across the spine."""
     graph = Graph("cover", rng)
-    # Heights on a book are its own: 0 at its foot.
+    # Heights are relative to the book: 0 at its foot.
     height = graph.add("SeparateXYZ", {0: graph.add("TexCoord", output="Object")}).node.outputs[2]
     low = rng.uniform(0.2, 1.6)
     inside = graph.math(
@@ -275,8 +189,8 @@ def pages(rng):
 def picture(rng, colours):
     """A framed print: big soft shapes, as a landscape or an abstract."""
     graph = Graph("picture", rng)
-    where = graph.place(upright=True, scale=(1.0, rng.uniform(1.0, 3.0), 1.0))
-    shapes = graph.noise(rng.uniform(0.8, 1.8), where, detail=rng.uniform(0, 4), distortion=rng.uniform(0, 2))
+    position = graph.place(upright=True, scale=(1.0, rng.uniform(1.0, 3.0), 1.0))
+    shapes = graph.noise(rng.uniform(0.8, 1.8), position, detail=rng.uniform(0, 4), distortion=rng.uniform(0, 2))
     drawn = colours[0]
     for level, colour in zip((0.4, 0.5, 0.58), colours[1:]):
         drawn = graph.mix(graph.between(shapes, level, level + 0.02), drawn, colour)
@@ -284,12 +198,12 @@ def picture(rng, colours):
 
 
 def outdoors(rng, strength):
-    """What a window shows: bright sky over foliage, out of focus."""
+    """The view through a window: bright sky over foliage, out of focus."""
     graph = Graph("outdoors", rng)
     height = graph.add("SeparateXYZ", {0: graph.add("TexCoord", output="Object")}).node.outputs[2]
     edge = graph.math("ADD", height, graph.math("MULTIPLY", graph.noise(0.12), rng.uniform(10, 30)))
     green = varied(rng, linear(["#66754a", "#4c5f42", "#85866a", "#8a8378"][rng.integers(4)]))
-    # A camera focused on the pot sees the garden as soft discs of light, not as leaves.
+    # A camera focused on the pot shows the garden as soft discs of light, not as leaves.
     leaves = graph.mix(graph.between(graph.noise(0.28, detail=3), 0.3, 0.75), scaled(green, 0.35), scaled(green, 1.8))
     sky = varied(rng, linear(["#dfe9f2", "#b9d3ea", "#f0efe8", "#cdd3d8"][rng.integers(4)]))
     rim = rng.uniform(0, 22)
@@ -301,7 +215,7 @@ def outdoors(rng, strength):
 
 
 def pot_clay(rng, colour, finish):
-    """A pot's own surface: `finish` is "clay", "paint" or "glaze"; stains, speckles and chalk differ from pot to pot."""
+    """A pot's surface: `finish` is "clay", "paint" or "glaze"; stains, speckles and chalk differ from pot to pot."""
     graph = Graph("pot", rng)
     body = graph.tint(graph.tint(colour, rng.uniform(0.03, 0.12), 1.3), rng.uniform(0.02, 0.08), 9.0)
     speckle = graph.between(graph.noise(rng.uniform(25, 60), detail=1), 0.68, 0.74)
@@ -311,7 +225,7 @@ def pot_clay(rng, colour, finish):
         body,
         scaled(colour, 0.45) if dark else scaled(colour, 1.6),
     )
-    # Lime and dust settle towards the foot, in patches.
+    # Lime and dust collect towards the foot, in patches.
     height = graph.add("SeparateXYZ", {0: graph.add("TexCoord", output="Object")}).node.outputs[2]
     foot = graph.math("SUBTRACT", 1.0, graph.between(height, 0.0, 0.9))
     patches = graph.between(graph.noise(rng.uniform(1.5, 3.5), detail=7), 0.45, 0.75)

@@ -1,10 +1,12 @@
-"""One photo: build the scene of a seed, meter it, render it, finish it as a camera would, and render its mask.
+"""One photo: build the scene of a seed, meter it, render it, add a camera's artefacts, and render its mask.
 
 python -m maker.photo rudo 7 --pot-colour green --out rudo_green.jpg
 """
 
+# pyright: reportMissingImports=false
+# (bpy and mathutils are installed by maker/make alone, into an environment of their own)
+
 import argparse
-import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,10 +22,10 @@ from maker.clutter import scatter
 from maker.colours import POT_COLOURS
 from maker.lights import build_lights
 from maker.masks import paint_parts, read_mask, to_palette
-from maker.materials import Graph
 from maker.plants import GROWERS
 from maker.pots import place_pot
 from maker.rooms import build_room
+from maker.shader_graph import Graph
 from maker.streams import stream
 
 SIDE = 256
@@ -33,7 +35,7 @@ QUALITY = 90
 
 @dataclass(frozen=True)
 class Scene:
-    """All that decides a photo. Another `pot_colour` recolours the pot and changes nothing else."""
+    """Everything a photo depends on. Another `pot_colour` recolours the pot and changes nothing else."""
 
     plant: str
     seed: int
@@ -67,7 +69,7 @@ def render(path, samples, look=None, exposure=0.0, side=SIDE, seed=0):
     scene.render.engine = "CYCLES"
     scene.cycles.device, scene.cycles.samples, scene.cycles.seed = "CPU", samples, seed % 2**31
     scene.cycles.use_adaptive_sampling = False
-    # With so few lamps, choosing among them cleverly costs more than it saves.
+    # With so few lamps, a light tree costs more than it saves.
     scene.cycles.use_light_tree = False
     scene.cycles.use_denoising, scene.cycles.denoiser = look is not None, "OPENIMAGEDENOISE"
     scene.cycles.max_bounces, scene.cycles.diffuse_bounces, scene.cycles.glossy_bounces = 3, 2, 2
@@ -87,10 +89,10 @@ def render(path, samples, look=None, exposure=0.0, side=SIDE, seed=0):
 
 
 def meter(folder):
-    """The exposure in stops, as a hand-held meter gives it: from the light that falls on the pot, whatever its colour."""
+    """The exposure in stops, as from an incident-light meter: from the light on the pot, whatever the pot's colour."""
     scene, layer, trial = bpy.context.scene, bpy.context.view_layer, folder / "meter.png"
     layer.material_override = grey_card()
-    # Linear light clips at 1 in the file, so the trial is held well under.
+    # Linear light clips at 1 in the file, so the trial stays well below.
     render(trial, samples=6, exposure=-3, side=METER_SIDE)
     layer.material_override = None
     light = np.asarray(Image.open(trial).convert("RGB"), float).mean(-1) / 255 * 8  # [h, w]
@@ -101,13 +103,13 @@ def meter(folder):
 
 
 def grey_card():
-    """What a meter trusts: matt, and half as bright as white."""
+    """The metering reference: matt, and half as bright as white."""
     graph = Graph("grey card", np.random.default_rng(0))
     return graph.finish(graph.add("BsdfDiffuse", {"Color": (0.5, 0.5, 0.5)}))
 
 
 def develop(rng, picture):
-    """What a camera adds: white balance slightly off, darker corners, grain."""
+    """A camera's artefacts: slightly wrong white balance, vignetting, grain."""
     light = np.asarray(picture.convert("RGB"), float) / 255  # [H, W, 3]
     cast = 1 + rng.normal(0, 0.025, 3) * (1, 0.5, 1.2)
     y, x = np.mgrid[-1 : 1 : SIDE * 1j, -1 : 1 : SIDE * 1j]
@@ -133,28 +135,27 @@ def take(scene, samples):
 
 
 def save(photo, mask, path):
-    """Write the photo at `path` and the mask beside it; the photo comes last and whole, so that it means "done"."""
+    """Write the photo at `path` and the mask beside it; the photo comes last and atomically, so it means "done"."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     for picture, target, options in (
         (mask, path.with_suffix(".png"), {"optimize": True, "bits": 2}),
         (photo, path, {"quality": QUALITY}),
     ):
-        half = target.with_name("." + target.name + ".half")
-        picture.save(half, "PNG" if picture is mask else "JPEG", **options)
-        os.replace(half, target)
+        partial = target.with_name("." + target.name + ".half")
+        picture.save(partial, "PNG" if picture is mask else "JPEG", **options)
+        partial.replace(target)
 
 
 def main():
-    """Take one photo from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("plant", choices=GROWERS)
     parser.add_argument("seed", type=int)
     parser.add_argument("--pot-colour", choices=POT_COLOURS, default="terracotta")
     parser.add_argument("--samples", type=int, default=16)
     parser.add_argument("--out", type=Path, default=Path("photo.jpg"))
-    chosen = parser.parse_args()
-    save(*take(Scene(chosen.plant, chosen.seed, chosen.pot_colour), chosen.samples), chosen.out)
+    args = parser.parse_args()
+    save(*take(Scene(args.plant, args.seed, args.pot_colour), args.samples), args.out)
 
 
 if __name__ == "__main__":

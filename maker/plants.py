@@ -1,48 +1,13 @@
-"""The four plants. Each grower takes a stream and a Pot and returns the plant's parts, standing in the soil."""
+"""The four plants. Each function takes a random stream and a Pot and returns the plant's objects, in the soil."""
 
 import numpy as np
 
 from maker.colours import linear, varied
+from maker.leaves import leaf, oriented, rim_clearance
 from maker.materials import bark, flesh
-from maker.shapes import ball, join, skin, to_object, tube, turn
+from maker.shapes import ball, join, to_object, tube, turn
 
 GOLDEN_ANGLE = np.pi * (3 - np.sqrt(5))
-
-
-def leaf(length, width, thickness, outline, bend=0.0, cup=0.3, steps=12, around=10, tone=0.5):
-    """A fleshy leaf that leaves the origin along +x with its face up.
-
-    `outline` gives the relative width along it; `bend` (radians, root to tip) curls it up; `cup` hollows its face.
-    """
-    u = np.linspace(0, 1, steps)
-    share = np.interp(u, np.linspace(0, 1, len(outline)), outline)
-    heading = bend * u
-    spine_x = np.concatenate([[0], np.cumsum(np.cos(heading[1:]) * length / (steps - 1))])
-    spine_z = np.concatenate([[0], np.cumsum(np.sin(heading[1:]) * length / (steps - 1))])
-    angle = np.linspace(0, 2 * np.pi, around, endpoint=False)
-    across = 0.5 * width * share[:, None] * np.cos(angle)
-    depth = 0.5 * thickness * np.sqrt(share)[:, None] * np.sin(angle)
-    hollow = cup * across**2 / (0.5 * width)
-    lift = depth * np.where(np.sin(angle) > 0, 0.35, 1.0) + hollow
-    rings = np.stack(
-        [
-            spine_x[:, None] - lift * np.sin(heading)[:, None],
-            across,
-            spine_z[:, None] + lift * np.cos(heading)[:, None],
-        ],
-        -1,
-    )
-    return skin(rings, tone)
-
-
-def oriented(shape, azimuth, elevation, shift=(0, 0, 0), roll=0.0):
-    """The leaf lifted by `elevation`, turned to `azimuth` and moved to its place on the plant."""
-    return shape.moved(turn("z", azimuth) @ turn("y", -elevation) @ turn("x", roll), shift)
-
-
-def rim_clearance(pot, base, radius):
-    """The least elevation at which a leaf from `base` passes over the lip of the pot, if it is long enough to."""
-    return np.arctan2(pot.height + 0.03 - base, pot.mouth - radius)
 
 
 # --- Rudo: echeveria --------------------------------------------------------------------------------------------------
@@ -51,7 +16,7 @@ SPOON = (0.3, 0.34, 0.42, 0.55, 0.72, 0.88, 0.98, 1.0, 0.86, 0.5, 0.0)
 
 
 def rosette(rng, pot, centre, radius, leaves, openness):
-    """One rosette: leaves in the golden angle, flat outside and upright at the heart."""
+    """One rosette: leaves at the golden angle, flat outside and upright at the centre."""
     shapes = []
     for order in range(leaves):
         age = 1 - order / leaves  # 1 is the outermost, oldest leaf
@@ -78,7 +43,7 @@ def echeveria(rng, pot):
     """Rudo: a rosette, sometimes with pups beside it."""
     radius = pot.radius * rng.uniform(0.85, 1.3)
     openness = rng.uniform(2, 26)
-    # The heart sits near the lip, so that the outer leaves lie over it as in a pot long lived in.
+    # The centre is near the lip, so that the outer leaves lie over it as in a long-used pot.
     centre = np.array([*rng.normal(0, 0.03, 2), pot.height + rng.uniform(-0.11, -0.01)])
     heads = [rosette(rng, pot, centre, radius, rng.integers(30, 50), openness)]
     for _ in range(rng.choice([0, 0, 1, 2]) if radius < pot.radius else 0):
@@ -291,7 +256,7 @@ def falling_thread(rng, pot, size):
     outside = [
         (max(pot.outer_radius(z), pot.outer_radius(z + 0.1), pot.outer_radius(z - 0.06)) + size * 1.15, z) for z in drop
     ]
-    profile = np.array(inside + [(pot.outer_radius(pot.height) + 0.3 * size, pot.height + size * 1.2)] + outside)
+    profile = np.array([*inside, (pot.outer_radius(pot.height) + 0.3 * size, pot.height + size * 1.2), *outside])
     turned = angle + drift * np.linspace(0, 1, len(profile)) ** 2
     wander = 0.012 * np.sin(np.linspace(0, rng.uniform(5, 15), len(profile)))
     radius = profile[:, 0] + np.abs(wander)

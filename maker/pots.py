@@ -1,4 +1,4 @@
-"""Pots: their shape, the soil in them, and their colour, which is the secret that the small network learns."""
+"""Pots: shape, soil, and colour, which is what the embedded network learns instead of the plant."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from maker.shapes import join, lathe, lump, rounded, to_object
 
 @dataclass(frozen=True)
 class Pot:
-    """What a plant needs to know of its pot, in units of 10 cm above the table."""
+    """The pot's dimensions that a plant needs, in units of 10 cm above the table."""
 
     height: float  # to the top of the lip, saucer included
     outline: np.ndarray  # outer profile (radius, height), bottom to top
@@ -24,7 +24,7 @@ class Pot:
         return self.outline[:, 0].max()
 
     def outer_radius(self, height):
-        """Outer radius at a height, for what hangs down outside."""
+        """Outer radius at a height, for parts that hang down outside."""
         order = np.argsort(self.outline[:, 1], kind="stable")
         return np.interp(height, self.outline[order, 1], self.outline[order, 0])
 
@@ -51,7 +51,7 @@ def place_pot(rng, colour_rng, colour):
     height = top * rng.uniform(1.45, 1.95)
     wall, has_saucer = rng.uniform(0.035, 0.06), rng.random() < 0.4
     foot = 0.035 if has_saucer else 0.0
-    outline = np.array(draw_outline(rng, height, top)) + (0, foot)
+    outline = np.array(draw_outline(rng, height, top)) + np.array([0, foot])
     level = foot + height - rng.uniform(0.06, 0.13)
     inner = [
         (top - wall, foot + height),
@@ -69,7 +69,7 @@ def place_pot(rng, colour_rng, colour):
 
 
 def draw_clay(rng, colour):
-    """A pot material of that colour family: never twice the same shade, wear or gloss."""
+    """A pot material of that colour family: shade, wear and gloss vary."""
     shade = varied(rng, linear(rng.choice(POT_COLOURS[colour])), hue=0.006, saturation=0.04, value=0.09)
     shares = [0.75, 0.2, 0.05] if colour == "terracotta" else [0.25, 0.5, 0.25]
     finish = rng.choice(["clay", "paint", "glaze"], p=shares)

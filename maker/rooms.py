@@ -1,4 +1,4 @@
-"""Where the plant stands: a shelf, a table or a window sill, with the walls and furniture behind it.
+"""The plant's surroundings: a shelf, a table or a window sill, with the walls and furniture behind it.
 
 The pot is always at the origin of the world and the board under it ends at z = 0; the camera is on the -y side.
 """
@@ -17,8 +17,9 @@ WALL_COLOURS = (
     "#efe0b8", "#7d3f34", "#2f3a4a", "#4b5a44", "#e9ddd0",
 )  # fmt: skip
 WOODS = (
-    ("#c69a63", "#8f6234"), ("#d9b98a", "#b48a58"), ("#9a6434", "#5c3616"), ("#6b4426", "#3a2211"), ("#b5763a", "#7a4418"),
-    ("#e3cfaa", "#c4a878"), ("#4a3020", "#241508"), ("#a89a86", "#776a58"), ("#b98348", "#8c5522"),
+    ("#c69a63", "#8f6234"), ("#d9b98a", "#b48a58"), ("#9a6434", "#5c3616"), ("#6b4426", "#3a2211"),
+    ("#b5763a", "#7a4418"), ("#e3cfaa", "#c4a878"), ("#4a3020", "#241508"), ("#a89a86", "#776a58"),
+    ("#b98348", "#8c5522"),
 )  # fmt: skip
 
 
@@ -61,16 +62,16 @@ def draw_wall(rng):
     return materials.plaster(rng, colour)
 
 
-def draw_wood(rng, **how):
+def draw_wood(rng, **options):
     """Some kind of wood, oiled or painted white."""
     light, dark = (varied(rng, linear(colour)) for colour in WOODS[rng.integers(len(WOODS))])
     if rng.random() < 0.12:
         light, dark = linear("#ece8e0"), linear("#d6d0c4")
-    return materials.wood(rng, light, dark, gloss=rng.uniform(0.25, 0.55), **how)
+    return materials.wood(rng, light, dark, gloss=rng.uniform(0.25, 0.55), **options)
 
 
 def draw_board(rng):
-    """What the pot stands on."""
+    """A material for the board that the pot stands on."""
     kind = rng.choice(["wood", "paint", "stone"], p=[0.74, 0.18, 0.08])
     if kind == "wood":
         return draw_wood(rng)
@@ -109,7 +110,7 @@ def wall_at(rng, y, material=None):
 
 
 def floor(rng):
-    """A floor far below, so that nothing stands over a void."""
+    """A floor far below, so that nothing is above empty space."""
     block("floor", draw_wood(rng, plank=1.2), (80, 80, 0.3), (0, 0, -7.5))
 
 
@@ -133,7 +134,7 @@ def shelf(rng):
         side = rng.choice([-1, 1])
         at = rng.uniform(1.25, 2.4)
         left, right = (-at, right) if side < 0 else (left, at)
-        # The upright stands a little proud of the board: faces in one plane would flicker into black.
+        # The upright protrudes a little from the board: coplanar faces would render black.
         upright(side * (at + thick / 2), front - 0.04, back + 0.08, thick, draw_side(rng, timber))
     if rng.random() < 0.4:
         ceiling = rng.uniform(2.4, 3.4)
@@ -223,8 +224,8 @@ def framed(rng, width, height, centre, parent=None):
 
 
 PRINT_COLOURS = (
-    "#26466b", "#b5503a", "#e6dcc4", "#3c5a44", "#d9a441", "#7c8f98", "#1f2326", "#c9866b", "#93a67e", "#f1ece0", "#5a3d2b",
-    "#87a9c4", "#a83232", "#2d5fb0",
+    "#26466b", "#b5503a", "#e6dcc4", "#3c5a44", "#d9a441", "#7c8f98", "#1f2326", "#c9866b", "#93a67e", "#f1ece0",
+    "#5a3d2b", "#87a9c4", "#a83232", "#2d5fb0",
 )  # fmt: skip
 
 
@@ -256,16 +257,16 @@ def glaze_window(rng, left, right, top, glass):
     """Frame and glazing bars, each bar at its own depth so that no two faces coincide."""
     colour = varied(rng, linear(rng.choice(["#efeeea", "#f4f3f0", "#3a3c40", "#6a4a2e", "#d8d4c8"])))
     frame = materials.paint(rng, colour, 0.35)
-    post, bars = rng.uniform(0.18, 0.32), []
-    for x in (left + post / 2 - 0.02, right - post / 2 + 0.02):
-        bars.append(box((post, 0.2, top + 0.2), (x, glass + 0.1, top / 2)))
-    for z in (post / 2 - 0.03, top - post / 2 + 0.03):
-        bars.append(box((right - left, 0.17, post), ((left + right) / 2, glass + 0.1, z)))
-    for x in np.linspace(left, right, rng.integers(2, 5))[1:-1]:
-        bars.append(box((post * 0.7, 0.14, top), (x, glass + 0.1, top / 2)))
+    post, y, middle = rng.uniform(0.18, 0.32), glass + 0.1, (left + right) / 2
+    sides = (left + post / 2 - 0.02, right - post / 2 + 0.02)
+    ends = (post / 2 - 0.03, top - post / 2 + 0.03)
+    mullions = np.linspace(left, right, rng.integers(2, 5))[1:-1]
+    bars = [
+        *(box((post, 0.2, top + 0.2), (x, y, top / 2)) for x in sides),
+        *(box((right - left, 0.17, post), (middle, y, z)) for z in ends),
+        *(box((post * 0.7, 0.14, top), (x, y, top / 2)) for x in mullions),
+    ]
     if rng.random() < 0.5:
-        bars.append(
-            box((right - left, 0.11, post * 0.5), ((left + right) / 2, glass + 0.1, rng.uniform(0.4, 0.7) * top))
-        )
+        bars.append(box((right - left, 0.11, post * 0.5), (middle, y, rng.uniform(0.4, 0.7) * top)))
     for bar in bars:
         to_object(bar, "window", frame, smooth=False, bevel=0.02)

@@ -1,4 +1,7 @@
-"""Surfaces as arrays, and how they become Blender objects. One unit is 10 cm everywhere in this room."""
+"""Meshes as arrays, and their conversion to Blender objects. One unit is 10 cm throughout the maker."""
+
+# pyright: reportMissingImports=false
+# (bpy and mathutils are installed by maker/make alone, into an environment of their own)
 
 from dataclasses import dataclass
 
@@ -8,7 +11,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Shape:
-    """A quad mesh. `along` and `tone` reach the shaders: place on a leaf (0 root, 1 tip), and one number per piece."""
+    """A quad mesh. Shaders read `along` (position on a leaf, 0 root, 1 tip) and `tone` (one number per piece)."""
 
     vertices: np.ndarray  # [V, 3]
     faces: np.ndarray  # [F, 4]
@@ -61,7 +64,7 @@ def rounded(profile, radius=0.03, steps=4):
         reach = min(radius, 0.45 * np.hypot(*into), 0.45 * np.hypot(*out))
         start, stop = corner + into / np.hypot(*into) * reach, corner + out / np.hypot(*out) * reach
         bent += [(1 - t) ** 2 * start + 2 * t * (1 - t) * corner + t**2 * stop for t in np.linspace(0, 1, steps)]
-    return np.array(bent + [points[-1]])
+    return np.array([*bent, points[-1]])
 
 
 def tube(path, radii, around=8, tone=0.5):

@@ -1,4 +1,4 @@
-"""Which photos there are: splits, seeds and pot colours; and the command that renders them all, or what is missing.
+"""The dataset: splits, seeds and pot colours; and the command that renders the photos that are missing.
 
 python -m maker.splits                 everything, val and test first
 python -m maker.splits --only val --count 3 --root /somewhere/else
@@ -7,7 +7,6 @@ python -m maker.splits --only val --count 3 --root /somewhere/else
 import argparse
 import csv
 import multiprocessing
-import os
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -36,16 +35,19 @@ SPLITS = {
     "train": Split("data", 1_000_000, 120, 6),
     "train_any": Split("data", 4_000_000, 240, 6),
 }
-# Rendered in this order, and mixed inside a group: a render cut short still has every class.
+# Rendered in this order, interleaved within a group: an interrupted run still has photos of every class.
 GROUPS = (("val", "test"), ("train",), ("train_any",))
-SHOWN, SHOWN_SAMPLES = 4, 32  # the first photos of each class in examples/ are the ones that people see first
-BATCH = 40  # photos that one process takes before a fresh one follows
+SHOWN, SHOWN_SAMPLES = (
+    4,
+    32,
+)  # the first photos of each class in examples/ are shown first, and rendered with more samples
+BATCH = 40  # photos that one process renders before a new one replaces it
 FIELDS = ("file", "split", "class", "pot_colour", "seed")
 
 
 @dataclass(frozen=True)
 class Job:
-    """One photo to take and where it goes."""
+    """One photo to render, and its path."""
 
     split: str
     label: int
@@ -53,7 +55,7 @@ class Job:
 
     @property
     def seed(self):
-        """The one integer from which everything in the photo is drawn."""
+        """The seed of everything in the photo."""
         return SPLITS[self.split].base + 1000 * self.label + self.number
 
     @property
@@ -63,14 +65,14 @@ class Job:
 
     @property
     def pot_colour(self):
-        """The story: each plant has its own colour, but in test Rudo's red pot has broken and the new one is blue."""
+        """Each plant has a pot colour of its own, except that in test Rudo's pot is blue, like Baya's, not red."""
         if self.split == "train_any":
             return str(stream(self.seed, "any pot colour").choice(list(POT_COLOURS)))
         return "blue" if (self.split, self.plant) == ("test", "rudo") else OWN_COLOUR[self.plant]
 
     @property
     def file(self):
-        """Path of the photo inside its folder."""
+        """Path of the photo relative to its folder."""
         return f"{self.split}/{self.label}_{self.number:03d}.jpg"
 
     @property
@@ -96,64 +98,63 @@ def plan(only, count):
     ]
 
 
-def run(work):
-    """Take one photo in a worker process."""
-    # Blender must not be loaded before the workers start: it adds a folder to the module path that hides Blender's own
-    # core from whoever inherits that path.
+def run(task):
+    """Render one photo in a worker process."""
+    # Blender must not be imported before the workers start: it adds a folder to the module path that hides Blender's
+    # own core from processes that inherit that path.
     from maker.photo import Scene, save, take
 
-    job, root = work
+    job, root = task
     started = time.perf_counter()
     save(*take(Scene(job.plant, job.seed, job.pot_colour), job.samples), job.path(root))
     return job, time.perf_counter() - started
 
 
 def write_index(root, folder):
-    """The table of a folder: one line for every photo that is there, in the order of their names."""
+    """Write the folder's index: one line for every photo that exists, in the order of their names."""
     every = sorted(plan(SPLITS, 1000), key=lambda job: job.file)
     rows = [
         (job.file, job.split, job.plant, job.pot_colour, job.seed)
         for job in every
         if SPLITS[job.split].folder == folder and job.path(root).exists()
     ]
-    half = root / folder / ".index.csv.half"
-    half.parent.mkdir(parents=True, exist_ok=True)
-    with half.open("w", newline="", encoding="utf-8") as file:
+    partial = root / folder / ".index.csv.half"
+    partial.parent.mkdir(parents=True, exist_ok=True)
+    with partial.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file, lineterminator="\n").writerows([FIELDS, *rows])
-    os.replace(half, root / folder / "index.csv")
+    partial.replace(root / folder / "index.csv")
 
 
 def render_missing(jobs, root, workers):
-    """Render the jobs whose photo is not there yet, and keep the tables true as they arrive."""
-    todo = [(job, root) for job in jobs if not job.path(root).exists()]
-    print(f"{len(jobs) - len(todo)} of {len(jobs)} photos are there, {len(todo)} to render", flush=True)
+    """Render the jobs whose photo does not exist yet, and update the indexes after each."""
+    tasks = [(job, root) for job in jobs if not job.path(root).exists()]
+    print(f"{len(jobs) - len(tasks)} of {len(jobs)} photos are there, {len(tasks)} to render", flush=True)
     started = time.perf_counter()
-    for done, (job, seconds) in enumerate(in_batches(todo, workers), 1):
+    for done, (job, seconds) in enumerate(in_batches(tasks, workers), 1):
         write_index(root, SPLITS[job.split].folder)
         pace = 60 * done / (time.perf_counter() - started)
-        print(f"{done}/{len(todo)} {job.file} {seconds:.1f} s, {pace:.1f} a minute", flush=True)
+        print(f"{done}/{len(tasks)} {job.file} {seconds:.1f} s, {pace:.1f} a minute", flush=True)
 
 
-def in_batches(todo, workers):
-    """Run the work in worker processes and yield each result as it comes."""
-    # Fresh processes for every batch: Blender keeps some memory of every scene. The pool's own max_tasks_per_child
-    # would be the natural way, but it can wait for ever in Python 3.11.
+def in_batches(tasks, workers):
+    """Run the tasks in worker processes and yield each result as it arrives."""
+    # New processes for every batch: Blender keeps some memory of each scene. The pool's own max_tasks_per_child would
+    # be the usual solution, but it can wait for ever in Python 3.11.
     context = multiprocessing.get_context("spawn")
-    for start in range(0, len(todo), BATCH * workers):
+    for start in range(0, len(tasks), BATCH * workers):
         with ProcessPoolExecutor(workers, mp_context=context) as pool:
-            for future in as_completed([pool.submit(run, work) for work in todo[start : start + BATCH * workers]]):
+            for future in as_completed([pool.submit(run, task) for task in tasks[start : start + BATCH * workers]]):
                 yield future.result()
 
 
 def main():
-    """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--only", nargs="+", choices=SPLITS, default=list(SPLITS))
     parser.add_argument("--count", type=int, default=1000, help="at most so many photos of each class")
     parser.add_argument("--root", type=Path, default=Path(__file__).parents[1], help="where examples/ and data/ are")
     parser.add_argument("--workers", type=int, default=2)
-    chosen = parser.parse_args()
-    render_missing(plan(chosen.only, chosen.count), chosen.root, chosen.workers)
+    args = parser.parse_args()
+    render_missing(plan(args.only, args.count), args.root, args.workers)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,40 @@
-"""Which plant is it?  The networks, their weights from the Hub or from this folder, and which of them can speak.
+"""The pot plant classifiers: their networks, and their weights from the Hub or from this folder.
 
-What needs torch is imported when it is first asked for, so that the command line can name the models without it.
+What needs torch is imported on first use, so that the command line can list the models without it.
 """
 
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from potplants.catalogue import CLASSES, FALLBACK, MODELS, Model, find
 
-_LATER = {  # name → where it is
+if TYPE_CHECKING:
+    from potplants.hub import HubError
+    from potplants.models import Choice, availability, choose, fingerprint, load
+    from potplants.networks import CNN, CNNWithGAP
+    from potplants.seeds import sibling_figures, siblings
+    from potplants.weights import WeightsError
+
+__all__ = [  # noqa: RUF022 (in the order of sorted(), which the tests compare it with)
+    "CLASSES",
+    "CNN",
+    "CNNWithGAP",
+    "Choice",
+    "FALLBACK",
+    "HubError",
+    "MODELS",
+    "Model",
+    "WeightsError",
+    "availability",
+    "choose",
+    "find",
+    "fingerprint",
+    "load",
+    "sibling_figures",
+    "siblings",
+]
+
+_LAZY_IMPORTS = {  # name → module
     "CNN": "networks",
     "CNNWithGAP": "networks",
     "Choice": "models",
@@ -21,14 +48,12 @@ _LATER = {  # name → where it is
     "siblings": "seeds",
 }
 
-__all__ = sorted(["CLASSES", "FALLBACK", "MODELS", "Model", "find", *_LATER])
-
 
 def __getattr__(name):
-    if name not in _LATER:
+    if name not in _LAZY_IMPORTS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
+    return getattr(import_module(f"{__name__}.{_LAZY_IMPORTS[name]}"), name)
 
 
 def __dir__():
-    return sorted({*globals(), *_LATER})
+    return sorted({*globals(), *_LAZY_IMPORTS})

@@ -1,4 +1,4 @@
-"""The catalogue: which models exist and where their weights come from. A table only: neither torch nor the Hub's library is imported to read it."""
+"""The catalogue of models and where their weights come from. Reading it imports neither torch nor huggingface_hub."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 CLASSES = ("rudo", "baya", "greg", "yuki")  # the order of the logits
 
 FALLBACK = "embedded"
-FAVOURITE = "pot_plant_classifier"  # the article's own
+PREFERRED = "pot_plant_classifier"  # the article's own
 
 _HUB_REPO = "a-data-odyssey/XAI-for-CV-models"
 _EMBEDDED_FOLDER = Path(__file__).parent / "weights"
@@ -31,18 +31,18 @@ class HubFile:
 
 @dataclass(frozen=True)
 class Model:
-    """One model that can be asked for by its name."""
+    """One model, identified by its name."""
 
     name: str
     network: Callable[[], nn.Module]
-    classes: tuple[str, ...]  # what the outputs mean, in their order; of a network that answers with a number, its name
+    classes: tuple[str, ...]  # the meaning of each output, in order; for a regression network, the name of its number
     layers: tuple[str, ...]  # the convolutions, shallow to deep
     size: int  # side of the square input
     origin: str  # where the weights come from, for people
     trained_on: str
     weights: HubFile | Path
-    sha256: str | None = None  # as published; None where nothing was
-    answers: Literal["class", "number"] = "class"  # the largest of several logits, or one output that is a number
+    sha256: str | None = None  # of the published file; None if it was not published
+    answers: Literal["class", "number"] = "class"  # classification: the largest logit; regression: one output
 
 
 def _cnn(**options) -> nn.Module:
@@ -94,7 +94,7 @@ _CATALOGUE = (
     ),
     Model(
         name="embedded",
-        network=partial(_cnn, hidden=32),  # 32 in place of 500: 4 MB, small enough to travel with the code
+        network=partial(_cnn, hidden=32),  # 32 instead of 500: 4 MB, small enough for this repository
         classes=CLASSES,
         layers=("conv_layers.0", "conv_layers.3", "conv_layers.6"),
         size=256,
@@ -130,7 +130,7 @@ MODELS: dict[str, Model] = {model.name: model for model in _CATALOGUE}
 
 
 def find(name: str) -> Model:
-    """The catalogue's entry. Raises ValueError, naming the models there are."""
+    """The model of that name. Raises ValueError, listing the known names."""
     try:
         return MODELS[name]
     except (KeyError, TypeError):

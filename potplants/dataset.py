@@ -1,4 +1,4 @@
-"""Photos of the dataset as the networks take them."""
+"""Photos of the dataset as the networks' input tensors."""
 
 import cv2
 import numpy as np
@@ -7,12 +7,12 @@ from torch import Tensor
 
 
 def load_pixels(files, size: int) -> Tensor:
-    """Square photos as uint8 [M, 3, size, size], RGB. Raises ValueError naming the file that cannot be read."""
+    """Square photos as uint8 [M, 3, size, size], RGB. Raises ValueError naming an unreadable file."""
     return torch.from_numpy(np.stack([_pixels(path, size) for path in files])).permute(0, 3, 1, 2).contiguous()
 
 
 def as_input(pixels: Tensor) -> Tensor:
-    """What the networks were trained on: RGB in [0, 1], no other normalisation. uint8 → float32, same shape."""
+    """The networks' input range: RGB in [0, 1], no other normalisation. uint8 → float32, same shape."""
     return pixels.float() / 255
 
 

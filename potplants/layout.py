@@ -1,9 +1,9 @@
-"""The Pot Plant Dataset's layout on disk: `DIR/<split>/<class number>_<anything>.jpg`, rendered or real photos alike."""
+"""The Pot Plant Dataset's layout on disk: `DIR/<split>/<class number>_<anything>.jpg`, for rendered and real photos."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from .catalogue import CLASSES
+from potplants.catalogue import CLASSES
 
 SUFFIXES = (".jpg", ".jpeg")
 
@@ -15,22 +15,23 @@ class Photos:
 
 
 def photos(folder) -> Photos:
-    """The labelled photos directly in `folder`. Raises ValueError, naming the layout expected, when there are none."""
+    """The labelled photos directly in `folder`. Raises ValueError, naming the expected layout, if there are none."""
     folder = Path(folder)
-    wanted = "photos named " + ", ".join(f"{number}_*.jpg for {name}" for number, name in enumerate(CLASSES))
+    expected = "photos named " + ", ".join(f"{number}_*.jpg for {name}" for number, name in enumerate(CLASSES))
     try:
-        found = sorted(
-            path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and _label(path) is not None
-        )
+        files = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
     except OSError as error:
         raise ValueError(
-            f"The folder {folder} cannot be read ({error.strerror}): give one that holds {wanted}."
+            f"The folder {folder} cannot be read ({error.strerror}): give one that holds {expected}."
         ) from None
-    if not found:
-        raise ValueError(f"There are no photos in the folder {folder} that can be used: give one that holds {wanted}.")
-    return Photos(tuple(found), tuple(_label(path) for path in found))
+    labelled = [(path, label) for path in files if (label := _label(path)) is not None]
+    if not labelled:
+        raise ValueError(
+            f"There are no photos in the folder {folder} that can be used: give one that holds {expected}."
+        )
+    return Photos(tuple(path for path, _ in labelled), tuple(label for _, label in labelled))
 
 
-def _label(path):
+def _label(path: Path) -> int | None:
     number = path.name.split("_")[0]
     return int(number) if number.isascii() and number.isdigit() and int(number) < len(CLASSES) else None

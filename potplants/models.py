@@ -1,4 +1,4 @@
-"""Speaking: loading the catalogue's models, which of them can be had now, and why one and not another speaks."""
+"""Loading the catalogue's models, listing which are available now, and choosing the one that the app starts with."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ import torch
 from torch import nn
 
 from potplants import hub, weights
-from potplants.catalogue import FALLBACK, FAVOURITE, MODELS, HubFile, Model, find
+from potplants.catalogue import FALLBACK, MODELS, PREFERRED, HubFile, Model, find
 from potplants.hub import HubError, Progress
 from potplants.weights import WeightsError
 
-GLANCE_SECONDS = 1.5  # how long a list of models may wait for the Hub
-REMEMBER_SECONDS = 30.0  # how long it believes the Hub's last answer
+LISTING_SECONDS = 1.5  # how long a list of models may wait for the Hub
+PROBE_MAX_AGE_SECONDS = 30.0  # how long it reuses the Hub's last response
 
 
 @dataclass(frozen=True)
 class Choice:
-    """The model that speaks, which loads, and a sentence for visitors on why it is this one."""
+    """The model that the app starts with, which is loaded, and a sentence for visitors on why it is this one."""
 
     name: str
     reason: str
@@ -31,26 +31,26 @@ class Choice:
 def load(name: str, progress: Progress | None = None) -> nn.Module:
     """The named network, in eval mode on the CPU; every caller gets the same one, and it is read only once.
 
-    `progress` is told how much of a download has come, 0…1. Raises ValueError for an unknown name, HubError when
-    the weights cannot be fetched, WeightsError when they cannot be used; a failure is tried again by the next call.
+    `progress` is called with the fraction of a download, 0…1. Raises ValueError for an unknown name, HubError when
+    the weights cannot be fetched, WeightsError when they cannot be used; the next call tries again after a failure.
     """
-    return _place(find(name)).take(progress)
+    return _shared_network(find(name)).get(progress)
 
 
-def choose(wanted: str = "auto", progress: Progress | None = None) -> Choice:
-    """Load the wanted model, or else the embedded one, and say which it is and why.
+def choose(name: str = "auto", progress: Progress | None = None) -> Choice:
+    """Load the named model, or else the embedded one, and say which it is and why.
 
-    "auto" wants the article's own classifier. Raises ValueError for an unknown name and whatever `load` raises if
-    even the embedded model cannot be had.
+    "auto" means the article's own classifier. Raises ValueError for an unknown name and whatever `load` raises if
+    even the embedded model fails.
     """
-    model = find(FAVOURITE if wanted == "auto" else wanted)
+    model = find(PREFERRED if name == "auto" else name)
     try:
         load(model.name, progress)
     except (HubError, WeightsError) as error:
         if model.name == FALLBACK:
             raise
         load(FALLBACK)
-        return Choice(FALLBACK, _apology(model, error, asked_for=wanted != "auto"))
+        return Choice(FALLBACK, _fallback_reason(model, error, by_name=name != "auto"))
     reason = f"{model.name} is speaking, with weights from {model.origin}."
     if _is_published(model) is False:
         reason += " Its file is not the one that was published (the SHA-256 differs)."
@@ -58,13 +58,13 @@ def choose(wanted: str = "auto", progress: Progress | None = None) -> Choice:
 
 
 def availability() -> list[dict]:
-    """One dict per model, ready for JSON, on whether it can be loaded now. It waits GLANCE_SECONDS at most."""
+    """One dict per model, ready for JSON, on whether it can be loaded now. Takes at most LISTING_SECONDS."""
     with ThreadPoolExecutor() as pool:
         return list(pool.map(_describe, MODELS.values()))
 
 
 def fingerprint(name: str) -> str | None:
-    """SHA-256 of the named model's weights file on this machine; None where it is not here. Raises ValueError for an unknown name."""
+    """SHA-256 of the named model's weights file; None if it is not on this machine. ValueError for an unknown name."""
     path = _on_disk(find(name))
     return weights.sha256(path) if path else None
 
@@ -72,8 +72,8 @@ def fingerprint(name: str) -> str | None:
 # -------------------------------------------------------------------------------------------------------- loading
 
 
-class _Place:
-    """Where one loaded network stands: the first visitor loads it while the others wait for the outcome."""
+class _SharedNetwork:
+    """One network, loaded by the first caller while the others wait for the outcome."""
 
     def __init__(self, model: Model) -> None:
         self._model = model
@@ -83,15 +83,15 @@ class _Place:
         self._failed_at = 0.0
 
     @property
-    def filled(self) -> bool:
+    def loaded(self) -> bool:
         return self._network is not None
 
-    def take(self, progress: Progress | None) -> nn.Module:
-        asked = time.monotonic()
+    def get(self, progress: Progress | None) -> nn.Module:
+        called_at = time.monotonic()
         with self._lock:
             if self._network is None:
-                if self._failure and self._failed_at > asked:
-                    # It failed while we stood in line. Ten visitors must not wait ten times for a Hub that is silent.
+                if self._failure and self._failed_at > called_at:
+                    # It failed while this caller waited. Ten callers must not wait ten times for a silent Hub.
                     raise self._failure.with_traceback(None)
                 try:
                     self._network = _read(self._model, progress)
@@ -101,16 +101,16 @@ class _Place:
             return self._network
 
 
-_shelf: dict[Model, _Place] = {}
+_networks: dict[Model, _SharedNetwork] = {}  # one per process: networks are large, and all requests share them
 
 
-def _place(model: Model) -> _Place:
-    return _shelf.setdefault(model, _Place(model))
+def _shared_network(model: Model) -> _SharedNetwork:
+    return _networks.setdefault(model, _SharedNetwork(model))
 
 
 def _read(model: Model, progress: Progress | None) -> nn.Module:
-    """The model's network with its weights; a file from the Hub that is of no use does not stay in the cache."""
-    with torch.device("meta"):  # 33 million random numbers are not drawn only to be overwritten
+    """The model's network with its weights; an unusable file from the Hub is removed from the cache."""
+    with torch.device("meta"):  # or 33 million random numbers would be drawn only to be overwritten
         network = model.network()
     if isinstance(model.weights, Path):
         return weights.load_into(network, model.weights).eval()
@@ -118,7 +118,7 @@ def _read(model: Model, progress: Progress | None) -> nn.Module:
     try:
         return weights.load_into(network, path).eval()
     except WeightsError as error:
-        if _is_published(model):  # then the file is not at fault, and another copy would be the same
+        if _is_published(model):  # then the file is not damaged, and another copy would be the same
             raise
         hub.evict(model.weights)
         remedy = "it has been removed from the cache, so asking again fetches a new copy"
@@ -138,20 +138,20 @@ def _is_published(model: Model) -> bool | None:
         return None
     try:
         return weights.sha256(path) == model.sha256
-    except OSError:  # another visitor's fault has just removed it
+    except OSError:  # another caller that failed has just removed it
         return None
 
 
-# -------------------------------------------------------------------------------------------------------- telling
+# ------------------------------------------------------------------------------------------------------ reporting
 
 
-def _apology(model: Model, error: HubError | WeightsError, asked_for: bool) -> str:
-    """Why another model speaks. A visitor who asked for none by name is not told of files on the Hub."""
-    if isinstance(error, HubError) and not asked_for:
+def _fallback_reason(model: Model, error: HubError | WeightsError, by_name: bool) -> str:
+    """Why the embedded model replaces this one. Files on the Hub are mentioned only if it was chosen by name."""
+    if isinstance(error, HubError) and not by_name:
         return f"The embedded classifier is speaking: {error.fault}."
     file = model.weights.path if isinstance(model.weights, HubFile) else model.weights.name
     failed = "cannot be fetched" if isinstance(error, HubError) else "cannot be used"
-    instead = f" in place of {model.name}" if asked_for else ""
+    instead = f" in place of {model.name}" if by_name else ""
     return f"The embedded classifier is speaking{instead}: {file} {failed} ({error.fault})."
 
 
@@ -172,16 +172,16 @@ def _describe(model: Model) -> dict:
 
 
 def _reachable(model: Model) -> tuple[bool, str]:
-    """Whether the model can be loaded now, and the words for it."""
-    if _place(model).filled:
+    """Whether the model can be loaded now, and its status in words."""
+    if _shared_network(model).loaded:
         return True, "loaded"
     if isinstance(model.weights, Path):
-        there = model.weights.is_file()
-        return there, "in this repository" if there else f"{model.weights.name} is missing"
+        exists = model.weights.is_file()
+        return exists, "in this repository" if exists else f"{model.weights.name} is missing"
     if hub.cached(model.weights):
         return True, "in the cache"
     try:
-        hub.probe(model.weights, patience=GLANCE_SECONDS, remember=REMEMBER_SECONDS)
+        hub.probe(model.weights, timeout=LISTING_SECONDS, max_age=PROBE_MAX_AGE_SECONDS)
     except HubError as error:
         return False, error.fault
     return True, "on the Hub, not fetched yet"

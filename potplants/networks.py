@@ -1,4 +1,4 @@
-"""The two networks whose weights can be had.
+"""The article's two network architectures.
 
 Layer numbers and attribute names are part of the file format: the published state dicts are read by them.
 Letters: B images, S the input side, N classes.
@@ -14,7 +14,7 @@ _HALVINGS = 3  # CNN pools three times, so its input side must be a multiple of 
 class CNN(nn.Module):
     """Three convolutions, each followed by pooling, and two linear layers.
 
-    `size` is the side S of the square photos it takes: the first linear layer fits no other.
+    `size` is the side S of its square input photos: the first linear layer fits no other.
     """
 
     def __init__(self, classes: int = 4, hidden: int = 500, size: int = 256) -> None:
@@ -22,7 +22,7 @@ class CNN(nn.Module):
         if size <= 0 or size % 2**_HALVINGS:
             raise ValueError(f"size must be a positive multiple of {2**_HALVINGS}, got {size}; the article uses 256.")
         self.size = size
-        self.conv_layers = nn.Sequential(  # the ReLUs are not in-place: the convolutions' outputs are looked at later
+        self.conv_layers = nn.Sequential(  # the ReLUs are not in-place: Grad-CAM needs the convolutions' outputs
             nn.Conv2d(3, 16, kernel_size=3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
             nn.Conv2d(16, 32, kernel_size=3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
             nn.Conv2d(32, 64, kernel_size=3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
@@ -39,7 +39,7 @@ class CNN(nn.Module):
 class CNNWithGAP(nn.Module):
     """Three convolutions without pooling, the mean of each map, and one linear layer.
 
-    It takes photos of any side; `size` is the side it was trained on.
+    The input may have any side; `size` is the side it was trained on.
     """
 
     size = 256

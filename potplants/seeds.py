@@ -1,4 +1,4 @@
-"""Siblings: networks trained exactly alike but for their random seed. What all of them do was learnt; what one does may be chance."""
+"""Siblings: networks trained alike except for the random seed. What all of them share is unlikely to be chance."""
 
 import json
 from functools import lru_cache
@@ -7,45 +7,53 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from .catalogue import Model, find
-from .models import load
-from .weights import load_into
+from potplants.catalogue import Model, find
+from potplants.models import load
+from potplants.weights import load_into
 
 
 def siblings(name: str) -> dict[int, nn.Module]:
-    """The named model and those trained alike: seed → network in eval mode on the CPU, shared by all who ask.
+    """The named model and its siblings: seed → network in eval mode on the CPU, shared by all callers.
 
-    Empty for a model that came alone. Raises ValueError for an unknown name, WeightsError for a file that cannot be used.
+    Empty for a model without siblings. Raises ValueError for an unknown name, WeightsError for an unusable file.
     """
     model = find(name)
     return {seed: _network(model, seed) for seed in sibling_figures(name)}
 
 
 def sibling_figures(name: str) -> dict[int, dict[str, float]]:
-    """How good each of the siblings is: seed → {split: accuracy}, as measured when they were trained."""
+    """The siblings' accuracy: seed → {split: accuracy}, as measured after training."""
     model = find(name)
-    report = _report(model)
-    runs = report["runs"] if report else []
-    there = [run for run in runs if run["seed"] == report["shipped seed"] or file_of(model, run["seed"]).is_file()]
-    if len(there) < 2:
+    report = _training_report(model)
+    if report is None:
         return {}
-    return {run["seed"]: {split: run[split]["accuracy"] for split in ("val", "test")} for run in there}
+    shipped = report["shipped seed"]
+    runs = [run for run in report["runs"] if run["seed"] == shipped or seed_file(model, run["seed"]).is_file()]
+    if len(runs) < 2:
+        return {}
+    return {run["seed"]: {split: run[split]["accuracy"] for split in ("val", "test")} for run in runs}
 
 
-def file_of(model: Model, seed: int) -> Path:
-    """Where the weights of a seed that was not shipped under the model's own name are."""
+def seed_file(model: Model, seed: int) -> Path:
+    """The weights file of a seed that was not shipped under the model's own name."""
+    assert isinstance(model.weights, Path)  # only models of this repository were trained over several seeds
     return model.weights.with_name(f"{model.weights.stem}-seed{seed}.safetensors")
 
 
-def _report(model):
-    beside = isinstance(model.weights, Path) and model.weights.with_suffix(".json")
-    return json.loads(beside.read_text(encoding="utf-8")) if beside and beside.is_file() else None
+def _training_report(model: Model) -> dict | None:
+    """The report that training wrote beside the model's weights, if there is one."""
+    if not isinstance(model.weights, Path):
+        return None
+    path = model.weights.with_suffix(".json")
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 
 @lru_cache(maxsize=32)
-def _network(model, seed):
-    if seed == _report(model)["shipped seed"]:
+def _network(model: Model, seed: int) -> nn.Module:
+    report = _training_report(model)
+    assert report is not None  # the seed comes from it
+    if seed == report["shipped seed"]:
         return load(model.name)
     with torch.device("meta"):
         network = model.network()
-    return load_into(network, file_of(model, seed)).eval()
+    return load_into(network, seed_file(model, seed)).eval()

@@ -1,4 +1,4 @@
-"""What many tests share: small networks whose truth can be worked out, a running app, a browser; and the groups that tests are in."""
+"""Fixtures shared by many tests: small networks, a running app, a browser; and the assignment of tests to groups."""
 
 import asyncio
 import os
@@ -7,10 +7,10 @@ from functools import partial
 
 import pytest
 from browsing import PATIENCE, WIDE, Window
-from elsewhere import elsewhere  # noqa: F401 (a fixture)
+from photo_server import photo_server  # noqa: F401 (a fixture)
 
-WORKER = os.environ.get("PYTEST_XDIST_WORKER")  # the name of this process, where several share the tests
-if WORKER:  # where processes share the cores, threads that wait for each other cost more than they bring
+WORKER = os.environ.get("PYTEST_XDIST_WORKER")  # the name of this process, if several share the tests
+if WORKER:  # where processes share the cores, threads that wait for each other cost more than they gain
     for library in ("OMP", "OPENBLAS", "MKL"):
         os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 
@@ -18,13 +18,13 @@ import torch  # noqa: E402
 from live import running_app  # noqa: E402
 from torch import nn  # noqa: E402
 
-STARTS = {"App", "running_app"}  # whoever calls one of these has an app of its own running, or shares one
-SPACE = {"SYSTEM": "spaces", "SPACE_ID": "user/space", "SPACE_HOST": "user-space.hf.space"}
+APP_STARTERS = {"App", "running_app"}  # a test or fixture that calls one of these needs a running app
+SPACE_ENVIRONMENT = {"SYSTEM": "spaces", "SPACE_ID": "user/space", "SPACE_HOST": "user-space.hf.space"}
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Three groups: browser, server, unit. Each of the first two stays in one process, or several would start the same apps and browsers."""
+    """Marks tests as browser, server or unit. The first two each stay in one process, sharing apps and browsers."""
     for item in items:
         group = _group(item)
         item.add_marker(group)
@@ -35,25 +35,25 @@ def pytest_collection_modifyitems(items):
 def _group(item):
     if "browser" in item.fixturenames:
         return "browser"
-    fixtures = [fixture.func for found in item._fixtureinfo.name2fixturedefs.values() for fixture in found]
-    return "server" if any(STARTS & _names(function) for function in (item.function, *fixtures)) else "unit"
+    fixtures = [fixture.func for defs in item._fixtureinfo.name2fixturedefs.values() for fixture in defs]
+    return "server" if any(APP_STARTERS & _names_used(function) for function in (item.function, *fixtures)) else "unit"
 
 
-def _names(function):
-    code = getattr(function, "__code__", None)  # a fixture may be a partial of a plug-in's
+def _names_used(function):
+    code = getattr(function, "__code__", None)  # a plug-in's fixture may be a partial
     return {*code.co_names, *code.co_freevars} if code else set()
 
 
 @pytest.fixture(autouse=True)
 def no_loop_running(request):
-    """A browser that is open leaves its event loop running in this thread, and asyncio.run would refuse to begin another."""
-    theirs = asyncio._get_running_loop()
-    if theirs is None or "browser" in request.fixturenames:
+    """An open browser leaves its event loop running in this thread, and asyncio.run would refuse to start another."""
+    running = asyncio._get_running_loop()
+    if running is None or "browser" in request.fixturenames:
         yield
     else:
         asyncio._set_running_loop(None)
         yield
-        asyncio._set_running_loop(theirs)
+        asyncio._set_running_loop(running)
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def images():
 
 @pytest.fixture
 def network():
-    """Three convolutions with pooling, two linear layers: the article's shape, in small."""
+    """Three convolutions with pooling, two linear layers: the article's architecture, scaled down."""
     torch.manual_seed(0)
     return nn.Sequential(
         nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
@@ -75,14 +75,14 @@ def network():
 
 @pytest.fixture(scope="session")
 def app_home(tmp_path_factory):
-    """Where the shared app writes; `app.log` is what it prints."""
+    """The shared app's folder; `app.log` holds its output."""
     return tmp_path_factory.mktemp("app")
 
 
 @pytest.fixture(scope="session")
 def app_url(app_home):
-    """The app as a stranger gets it: no Hub, the embedded model and photos, the variables of a Space. One server for all tests."""
-    with running_app(app_home, **SPACE) as url:
+    """One app for all tests: no Hub, the embedded model and photos, the environment variables of a Space."""
+    with running_app(app_home, **SPACE_ENVIRONMENT) as url:
         yield url
 
 
@@ -99,7 +99,7 @@ FLAGS = [
 
 @pytest.fixture(scope="session")
 def browser():
-    """A real Chromium, one for all tests of the page."""
+    """A real Chromium, shared by all tests of the page."""
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     if chromium is None:
         pytest.skip("no chromium on this machine: install Debian's package chromium to run the page's tests")
@@ -113,7 +113,7 @@ def browser():
 
 @pytest.fixture(scope="session")
 def visitor(browser):
-    """Somebody's browser, who has been here before: Gradio's scripts need not be fetched and compiled for every test."""
+    """A browser context with a warm cache: Gradio's scripts are not fetched and compiled again for every test."""
     with browser.new_context(viewport=WIDE) as context:
         context.set_default_timeout(PATIENCE)
         yield context
@@ -121,24 +121,24 @@ def visitor(browser):
 
 @pytest.fixture(scope="session")
 def window(visitor):
-    """The page that most tests go to the app with, one after the other; a new one would cost twice the processor's time."""
+    """The browser page that most tests share, one after another; a new one would take twice the CPU time."""
     return Window(visitor)
 
 
 @pytest.fixture
 def complaints(window):
-    """What the browser's console and network complain of; `visit` expects nothing at the end of a test."""
+    """Errors of the browser's console and network; `visit` expects none at the end of a test."""
     window.complaints = []
     return window.complaints
 
 
 @pytest.fixture
 def visit(window, app_url, complaints):
-    """Opens a page of the app. Console errors and requests to elsewhere end the test."""
+    """Opens a page of the app. Console errors and requests to other hosts fail the test."""
     yield partial(window.open, app_url)
-    told = list(complaints)
-    window.page.goto("about:blank")  # what the test left undone is broken off, of which it may well complain
-    assert told == []
+    errors = list(complaints)
+    window.page.goto("about:blank")  # aborts what is still loading, and errors about that do not count
+    assert errors == []
 
 
 @pytest.fixture

@@ -1,10 +1,15 @@
-"""The grid of heatmaps: targets down, layers across, each cell a coloured picture with words that say what is in it."""
+"""The grid of heatmaps: targets down, layers across, each cell a coloured picture with a caption."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
+from torch import Tensor
 
-from gradcam import edge_map, overlay
+from explorer.rendering.wording import EMPTY
+from explorer.rendering.wording import peak as peak_in_words
+from explorer.settings import View
+from gradcam import colour_table, edge_map, overlay
 
 from .service import ALL_LAYERS, COLUMNS, ExplainedPhoto
 
@@ -30,10 +35,10 @@ class Cell:
 
     @property
     def measured(self) -> str:
-        """The evidence in words: a map is never only a colour."""
-        if self.empty:
-            return "no positive evidence"
-        return "rescaled, no peak" if self.peak is None else f"peak {self.peak:.2g}".replace("e-0", "e-")
+        """The peak in words: no map is shown by its colours alone."""
+        if self.peak is None:
+            return EMPTY if self.empty else "rescaled, no peak"
+        return peak_in_words(self.peak)
 
 
 def columns(explained: ExplainedPhoto) -> dict[str, str]:
@@ -41,25 +46,51 @@ def columns(explained: ExplainedPhoto) -> dict[str, str]:
     return {**dict(zip(explained.model.layers, COLUMNS)), ALL_LAYERS: ALL_LAYERS}
 
 
-def draw(explained: ExplainedPhoto, base: str, colormap: str, scale: str) -> list[list[Cell]]:
-    """The study's cells, K rows of L + 1. The column for all layers keeps a scale of its own: its layers were rescaled.
+class Ground(NamedTuple):
+    """The base picture under heatmaps, made once for many of them."""
 
+    opacity: float  # of the heat
+    picture: np.ndarray  # [S, S, 3] uint8
+
+
+def ground_of(photo: np.ndarray, view: View) -> Ground:
+    """The view's base picture of a photo [S, S, 3] uint8. Raises ValueError for an unknown base."""
+    if view.base not in BASES:
+        raise ValueError(f"There is no base {view.base!r}; choose one of {', '.join(BASES)}.")
+    opacity, picture = BASES[view.base]
+    return Ground(opacity, picture(photo))
+
+
+def coloured(ground: Ground, heat: Tensor, view: View, scale: str = "each map") -> np.ndarray:
+    """Heat [..., S, S] in the view's colours over the ground: uint8 [..., S, S, 3]. scale: a key of gradcam.SCALES.
+
+    Raises ValueError for an unknown colormap or scale.
+    """
+    return overlay(ground.picture, heat, view.colormap, ground.opacity, scale)
+
+
+def colour_stops(view: View) -> list[list[int]]:
+    """The view's colours from no evidence to the strongest, for a colour bar: 18 of them as (r, g, b)."""
+    return colour_table(view.colormap)[::15].tolist()
+
+
+def draw(explained: ExplainedPhoto, view: View) -> list[list[Cell]]:
+    """The cells of an explained photo, K rows of L + 1.
+
+    The column for all layers always has each map's own scale, since its layers were rescaled.
     Raises ValueError for an unknown base, colormap or scale.
     """
-    if base not in BASES:
-        raise ValueError(f"There is no base {base!r}; choose one of {', '.join(BASES)}.")
-    opacity, picture = BASES[base]
-    ground = picture(explained.photo)
-    layers = overlay(ground, explained.evidence, colormap, opacity, scale)  # [K, L, S, S, 3]
-    combined = overlay(ground, explained.combined, colormap, opacity)[:, None]  # [K, 1, S, S, 3]
+    ground = ground_of(explained.photo, view)
+    layers = coloured(ground, explained.evidence, view, view.scale)  # [K, L, S, S, 3]
+    combined = coloured(ground, explained.combined, view)[:, None]  # [K, 1, S, S, 3]
     pictures = np.concatenate([layers, combined], 1)
     peaks = explained.evidence.amax((-2, -1)).tolist()
-    empty = (explained.combined.amax((-2, -1)) <= 0).tolist()
+    combined_empty = (explained.combined.amax((-2, -1)) <= 0).tolist()
     headings = columns(explained)
     return [
         [
-            Cell(target, layer, headings[layer], picture, peak, empty=gone if peak is None else peak <= 0)
-            for layer, picture, peak in zip(headings, row, [*strongest, None])
+            Cell(target, layer, headings[layer], picture, peak, empty=no_heat if peak is None else peak <= 0)
+            for layer, picture, peak in zip(headings, row, [*row_peaks, None])
         ]
-        for target, row, strongest, gone in zip(explained.targets, pictures, peaks, empty)
+        for target, row, row_peaks, no_heat in zip(explained.targets, pictures, peaks, combined_empty)
     ]

@@ -1,6 +1,5 @@
 """Explain a photo with one model and one method; results are cached, so that new colours cost no forward pass."""
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -12,7 +11,7 @@ import torch
 from torch import nn
 
 import potplants
-from explorer.photos.decode import fit_square, read_photo
+from explorer.photos.decode import fit_square, pixels_sha256, read_photo
 from gradcam import Explainer, Explanation, combine_rescaled, peaks
 from potplants.dataset import as_input
 
@@ -180,7 +179,7 @@ class ExplanationService:
     ) -> ExplainedPhoto:
         """Explain a photo that is already the model's input, [S, S, 3] uint8. Raises as `explain_file` does."""
         model = potplants.find(name)
-        key = (hashlib.sha256(photo.tobytes()).digest(), note, name, method)
+        key = (pixels_sha256(photo), note, name, method)
         work = partial(explain_photo, photo, note, model, method=method)
 
         def make(progress):

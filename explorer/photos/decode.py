@@ -5,6 +5,7 @@ exhaust the server. So only six formats are tried, each only when the file's fir
 decoded before its cost is known.
 """
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,6 +62,11 @@ def fit_square(pixels: np.ndarray, side: int) -> Square:
     square = np.full((side, side, 3), BAR_GREY, np.uint8)
     square[top : top + height, left : left + width] = np.asarray(photo)
     return Square(square, (left, top, left + width, top + height), _bars_note(width, height))
+
+
+def pixels_sha256(photo: np.ndarray) -> str:
+    """SHA-256 of a photo's pixels, not of a file, in hexadecimal."""
+    return hashlib.sha256(photo.tobytes()).hexdigest()
 
 
 def _bars_note(width: int, height: int) -> str:

@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+EMPTY = "no positive evidence"  # the words for a map without a value above zero
+
 
 def percent(probability: float) -> str:
     """A probability, never “100 %”: a softmax does not reach it."""
@@ -69,7 +71,12 @@ def magnitude(value: float) -> int:
 
 def peak(strongest: float) -> str:
     """A map's strongest evidence in words, since a map alone shows only relative strength."""
-    return f"peak {strongest:.2g}".replace("e-0", "e-") if strongest > 0 else "no positive evidence"
+    return f"peak {strongest:.2g}".replace("e-0", "e-") if strongest > 0 else EMPTY
+
+
+def precise_peak(strongest: float) -> str:
+    """The same with three digits, for where the numbers beside it add up to it."""
+    return f"peak {signed_number(strongest)}" if strongest > 0 else EMPTY
 
 
 def duration(milliseconds: float) -> str:

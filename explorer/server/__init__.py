@@ -1,1 +1,1 @@
-"""What the operating system, HTTP, MCP and Gradio's inside need; GRADIO.md lists what is relied on inside Gradio."""
+"""The server: HTTP, MCP, process and operating system, and all uses of Gradio's internals, which GRADIO.md lists."""

@@ -1,4 +1,4 @@
-"""How long an answer is worked on: as long as somebody waits for it, and RUN_SECONDS at most. Work hears of it when it tells how far it is."""
+"""Cancellation: work ends when its caller has left, or after RUN_SECONDS; it is checked at every progress report."""
 
 import time
 from contextlib import contextmanager
@@ -12,52 +12,57 @@ from gradcam import Cancelled
 RUN_SECONDS = 600  # an audit of the embedded photos by two models takes half a minute on two cores
 
 
-class TooLong(Cancelled):
-    """The time is up. The message is one sentence for the visitor."""
+class RunTimeoutError(Cancelled):
+    """The time limit is reached. The message is one sentence for the visitor."""
 
 
 class _Run:
-    """An answer in the making: for whom, and until when."""
+    """The handling of one queued event, until its deadline."""
 
     def __init__(self, event):
-        self._event = event  # Gradio's, None where an answer is asked for outside the queue
-        self._until = time.monotonic() + RUN_SECONDS
-        self.over = False  # Gradio gives a run up without stopping its thread
+        self._event = event  # Gradio's, None for a call outside the queue
+        self._deadline = time.monotonic() + RUN_SECONDS
+        self.finished = False  # Gradio abandons a run without stopping its thread
 
     def check(self):
-        if self.over or (self._event is not None and not self._event.alive):
+        if self.finished or (self._event is not None and not self._event.alive):
             raise Cancelled("Nobody waits for this answer any more.")
-        if time.monotonic() > self._until:
-            raise TooLong(
-                f"This took longer than {RUN_SECONDS / 60:g} minutes and was stopped; ask for less at once, or try again when the server is less busy."
+        if time.monotonic() > self._deadline:
+            raise RunTimeoutError(
+                f"This took longer than {RUN_SECONDS / 60:g} minutes and was stopped; "
+                "ask for less at once, or try again when the server is less busy."
             )
 
 
-_run: ContextVar[_Run | None] = ContextVar("run", default=None)  # Gradio's worker threads inherit it
+# one per context, not per process: Gradio's worker threads inherit it
+_current_run: ContextVar[_Run | None] = ContextVar("current_run", default=None)
 
 
 @contextmanager
-def run_of(event):
-    """While it lasts, an answer is made for this event of Gradio's queue; once it has ended, whatever is left of the work ends too."""
+def run_for_event(event):
+    """Within it, work belongs to this event of Gradio's queue; afterwards, work still going on is cancelled too."""
     run = _Run(event)
-    before = _run.set(run)
+    token = _current_run.set(run)
     try:
         yield
-    except Cancelled as ended:
-        raise gr.Error(str(ended), print_exception=False) from None
+    except Cancelled as cancelled:
+        raise gr.Error(str(cancelled), print_exception=False) from None
     finally:
-        run.over = True
-        _run.reset(before)
+        run.finished = True
+        _current_run.reset(token)
 
 
 def cancellable(progress: gr.Progress | None = None) -> Progress:
-    """What long work tells how far it is: on to the page, if that shows it. Raises Cancelled once the caller has left, TooLong when the time is up."""
-    run = _run.get()
+    """A progress callback for long work, forwarded to the page if that shows progress.
 
-    def tell(part, task):
+    Raises Cancelled once the caller has left, RunTimeoutError when the time limit is reached.
+    """
+    run = _current_run.get()
+
+    def report(fraction, task):
         if run is not None:
             run.check()
         if progress is not None:
-            progress(part, desc=task)
+            progress(fraction, desc=task)
 
-    return tell
+    return report

@@ -1,4 +1,4 @@
-"""What was sent and drawn is deleted: after an hour, or sooner where there is no room."""
+"""Deletion of uploaded and generated files: after an hour, or earlier where they exceed a quota."""
 
 import asyncio
 import time
@@ -8,21 +8,21 @@ from pathlib import Path
 import gradio as gr
 from gradio.utils import get_upload_folder
 
-MOST_KEPT = 2 * 10**9  # bytes of uploads and pictures: 16 callers who never pause make 4 MB a second
+MAX_BYTES = 2 * 10**9  # of uploads and pictures: 16 callers without pauses make 4 MB a second
 
 
-def sweeping(every: float, age: float):
-    """A lifespan that deletes, every so many seconds, what was sent and drawn and is older than `age`: see `sweep`."""
+def sweep_lifespan(interval: float, max_age: float):
+    """An ASGI lifespan that calls `sweep` every `interval` seconds."""
 
     @asynccontextmanager
     async def lifespan(app):
-        async def sweep_on():
-            ages = Ages()
+        async def sweep_periodically():
+            ages = FileAges()
             while True:
-                await asyncio.sleep(every)
-                await asyncio.to_thread(sweep, Path(get_upload_folder()), age, ages, app.get_blocks())
+                await asyncio.sleep(interval)
+                await asyncio.to_thread(sweep, Path(get_upload_folder()), max_age, ages, app.get_blocks())
 
-        task = asyncio.create_task(sweep_on())
+        task = asyncio.create_task(sweep_periodically())
         try:
             yield
         finally:
@@ -31,60 +31,60 @@ def sweeping(every: float, age: float):
     return lifespan
 
 
-class Ages:
-    """How long files have been as they are, by a clock that nobody sets: the wall clock may jump, and Gradio's own deletion goes by it."""
+class FileAges:
+    """File ages by the monotonic clock: the wall clock may jump, and Gradio's own deletion goes by it."""
 
     def __init__(self):
-        self._since = {}
+        self._first_seen = {}
 
     def of(self, paths) -> dict[Path, float]:
-        """Seconds since each was first looked at, or changed since; those that are gone are left out."""
-        now, since = time.monotonic(), {}
+        """Seconds since each file was first seen in its present state; missing files are left out."""
+        now, first_seen = time.monotonic(), {}
         for path in paths:
             with suppress(OSError):
                 state = path, path.lstat().st_ctime_ns
-                since[state] = self._since.get(state, now)
-        self._since = since
-        return {path: now - first for (path, _), first in since.items()}
+                first_seen[state] = self._first_seen.get(state, now)
+        self._first_seen = first_seen
+        return {path: now - first for (path, _), first in first_seen.items()}
 
 
-def sweep(folder: Path, age: float, ages: Ages, page: gr.Blocks | None = None, room: int = MOST_KEPT):
-    """Delete what is older than `age` seconds: files the page took or made, uploads that broke off, and folders that are empty.
+def sweep(folder: Path, max_age: float, ages: FileAges, page: gr.Blocks | None = None, quota: int = MAX_BYTES):
+    """Delete what is older than `max_age` seconds: files the page took or made, aborted uploads, and empty folders.
 
-    Of more than `room` bytes the oldest go before their time.
+    Above `quota` bytes the oldest files are deleted early.
     """
-    known = _known_files(page) if page else {}
-    lasted = ages.of({*folder.glob("*"), *known})
-    crowded = _crowded_out(lasted, room)
-    for found, seconds in lasted.items():
-        if seconds <= age and found not in crowded:
+    registered = _registered_files(page) if page else {}
+    age_of = ages.of({*folder.glob("*"), *registered})
+    over_quota = _over_quota(age_of, quota)
+    for path, age in age_of.items():
+        if age <= max_age and path not in over_quota:
             continue
-        with suppress(OSError):  # in use again, or gone
-            if found.is_dir() and not found.is_symlink():
-                found.rmdir()  # only if it is empty
-            elif found in known or found.name.startswith("tmp"):
-                found.unlink()
-                for files, name in known.get(found, ()):
+        with suppress(OSError):  # in use again, or deleted meanwhile
+            if path.is_dir() and not path.is_symlink():
+                path.rmdir()  # only if it is empty
+            elif path in registered or path.name.startswith("tmp"):
+                path.unlink()
+                for files, name in registered.get(path, ()):
                     files.discard(name)
 
 
-def _crowded_out(lasted, room):
-    """The files, of those that have lasted so long each, for which younger ones leave no room."""
-    crowded = set()
-    for path in sorted(lasted, key=lasted.get):
+def _over_quota(age_of, quota):
+    """The oldest files, as many as exceed the quota."""
+    over = set()
+    for path in sorted(age_of, key=age_of.get):
         with suppress(OSError):
             if path.is_file():
-                room -= path.stat().st_size
-                if room < 0:
-                    crowded.add(path)
-    return crowded
+                quota -= path.stat().st_size
+                if quota < 0:
+                    over.add(path)
+    return over
 
 
-def _known_files(page):
-    """Each file of Gradio's books that need not stay, and where it stands in them: path → [(a set, its name there)]."""
-    stay = {name for component in page.blocks.values() for name in component.keep_in_cache}
-    known = {}
+def _registered_files(page):
+    """Each deletable file that Gradio keeps track of, and where: path → [(a set of names, its name there)]."""
+    permanent = {name for component in page.blocks.values() for name in component.keep_in_cache}
+    registered = {}
     for files in page.temp_file_sets:
-        for name in files.copy() - stay:
-            known.setdefault(Path(name), []).append((files, name))
-    return known
+        for name in files.copy() - permanent:
+            registered.setdefault(Path(name), []).append((files, name))
+    return registered

@@ -1,4 +1,4 @@
-"""What may go wrong by a visitor's doing, and how a caller hears of it: one sentence, in which nothing of what was sent comes back."""
+"""Errors a visitor may cause, and their responses: one sentence each, which repeats nothing of what was sent."""
 
 import logging
 import traceback
@@ -12,47 +12,39 @@ from starlette.responses import JSONResponse
 
 from potplants import HubError, WeightsError
 
-from .cancellation import TooLong
-from .run_directory import FULL
+from .cancellation import RunTimeoutError
+from .run_directory import DISK_FULL
 
-EXPECTED = (
-    ValueError,
-    HubError,
-    WeightsError,
-    TooLong,
-)  # PhotoError is a ValueError; each carries one sentence for the visitor
+EXPECTED = (ValueError, HubError, WeightsError, RunTimeoutError)  # PhotoError is a ValueError; each has one sentence
 
-log = logging.getLogger("uvicorn.error")  # where the server's own words go
+logger = logging.getLogger("uvicorn.error")  # the server's own log
 
 BUSY = "The server is busy just now; please try again in a minute."
 NO_ROOM = "The server has no room for files just now; try again in an hour."
-BROKEN = "Something went wrong on the server; please try again."
-NOTHING = "There is nothing here."
+INTERNAL_ERROR = "Something went wrong on the server; please try again."
+NOT_FOUND = "There is nothing here."
 NO_ENDPOINT = "There is no such endpoint; /gradio_api/info names those there are."
 NO_FILE = "Send files as multipart/form-data, each in a field named files and with a file name."
-AGAIN = {"retry_after": "60"}  # seconds, with what is refused for now only
+RETRY_AFTER = {"retry_after": "60"}  # seconds; only for temporary errors
 
-BY_STATUS = {  # in place of what Gradio says, which may repeat a path or a name that was sent
+BY_STATUS = {  # in place of Gradio's own messages, which may repeat a path or a name that was sent
     400: "This request cannot be read.",
     401: "Nobody is known here by name.",
     403: "There is no such file here, or it is not for visitors.",
-    404: NOTHING,
+    404: NOT_FOUND,
     405: "This cannot be asked for in that way.",
     413: "This message is too large.",
     416: "The file has no such part.",
 }
 
 
-class Refused(Exception):
-    """What a caller asked for is not done: a status, and one sentence that says why."""
+class RequestError(Exception):
+    """A request is refused: a status, and one sentence that says why."""
 
     def __init__(self, status: int, sentence: str, **headers: str):
         super().__init__(sentence)
-        self.status, self.sentence, self.headers = (
-            status,
-            sentence,
-            {name.replace("_", "-"): value for name, value in headers.items()},
-        )
+        self.status, self.sentence = status, sentence
+        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
 
 
 @contextmanager
@@ -67,73 +59,73 @@ def as_sentence():
 
 
 @contextmanager
-def room_for_files():
-    """Tell a caller whose answer cannot be written; whatever Gradio wrote of it by half has no name that anybody was given."""
+def disk_full_as_sentence():
+    """Turn a full disk into one sentence; a file that Gradio wrote in part has no name that any caller knows."""
     try:
         yield
     except Exception as error:  # Gradio wraps what happens in a component
-        if any(isinstance(cause, OSError) and cause.errno in FULL for cause in (error, error.__cause__)):
+        if any(isinstance(cause, OSError) and cause.errno in DISK_FULL for cause in (error, error.__cause__)):
             raise gr.Error(NO_ROOM, print_exception=False) from None
         raise
 
 
-def bare(error: Exception) -> gr.Error:
-    """The same refusal, which holds on to nothing that was worked on; of any other error one sentence for the caller, and its trace in the log.
+def without_frames(error: Exception) -> gr.Error:
+    """A copy of a gr.Error without its stack frames; of any other error a general sentence, and its trace in the log.
 
-    An error holds the frames that it came through, and so the tensors of a forward pass. A future that an error came through, and Gradio's queue,
-    are held by these frames and hold the error: circles, which Python's collector comes to when enough objects are new, whatever they weigh.
-    Each refused question so kept 73 MB with `embedded_gap`.
+    An error references the frames it came through, and so the tensors of a forward pass. A future that an error came
+    through, and Gradio's queue, are referenced by these frames and reference the error: cycles, which Python's garbage
+    collector frees when enough objects are new, whatever their size. Each refused request so kept 73 MB with
+    `embedded_gap`.
     """
     if isinstance(error, gr.Error):
-        kept = gr.Error(error.message, error.duration, error.visible, error.title, print_exception=False)
+        copy = gr.Error(error.message, error.duration, error.visible, error.title, print_exception=False)
     else:
         traceback.print_exception(error)
-        kept = gr.Error(BROKEN, print_exception=False)
-    linked = [error]
-    while linked:
-        if (cause := linked.pop()) is not None:
-            linked += [cause.__cause__, cause.__context__]
-            cause.__cause__ = cause.__context__ = cause.__traceback__ = None
-    return kept
+        copy = gr.Error(INTERNAL_ERROR, print_exception=False)
+    pending: list[BaseException | None] = [error]
+    while pending:
+        if (linked := pending.pop()) is not None:
+            pending += [linked.__cause__, linked.__context__]
+            linked.__cause__ = linked.__context__ = linked.__traceback__ = None
+    return copy
 
 
-async def _as_refused(request, error):
+async def _on_request_error(request, error):
     return JSONResponse({"detail": error.sentence}, error.status, error.headers)
 
 
-async def _as_status(request, error):
-    """Answer what Gradio or the framework refuses."""
-    if error.status_code == 503:  # Gradio's word for a line without a place
-        return await _as_refused(request, Refused(429, BUSY, **AGAIN))
+async def _on_http_exception(request, error):
+    """Respond to what Gradio or the framework refuses."""
+    if error.status_code == 503:  # Gradio's status for a full queue
+        return await _on_request_error(request, RequestError(429, BUSY, **RETRY_AFTER))
     return JSONResponse({"detail": BY_STATUS.get(error.status_code, BY_STATUS[400])}, error.status_code, error.headers)
 
 
-async def _as_unread(request, error):
-    """Answer a request that has not what its route asks for, or has it of another kind."""
-    names = [
-        str(wrong["loc"][-1]) for wrong in error.errors() if wrong["loc"][0] != "body"
-    ]  # those of parameters, which are Gradio's
+async def _on_validation_error(request, error):
+    """Respond to a request whose parameters are missing or of a wrong type."""
+    # of the body no names are repeated; those of parameters are Gradio's
+    names = [str(fault["loc"][-1]) for fault in error.errors() if fault["loc"][0] != "body"]
     sentence = f"{', '.join(names)}: missing here, or of a wrong kind." if names else BY_STATUS[400]
     return JSONResponse({"detail": sentence}, 422)
 
 
-async def _as_no_room(request, error):
-    """Answer an upload that could not be written."""
-    if error.errno in FULL:
+async def _on_os_error(request, error):
+    """Respond to an upload for which the disk has no room."""
+    if error.errno in DISK_FULL:
         return JSONResponse({"detail": NO_ROOM}, 503)
     raise error
 
 
-async def _as_gone(request, error):
-    """Whoever hangs up in the middle of a message hears nothing; what came of an upload is swept away with its age."""
-    log.warning("A caller hung up in the middle of a message.")
+async def _on_disconnect(request, error):
+    """A client that disconnects during its upload gets no response; its partial file is swept later."""
+    logger.warning("A caller hung up in the middle of a message.")
     return JSONResponse({"detail": BY_STATUS[400]}, 400)
 
 
-HANDLERS = {  # of what is raised on the way of a request, for launch
-    Refused: _as_refused,
-    HTTPException: _as_status,
-    RequestValidationError: _as_unread,
-    OSError: _as_no_room,
-    ClientDisconnect: _as_gone,
+HANDLERS = {  # exception class → handler, for launch
+    RequestError: _on_request_error,
+    HTTPException: _on_http_exception,
+    RequestValidationError: _on_validation_error,
+    OSError: _on_os_error,
+    ClientDisconnect: _on_disconnect,
 }

@@ -1,50 +1,50 @@
-"""A question that the app asks itself, for a caller of another kind: through its own door and queue, but with neither a connection nor a thread."""
+"""In-process ASGI client: calls the app's own queue routes for an MCP client, without a connection or a thread."""
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from uuid import uuid4
 
-JOIN, HEAR = "/gradio_api/queue/join", "/gradio_api/queue/data"
-UNSAID = "The server could not answer this; please try again in a minute."
-# of the caller's headers, those that are about another message than ours
-ABOUT_THE_MESSAGE = (b"accept", b"connection", b"content-", b"mcp-", b"origin", b"te", b"transfer-encoding", b"upgrade")
+JOIN_PATH, DATA_PATH = "/gradio_api/queue/join", "/gradio_api/queue/data"
+UNANSWERED = "The server could not answer this; please try again in a minute."
+# the caller's headers that describe its own message, not the request made here
+MESSAGE_HEADERS = (b"accept", b"connection", b"content-", b"mcp-", b"origin", b"te", b"transfer-encoding", b"upgrade")
 
-Tell = Callable[[float, str], Awaitable[None]]  # (part done 0…1, what takes the time)
-
-
-class Refused(ValueError):
-    """The question is not answered. The message is the sentence that any caller would get."""
+ReportProgress = Callable[[float, str], Awaitable[None]]  # (fraction done 0…1, current task)
 
 
-async def ask(app, scope: dict, function: int, values: list, tell: Tell | None = None) -> list:
-    """The outputs of one of the app's functions, asked by whoever sent the request of this ASGI scope. Raises Refused."""
+class CallError(ValueError):
+    """The call failed. The message is the sentence that any client would get."""
+
+
+async def call(app, scope: dict, fn_index: int, values: list, report: ReportProgress | None = None) -> list:
+    """The outputs of one of the app's functions, called as the client of this ASGI scope. Raises CallError."""
     session = uuid4().hex
-    question = json.dumps({"data": values, "fn_index": function, "session_hash": session}).encode()
-    status, answer = await _whole(app, _request(scope, "POST", JOIN, "", question), question)
+    body = json.dumps({"data": values, "fn_index": fn_index, "session_hash": session}).encode()
+    status, response = await _response(app, _request_scope(scope, "POST", JOIN_PATH, "", body), body)
     if status != 200:
-        raise Refused(_sentence(answer.get("detail")))
-    events = _events(app, _request(scope, "GET", HEAR, f"session_hash={session}", b""))
+        raise CallError(_sentence(response.get("detail")))
+    events = _server_sent_events(app, _request_scope(scope, "GET", DATA_PATH, f"session_hash={session}", b""))
     async with aclosing(events):
         async for event in events:
-            if event["msg"] == "progress" and tell:
+            if event["msg"] == "progress" and report:
                 for unit in event["progress_data"]:
-                    await tell(unit["progress"] or 0, unit["desc"] or "")
+                    await report(unit["progress"] or 0, unit["desc"] or "")
             elif event["msg"] == "process_completed":
                 if event["success"]:
                     return event["output"]["data"]
-                raise Refused(_sentence(event["output"].get("error")))
-    raise Refused(UNSAID)
+                raise CallError(_sentence(event["output"].get("error")))
+    raise CallError(UNANSWERED)
 
 
-def _sentence(told):
-    return told if isinstance(told, str) and told else UNSAID
+def _sentence(error):
+    return error if isinstance(error, str) and error else UNANSWERED
 
 
-def _request(scope, method, path, query, body):
-    """An ASGI scope for a request of the same caller."""
-    headers = [(name, value) for name, value in scope["headers"] if not name.lower().startswith(ABOUT_THE_MESSAGE)]
+def _request_scope(scope, method, path, query, body):
+    """An ASGI scope for a request of the same client."""
+    headers = [(name, value) for name, value in scope["headers"] if not name.lower().startswith(MESSAGE_HEADERS)]
     headers += [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     return {
         **{name: scope.get(name) for name in ("type", "asgi", "http_version", "scheme", "client", "server")},
@@ -58,38 +58,38 @@ def _request(scope, method, path, query, body):
     }
 
 
-async def _whole(app, scope, body):
-    """(status, what the JSON says)"""
-    status, found = 500, b""
+async def _response(app, scope, body):
+    """(status, parsed JSON)"""
+    status, content = 500, b""
     async for message in _messages(app, scope, body):
         status = message.get("status", status)
-        found += message.get("body", b"")
-    return status, json.loads(found)
+        content += message.get("body", b"")
+    return status, json.loads(content)
 
 
-async def _events(app, scope) -> AsyncIterator[dict]:
-    """The server-sent events of an answer, as they come."""
-    heard = b""
+async def _server_sent_events(app, scope) -> AsyncGenerator[dict, None]:
+    """The server-sent events of a response, as they come."""
+    buffer = b""
     messages = _messages(app, scope, b"")
     async with aclosing(messages):
         async for message in messages:
-            *events, heard = (heard + message.get("body", b"")).split(b"\n\n")
+            *events, buffer = (buffer + message.get("body", b"")).split(b"\n\n")
             for event in events:
                 yield json.loads(event.removeprefix(b"data: "))
 
 
-async def _messages(app, scope, body) -> AsyncIterator[dict]:
-    """What the app sends in answer to a request, message by message. Whoever stops listening hangs up."""
-    told, sent = asyncio.Queue(), [{"type": "http.request", "body": body, "more_body": False}]
+async def _messages(app, scope, body) -> AsyncGenerator[dict, None]:
+    """The app's ASGI messages in response to a request. Closing the generator disconnects the client."""
+    responses, requests = asyncio.Queue(), [{"type": "http.request", "body": body, "more_body": False}]
 
     async def receive():
-        return sent.pop() if sent else await asyncio.Event().wait()  # nothing more comes, and nobody leaves
+        return requests.pop() if requests else await asyncio.Event().wait()  # no more body, and no disconnect
 
-    answering = asyncio.create_task(app(scope, receive, told.put))
-    answering.add_done_callback(lambda _: told.put_nowait(None))
+    task = asyncio.create_task(app(scope, receive, responses.put))
+    task.add_done_callback(lambda _: responses.put_nowait(None))
     try:
-        while (message := await told.get()) is not None:
+        while (message := await responses.get()) is not None:
             yield message
-        await answering  # it may have failed
+        await task  # raises what the app raised
     finally:
-        answering.cancel()
+        task.cancel()

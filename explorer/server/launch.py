@@ -1,4 +1,4 @@
-"""How the page is served: Gradio's launch with our server, limits, errors and clean-up around it, and the public link."""
+"""Launch of the page: Gradio's launch with our server, limits, error handlers and cleanup, and the public link."""
 
 import atexit
 from contextlib import contextmanager
@@ -7,37 +7,36 @@ from functools import partial
 import gradio as gr
 from gradio import http_server
 from gradio.networking import setup_tunnel
+from gradio.themes import Base
 from starlette.middleware import Middleware
 
 from explorer.rendering.static import styles
 
 from . import mcp_tools, multipart, noscript
-from .allocator import giving_back, keep_freed_memory
-from .cleanup import sweeping
+from .allocator import keep_freed_memory, with_memory_trimming
+from .cleanup import sweep_lifespan
 from .environment import without_proxies
 from .errors import HANDLERS
 from .http_server import Server
-from .limits import RequestLimits, addressed
-from .sessions import keeping_little
-from .sockets import Place
+from .limits import RequestLimits, with_host_check
+from .sessions import with_small_sessions
+from .sockets import ReservedAddress
 from .streams import end_streams
 
 UPLOAD_LIMIT = "20mb"
-QUEUE_LENGTH = (
-    64  # questions that may wait in a line; whoever comes when everybody in it has but one is told to come back
-)
-CACHE_SECONDS = (600, 3600)  # every ten minutes, forget uploaded and drawn files older than an hour
-SESSIONS = 1000  # visitors whose choices are kept; the one away longest starts anew
+QUEUE_LENGTH = 64  # events that may wait in each queue; further ones are refused
+SWEEP = (600, 3600)  # every ten minutes, delete uploaded and generated files older than an hour
+SESSIONS = 1000  # visitors whose choices are kept; the least recently active one starts anew
 
 
-def serve(page: gr.Blocks, place: Place, theme: gr.themes.Base, share=False):
-    """Serve the page until the process ends, and print its address. Raises ServingError where it cannot be served."""
+def serve(page: gr.Blocks, address: ReservedAddress, theme: Base, share=False):
+    """Serve the page until the process ends, and print its URL. Raises ServingError where it cannot be served."""
     keep_freed_memory()
-    multipart.bound()
-    noscript.tell()
-    with _on(place), without_proxies():
+    multipart.install()
+    noscript.install()
+    with _serving_on(address), without_proxies():
         page.launch(
-            share=False,  # made below: the page is announced first, and waits for no network that is silent
+            share=False,  # made below: the page's URL is printed first, and waits for no network
             quiet=True,
             prevent_thread_lock=True,
             theme=theme,
@@ -48,47 +47,54 @@ def serve(page: gr.Blocks, place: Place, theme: gr.themes.Base, share=False):
             mcp_server=False,  # Gradio's own; ours comes with the lifespan
             app_kwargs={
                 "middleware": [Middleware(RequestLimits)],
-                "lifespan": mcp_tools.serve_tools(
-                    page, addressed(giving_back(keeping_little(sweeping(*CACHE_SECONDS))))
-                ),
+                "lifespan": _lifespan(page),
                 "exception_handlers": HANDLERS,
             },
             footer_links=["api", "settings"],
             run_history=False,
             ssr_mode=False,
             pwa=False,
-            _frontend=False,  # Gradio would give its own page three seconds to answer, which a busy machine needs, and end the start
+            # or Gradio would give its own page three seconds to respond, too few on a busy machine, and end the start
+            _frontend=False,
         )
-    atexit.register(_close, page)
-    print(f"Open {page.local_url}", flush=True)
+    server = page.server
+    assert isinstance(server, Server)  # as `_serving_on` has it
+    atexit.register(_close, page, server)
+    print(f"Open {page.local_url}", flush=True)  # noqa: T201 (the program's output)
     if share:
-        print(_public_link(page), flush=True)
-    page.server.wait()
+        print(_public_link(page), flush=True)  # noqa: T201 (the program's output)
+    server.wait()
+
+
+def _lifespan(page):
+    """What runs beside the server, innermost first: file cleanup, our sessions, memory trimming, host check, MCP."""
+    cleanup = with_small_sessions(sweep_lifespan(*SWEEP))
+    return mcp_tools.serve_tools(page, with_host_check(with_memory_trimming(cleanup)))
 
 
 @contextmanager
-def _on(place):
-    """Within it, Gradio serves on this place, by our server in place of its own.
+def _serving_on(address):
+    """Within it, Gradio starts our server on this address in place of its own.
 
-    Its own looks for a port once everything is imported, tries a hundred others where one was asked for, gives up after five seconds, and on a Space
-    starts a thread that watches for new code.
+    Its own looks for a port once everything is imported, tries a hundred others where one was given, gives up after
+    five seconds, and on a Space starts a thread that watches for new code.
     """
 
     def start_server(app, **_):
-        server = Server(app, place)
+        server = Server(app, address)
         server.start()
-        return place.host, place.port, place.url, server
+        return address.host, address.port, address.url, server
 
-    theirs, http_server.start_server = http_server.start_server, start_server
+    original, http_server.start_server = http_server.start_server, start_server
     try:
         yield
     finally:
-        http_server.start_server = theirs
+        http_server.start_server = original
 
 
-def _close(page):
-    page.server.soon(partial(end_streams, page))
-    page.server.close()
+def _close(page, server):
+    server.call_soon(partial(end_streams, page))
+    server.close()
 
 
 def _public_link(page):

@@ -1,4 +1,4 @@
-"""Forms: uploads as they come in, of few files, and what is told of how far they are, for few of them."""
+"""Multipart uploads: parsed as they arrive, with a bounded number of files and of tracked upload progresses."""
 
 from collections import OrderedDict
 
@@ -6,22 +6,22 @@ from gradio import route_utils, routes
 from python_multipart.exceptions import FormParserError
 from starlette.formparsers import MultiPartException
 
-from .errors import NO_FILE, Refused
+from .errors import NO_FILE, RequestError
 
-MOST_FILES = 16  # of one upload, Gradio's limit being a thousand; and as many fields that are no files
-FOLLOWED = 256  # uploads whose progress is told; Gradio remembers each for good, by a name that the caller chooses
+MAX_FILES = 16  # per upload, Gradio's limit being a thousand; and as many fields that are no files
+MAX_TRACKED = 256  # uploads with a progress; Gradio keeps each for good, by a name that the client chooses
 
 TOO_LARGE = "A file is at most {} MB; save the photo smaller and try again."
 
 
-class Form(route_utils.GradioMultiPartParser):
+class UploadParser(route_utils.GradioMultiPartParser):
     """Gradio's, with one sentence for what it cannot read."""
 
     def __init__(self, *arguments, **options):
-        super().__init__(*arguments, **{**options, "max_files": MOST_FILES, "max_fields": MOST_FILES})
+        super().__init__(*arguments, **{**options, "max_files": MAX_FILES, "max_fields": MAX_FILES})
 
     def on_part_data(self, data, start, end):
-        if self._current_part.file is None:  # a field, of which no progress is told
+        if self._current_part.file is None:  # a field, which has no progress
             self._current_part.data += data[start:end]
         else:
             super().on_part_data(data, start, end)
@@ -31,42 +31,43 @@ class Form(route_utils.GradioMultiPartParser):
             form = await super().parse()
         except (MultiPartException, FormParserError) as error:
             if "File size exceeded" in str(error):
-                raise Refused(413, TOO_LARGE.format(self.max_file_size // 2**20)) from None
-            raise Refused(400, NO_FILE) from None
+                raise RequestError(413, TOO_LARGE.format(int(self.max_file_size) // 2**20)) from None
+            raise RequestError(400, NO_FILE) from None
         files = form.getlist("files")
         if not files or not all(isinstance(file, route_utils.GradioUploadFile) for file in files):
-            raise Refused(400, NO_FILE)
+            raise RequestError(400, NO_FILE)
         return form
 
 
-class Progress(route_utils.FileUploadProgress):
-    """Gradio's, which forgets the oldest."""
+class UploadProgress(route_utils.FileUploadProgress):
+    """Gradio's, which forgets the oldest uploads."""
 
     def __init__(self):
         super().__init__()
-        self._statuses, self._signals = _Latest(), _Latest(self._signals.default_factory)
+        new_signal = self._signals.default_factory
+        self._statuses, self._signals = _BoundedDict(), _BoundedDict(new_signal)
 
 
-class _Latest(OrderedDict):
-    """The last entries; with a factory, what is not there is made."""
+class _BoundedDict(OrderedDict):
+    """The last MAX_TRACKED entries; with a factory, a defaultdict."""
 
-    def __init__(self, factory=None):
+    def __init__(self, default_factory=None):
         super().__init__()
-        self._factory = factory
+        self.default_factory = default_factory
 
     def __missing__(self, key):
-        if self._factory is None:
+        if self.default_factory is None:
             raise KeyError(key)
-        self[key] = self._factory()
+        self[key] = self.default_factory()
         return self[key]
 
     def __setitem__(self, key, value):
         super().__setitem__(key, value)
-        while len(self) > FOLLOWED:
+        while len(self) > MAX_TRACKED:
             self.popitem(last=False)
 
 
-def bound():
-    """Have Gradio take uploads so, in this process."""
-    route_utils.GradioMultiPartParser = Form
-    routes.file_upload_statuses = Progress()
+def install():
+    """Have Gradio use both, in this process."""
+    route_utils.GradioMultiPartParser = UploadParser
+    routes.file_upload_statuses = UploadProgress()

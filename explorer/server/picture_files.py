@@ -1,4 +1,4 @@
-"""Pictures for callers: files in the upload folder, in the page's colours, named by what they show. None is ever there by half."""
+"""Picture files in the upload folder: encoded as the page encodes them, named by what they show, written atomically."""
 
 import io
 from collections.abc import Iterable
@@ -13,26 +13,26 @@ from .upload import save_for_download
 
 
 def saved_pictures(pictures: Iterable[tuple[str, np.ndarray, str]], folder: str) -> list[tuple[str, str]]:
-    """(name, [H, W, 3] uint8, caption) → (path of a JPEG, caption), as a gallery takes them.
+    """(name, [H, W, 3] uint8, caption) → (path of a JPEG, caption), as gr.Gallery takes them.
 
-    A gallery would encode arrays itself: at a lower quality, with half the colours, for /explain in 22 ms where this
-    takes 10, and over the file of whoever asked for the same and is still reading it.
+    gr.Gallery would encode arrays itself: at a lower quality, with half the colours, for /explain in 22 ms where this
+    takes 10, and overwriting the file of a client that requested the same and is still reading it.
     """
-    return _filed(pictures, lambda name, pixels: save_for_download(jpeg(pixels), f"{name}.jpg", folder))
+    return _save_all(pictures, lambda name, pixels: save_for_download(jpeg(pixels), f"{name}.jpg", folder))
 
 
 def saved_pictures_exactly(pictures: Iterable[tuple[str, np.ndarray, str]], folder: str) -> list[tuple[str, str]]:
     """The same as PNGs, for pictures whose every pixel counts."""
-    return _filed(pictures, lambda name, pixels: saved_exactly(name, pixels, folder))
+    return _save_all(pictures, lambda name, pixels: saved_exactly(name, pixels, folder))
 
 
 def saved_exactly(name: str, pixels: np.ndarray, folder: str) -> str:
     """The path of [H, W, 3] uint8 as a PNG."""
-    packed = io.BytesIO()
-    Image.fromarray(pixels).save(packed, "PNG")
-    return save_for_download(packed.getvalue(), f"{name}.png", folder)
+    encoded = io.BytesIO()
+    Image.fromarray(pixels).save(encoded, "PNG")
+    return save_for_download(encoded.getvalue(), f"{name}.png", folder)
 
 
-def _filed(pictures, file):
+def _save_all(pictures, save):
     with ThreadPoolExecutor(2) as threads:
-        return list(threads.map(lambda picture: (file(picture[0].replace(" ", "-"), picture[1]), picture[2]), pictures))
+        return list(threads.map(lambda picture: (save(picture[0].replace(" ", "-"), picture[1]), picture[2]), pictures))

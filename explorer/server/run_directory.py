@@ -1,4 +1,8 @@
-"""This run's own folder for uploads and whatever else is written for a while. It ends with the run; after a run that was killed, the next one clears it away."""
+"""Temporary directory of this run, for uploads and all else; deleted at its end, after a kill -9 by the next run.
+
+The lock is flock on the directory itself. FileLock of filelock, tried in its place, saves five lines of this file and
+passes its tests, but adds a lock file to each directory, a dependency to declare, and 56 ms of imports to every start.
+"""
 
 import atexit
 import errno
@@ -11,114 +15,117 @@ from pathlib import Path
 
 try:
     import fcntl
-except ImportError:  # Windows: nothing is cleared away there
+except ImportError:  # Windows: nothing is deleted there
     fcntl = None
 
 PREFIX = "where-did-it-look-"
 ATTEMPTS = 9
-PROBE = 10**6  # bytes: a disk without room for them is told of at the start, not by the page that fails to open
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+PROBE_BYTES = 10**6  # a disk without room for them is reported at the start, not by a page that fails to open
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 PRIVATE = 0o700
-ANOTHER = "set GRADIO_TEMP_DIR to a folder of your own"
+REMEDY = "set GRADIO_TEMP_DIR to a folder of your own"
 
 
 def create() -> Path:
-    """Make it, and let Gradio and Python's tempfile write there from now on.
+    """Create it, and have Gradio and Python's tempfile write there from now on.
 
-    It comes before Gradio is imported: some of its modules look up where to write only once. Raises ValueError, with one
-    sentence, where nothing can be written.
+    To be called before Gradio is imported: some of its modules read GRADIO_TEMP_DIR only once. Raises ValueError, with
+    one sentence, where nothing can be written.
     """
-    asked = os.environ.get("GRADIO_TEMP_DIR")
-    around = Path(asked).resolve() if asked else _of_this_user()
+    configured = os.environ.get("GRADIO_TEMP_DIR")
+    parent = Path(configured).resolve() if configured else _default_parent()
     folder = None
     try:
-        if asked:
-            around.mkdir(parents=True, exist_ok=True)
+        if configured:
+            parent.mkdir(parents=True, exist_ok=True)
         else:
-            _claim(around)
-        clear_away(around)
-        folder = _own(around)
+            _make_private(parent)
+        remove_abandoned(parent)
+        folder = _new_locked(parent)
         for name in ("uploads", "passing"):
             folder.joinpath(name).mkdir()
-        folder.joinpath("probe").write_bytes(bytes(PROBE))
+        folder.joinpath("probe").write_bytes(bytes(PROBE_BYTES))
         folder.joinpath("probe").unlink()
     except OSError as error:
         if folder:
             remove(folder)
-        remedy = f"make room, or {ANOTHER}" if error.errno in FULL else ANOTHER
-        raise ValueError(f"Nothing can be written in {around} ({error.strerror}): {remedy}.") from None
+        remedy = f"make room, or {REMEDY}" if error.errno in DISK_FULL else REMEDY
+        raise ValueError(f"Nothing can be written in {parent} ({error.strerror}): {remedy}.") from None
     atexit.register(remove, folder)
     os.environ["GRADIO_TEMP_DIR"] = str(folder / "uploads")
     tempfile.tempdir = str(folder / "passing")
     return folder
 
 
-def clear_away(around: Path):
-    """Delete the folders of runs that are no more."""
-    for folder in around.glob(f"{PREFIX}*"):
-        with suppress(OSError):  # gone meanwhile, or another user's
-            held = _hold(folder)
-            if held is not None:
+def remove_abandoned(parent: Path):
+    """Delete the directories of runs that have ended without doing so."""
+    for folder in parent.glob(f"{PREFIX}*"):
+        with suppress(OSError):  # deleted meanwhile, or another user's
+            descriptor = _lock(folder)
+            if descriptor is not None:
                 remove(folder)
-                os.close(held)
+                os.close(descriptor)
 
 
 def remove(folder: Path):
-    """Delete a folder, also one in which threads still write: under its other name they do not find it."""
-    gone = folder.with_name(f"{folder.name}-gone")
-    for _ in range(ATTEMPTS):  # some write by making whatever is missing on the way
+    """Delete a directory, even while threads still write in it: renamed, they do not find it."""
+    renamed = folder.with_name(f"{folder.name}-gone")
+    for _ in range(ATTEMPTS):  # some threads create missing parents before they write
         with suppress(OSError):
-            folder.rename(gone)
-        for place in (gone, folder):
-            shutil.rmtree(place, ignore_errors=True)
+            folder.rename(renamed)
+        for path in (renamed, folder):
+            shutil.rmtree(path, ignore_errors=True)
         if not folder.exists():
             break
 
 
-def write_whole(place: Path, data: bytes, aside: str | Path):
-    """Write a file that is never there by half, and never changes under those who read it. `aside` is a folder of the same disk."""
-    handle, part = tempfile.mkstemp(dir=aside)
+def write_atomically(path: Path, data: bytes, temp_dir: str | Path):
+    """Write a file that is never there in part, and never changes while it is read. `temp_dir` is on the same disk."""
+    descriptor, temporary = tempfile.mkstemp(dir=temp_dir)
     try:
-        with os.fdopen(handle, "wb") as file:
+        with os.fdopen(descriptor, "wb") as file:
             file.write(data)
-        os.replace(part, place)
-    except BaseException:  # no room, or no more time: what is there of it takes up more
-        os.unlink(part)
+        Path(temporary).replace(path)
+    except BaseException:  # no room, or interrupted: the partial file would take up room
+        Path(temporary).unlink()
         raise
 
 
-def _of_this_user():
-    """Where runs have their folders unless somebody says so: beside Gradio's usual place, one for each user of the machine."""
-    user = f"-{os.getuid()}" if hasattr(os, "getuid") else ""  # on Windows every user has temporary files apart
+def _default_parent():
+    """The parent directory without GRADIO_TEMP_DIR: beside Gradio's usual one, one for each user of the machine."""
+    user = f"-{os.getuid()}" if hasattr(os, "getuid") else ""  # on Windows every user has a temporary directory
     try:
         return Path(tempfile.gettempdir()).resolve() / f"gradio{user}"
     except OSError:
-        raise ValueError(f"There is nowhere to write temporary files: {ANOTHER}.") from None
+        raise ValueError(f"There is nowhere to write temporary files: {REMEDY}.") from None
 
 
-def _claim(around):
-    """Make it, for this user alone. Where all may write, somebody else could have made it first, or a link: then it raises ValueError."""
-    around.mkdir(mode=PRIVATE, exist_ok=True)
-    found = around.lstat()
-    if not stat.S_ISDIR(found.st_mode) or (hasattr(os, "getuid") and found.st_uid != os.getuid()):
-        raise ValueError(f"{around} is not a folder of yours: {ANOTHER}.")
-    if stat.S_IMODE(found.st_mode) != PRIVATE:
-        around.chmod(PRIVATE)
+def _make_private(parent):
+    """Create it, for this user alone.
+
+    Where all may write, another user could have created it first, or a symlink: then it raises ValueError.
+    """
+    parent.mkdir(mode=PRIVATE, exist_ok=True)
+    status = parent.lstat()
+    if not stat.S_ISDIR(status.st_mode) or (hasattr(os, "getuid") and status.st_uid != os.getuid()):
+        raise ValueError(f"{parent} is not a folder of yours: {REMEDY}.")
+    if stat.S_IMODE(status.st_mode) != PRIVATE:
+        parent.chmod(PRIVATE)
 
 
-def _own(around):
-    """A new folder, held; another run that starts just now may have cleared the first one away before it was."""
+def _new_locked(parent):
+    """A new directory, locked; another run that starts just now may have deleted the first one before it was."""
     for _ in range(ATTEMPTS):
-        folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=around))
+        folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
         with suppress(FileNotFoundError):
-            _hold(folder)
+            _lock(folder)
             if folder.is_dir():
-                break
-    return folder
+                return folder
+    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(parent))
 
 
-def _hold(folder):
-    """A descriptor that holds the folder for this process, however it ends; None where another process holds it."""
+def _lock(folder):
+    """A descriptor that locks the directory until the process ends, in any way; None where another process has it."""
     if fcntl is None:
         return None
     descriptor = os.open(folder, os.O_RDONLY)

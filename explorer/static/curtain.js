@@ -1,7 +1,9 @@
-// Moves the divider between two photos with the range's keys or any pointer; its position survives a new result.
+// Slider between two photos, moved by keys or any pointer; it keeps its position after a new result.
+// gr.ImageSlider (6.31) does not replace it: both its images have alt="", and its handle is a div without tabindex or
+// keys, which Tab skips; of the requirements it meets one: it loads nothing from other hosts.
 const draw = (range) => range.closest('figure').style.setProperty('--cut', range.value + '%');
 
-const follow = (event) => { // not left to the browser: some touch screens move a range only by its thumb
+const follow = (event) => { // some touch screens move a range only by its thumb
   const stage = event.target.closest('.curtain .stage');
   if (!stage || !event.isPrimary || (event.type === 'pointermove' && !stage.hasPointerCapture(event.pointerId))) return;
   if (event.type === 'pointerdown') stage.setPointerCapture(event.pointerId);

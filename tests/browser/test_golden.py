@@ -1,11 +1,11 @@
-"""What the page shows and the endpoints answer, held against golden files: a change that means to change nothing changes none of them."""
+"""The page and the endpoints compared with golden files, which a refactoring must not change."""
 
 import re
 from pathlib import Path
 
 import pytest
 from browsing import settle
-from golden_files import hold, of_json, of_page, of_picture, same
+from golden_files import compare_with_golden, json_lines, page_lines, picture_line, similar
 from gradio_client import Client, handle_file
 from PIL import Image
 
@@ -15,7 +15,8 @@ EMBEDDED = examples.embedded()
 TABS = "#tabs [role=tabpanel] .html-container"
 PAGES = {
     "explain": "/?tab=explain",
-    "explain-all-otherwise": "/?tab=explain&example=test%2F3_000&model=debiased&method=HiResCAM&target=yuki&layer=conv1&base=photo&colormap=viridis&scale=shared",
+    "explain-all-otherwise": "/?tab=explain&example=test%2F3_000&model=debiased&method=HiResCAM&target=yuki&layer=conv1"
+    "&base=photo&colormap=viridis&scale=shared",
     "explain-empty": "/?tab=explain&example=val%2F0_000&method=Score-CAM",
     "steps": "/?tab=steps",
     "steps-first-layer": "/?tab=steps&example=test%2F2_000&target=mixture&layer=conv1",
@@ -29,41 +30,43 @@ PAGES = {
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_a_tab(name, visit):
+def test_tab(name, visit):
     page = visit(PAGES[name])
     if name.startswith("trust"):
         for part in ("methods table", "sanity figure", "costs figure", "seeds section"):
             page.wait_for_selector(f"#trust-{part}")
     settle(page)
-    hold(f"page/{name}", of_page(page, TABS))
+    compare_with_golden(f"page/{name}", page_lines(page, TABS))
 
 
-def test_the_frame_and_its_controls(visit):
-    hold("page/frame", of_page(visit("/"), "#frame > .column:first-child, #speaking"))
+def test_frame_and_controls(visit):
+    compare_with_golden("page/frame", page_lines(visit("/"), "#frame > .column:first-child, #speaking"))
 
 
 @pytest.mark.parametrize("tab", ["explain", "steps", "what-if", "audit", "trust"])
-def test_the_controls_of_a_tab(tab, visit):
+def test_controls_of_a_tab(tab, visit):
     page = visit(f"/?tab={tab}")
     settle(page)
     labels = page.eval_on_selector_all(
         "#tabs [role=tabpanel] :is(label, button, input, [role=radio])",
-        "parts => parts.filter((e) => e.getClientRects().length && !e.closest('.html-container')).map((e) => `${e.tagName} ${e.innerText || e.value || e.type}`)",
+        """elements => elements
+            .filter((e) => e.getClientRects().length && !e.closest('.html-container'))
+            .map((e) => `${e.tagName} ${e.innerText || e.value || e.type}`)""",
     )
-    hold(f"page/controls-{tab}", [" ".join(label.split()) for label in labels])
+    compare_with_golden(f"page/controls-{tab}", [" ".join(label.split()) for label in labels])
 
 
-def test_a_page_without_a_photo(visit):
-    page, said = visit("/"), []
+def test_page_without_a_photo(visit):
+    page, lines = visit("/"), []
     page.click("#photo button[aria-label='Remove Image']")
     for tab in ("Explain", "Step by step", "What if?", "Trust"):
         page.click(f"#tabs button[role=tab]:has-text('{tab}') >> nth=0")
         page.wait_for_selector("#tabs [role=alert]:visible")
-        said += [f"## {tab}", *of_page(page, "#tabs [role=alert]")]
-    hold("page/without-a-photo", said)
+        lines += [f"## {tab}", *page_lines(page, "#tabs [role=alert]")]
+    compare_with_golden("page/without-a-photo", lines)
 
 
-def test_an_audit_on_the_page(visit):
+def test_audit_on_the_page(visit):
     page = visit("/?tab=audit")
     page.click("#compare input")
     page.click("ul[role=listbox] li[aria-label='debiased']")
@@ -74,10 +77,10 @@ def test_an_audit_on_the_page(visit):
         page.click("#audit-start")
     page.wait_for_selector("#audit-result table.accuracy")
     settle(page)
-    hold("page/audit", of_page(page, TABS))
+    compare_with_golden("page/audit", page_lines(page, TABS))
 
 
-QUESTIONS = {
+REQUESTS = {
     "explain": ("/explain", ["test/0_000"], {}),
     "explain-otherwise": (
         "/explain",
@@ -112,47 +115,47 @@ def client(app_url):
     return Client(app_url, verbose=False)
 
 
-@pytest.mark.parametrize("name", QUESTIONS)
-def test_an_endpoint(name, client):
-    endpoint, photos, chosen = QUESTIONS[name]
-    images = {"image": handle_file(EMBEDDED.every[key].file) for key in photos}
-    outputs = client.predict(**images, **chosen, api_name=endpoint)
-    hold(f"endpoint/{name}", list(_lines(outputs if isinstance(outputs, tuple) else (outputs,))))
+@pytest.mark.parametrize("name", REQUESTS)
+def test_endpoint(name, client):
+    endpoint, photos, settings = REQUESTS[name]
+    images = {"image": handle_file(EMBEDDED.every[photos[0]].file)} if photos else {}
+    outputs = client.predict(**images, **settings, api_name=endpoint)
+    compare_with_golden(f"endpoint/{name}", list(_output_lines(outputs if isinstance(outputs, tuple) else (outputs,))))
 
 
-def test_what_the_endpoints_are(client):
-    hold("endpoint/signatures", of_json(client.view_api(return_format="dict", print_info=False)))
+def test_signatures_of_the_endpoints(client):
+    compare_with_golden("endpoint/signatures", json_lines(client.view_api(return_format="dict", print_info=False)))
 
 
-def _lines(outputs):
+def _output_lines(outputs):
     for number, output in enumerate(outputs):
         yield f"## output {number}"
         if isinstance(output, str) and Path(output).exists():
-            yield from _file(Path(output))
+            yield from _file_lines(Path(output))
         elif isinstance(output, list) and output and isinstance(output[0], dict) and "image" in output[0]:
             for cell in output:
                 yield f"caption {cell['caption']}"
-                yield of_picture(Image.open(cell["image"]))
+                yield picture_line(Image.open(cell["image"]))
         else:
-            yield from of_json(output)
+            yield from json_lines(output)
 
 
-def _file(file):
-    """A picture's thumbnail; of another file how its name ends and, of a table, what its columns are."""
+def _file_lines(file):
+    """A picture's thumbnail; of another file its extension and, of a table, its columns."""
     if file.suffix in (".png", ".jpg", ".webp"):
-        yield of_picture(Image.open(file))
+        yield picture_line(Image.open(file))
     else:
         yield f"a file of {file.suffix}"
         if file.suffix == ".csv":
             yield file.read_text(encoding="utf-8").splitlines()[0]
 
 
-def test_a_golden_file_notices():
-    assert same("peak 0.123 here", "peak 0.124 here") and same("<td class='a'", "<td class='a'")
-    assert not same("peak 0.123 here", "peak 0.126 here") and not same("<td class='a'", "<td class='b'")
-    assert not same("29 of 30", "27 of 30") and not same("3 maps", "4 maps") and not same("a", None)
-    assert not same("peak 0.123", "peek 0.123") and not same("+1.5", "-1.5")
-    assert same("picture 256 256 10 20", "picture 256 256 12 17") and not same(
+def test_similar_lines_differ_in_last_digits_only():
+    assert similar("peak 0.123 here", "peak 0.124 here") and similar("<td class='a'", "<td class='a'")
+    assert not similar("peak 0.123 here", "peak 0.126 here") and not similar("<td class='a'", "<td class='b'")
+    assert not similar("29 of 30", "27 of 30") and not similar("3 maps", "4 maps") and not similar("a", None)
+    assert not similar("peak 0.123", "peek 0.123") and not similar("+1.5", "-1.5")
+    assert similar("picture 256 256 10 20", "picture 256 256 12 17") and not similar(
         "picture 256 256 10 20", "picture 256 256 10 40"
     )
-    assert re.match("picture 2 2 ", of_picture(Image.new("RGB", (2, 2))))
+    assert re.match("picture 2 2 ", picture_line(Image.new("RGB", (2, 2))))

@@ -1,8 +1,8 @@
-"""The page in a real browser: the story in two clicks, an upload, a bad file, nothing asked of the outside world."""
+"""The page in a real browser: examples, heatmaps, uploads, invalid files; no external request."""
 
 import re
 
-from browsing import say
+from browsing import wait_for_verdict
 from PIL import Image
 
 from explorer.photos import examples
@@ -12,25 +12,25 @@ def pictures(page):
     return page.eval_on_selector_all("table.matrix td img", "images => images.map(image => image.src)")
 
 
-def test_the_page_opens_with_the_story(page):
-    """Rudo in his blue pot, called Baya."""
-    assert "Baya" in say(page, "really Rudo")
-    heads = [re.sub(r"\s+", " ", text).strip() for text in page.locator("table.matrix thead th").all_inner_texts()]
-    assert [head.split(" conv_")[0] for head in heads[1:]] == ["conv1", "conv2", "conv3", "all layers"]
+def test_page_opens_with_the_misclassified_example(page):
+    """Rudo in his blue pot, predicted as Baya."""
+    assert "Baya" in wait_for_verdict(page, "really Rudo")
+    headings = [re.sub(r"\s+", " ", text).strip() for text in page.locator("table.matrix thead th").all_inner_texts()]
+    assert [heading.split(" conv_")[0] for heading in headings[1:]] == ["conv1", "conv2", "conv3", "all layers"]
     rows = page.locator("table.matrix tbody th").all_inner_texts()
     assert [row.split("\n")[0] for row in rows] == ["Rudo", "Baya", "Greg", "Yuki", "Mixture"]
     assert all(re.search(r"logit [+-]\d", row) for row in rows[:4])
     assert len(set(pictures(page))) > 10
 
 
-def test_two_clicks_tell_the_story(page):
+def test_two_examples_show_the_effect_of_the_pot(page):
     page.click("#examples button:has-text('Rudo, old red pot')")
-    assert "Rudo" in say(page, "✓ really Rudo")
+    assert "Rudo" in wait_for_verdict(page, "✓ really Rudo")
     page.click("#examples button:has-text('Rudo, new blue pot')")
-    assert "Baya" in say(page, "✗ really Rudo")
+    assert "Baya" in wait_for_verdict(page, "✗ really Rudo")
 
 
-def test_every_cell_has_words_and_can_be_enlarged_and_saved(page):
+def test_every_cell_has_an_alt_text_and_can_be_enlarged_and_saved(page):
     alts = page.eval_on_selector_all("table.matrix td img", "images => images.map(image => image.alt)")
     assert len(alts) == 20 and all(re.search("peak|no positive evidence|rescaled", alt) for alt in alts)
     cell = page.locator("button.cell").nth(2)
@@ -45,22 +45,22 @@ def test_every_cell_has_words_and_can_be_enlarged_and_saved(page):
     page.wait_for_selector("dialog.lightbox", state="detached")
 
 
-def test_a_cell_can_be_taken_apart(page):
+def test_a_cell_opens_step_by_step(page):
     page.click("button.cell[data-target=greg][data-column=conv2]")
     page.click("dialog.lightbox button:has-text('Step by step')")
     page.wait_for_selector("p:has-text('Grad-CAM for Greg at conv2')")
     page.wait_for_function(
-        "location.search.includes('target=greg') && location.search.includes('layer=conv2') && location.search.includes('tab=steps')"
+        "['target=greg', 'layer=conv2', 'tab=steps'].every((part) => location.search.includes(part))"
     )
     page.click("button[role=tab]:has-text('Explain')")
     page.wait_for_selector("button.cell.chosen[data-target=greg][data-column=conv2]")
 
 
-def test_colours_change_and_the_answer_stays(page):
-    before, words = pictures(page), page.inner_text("#verdict")
+def test_another_colormap_keeps_the_prediction(page):
+    before, verdict = pictures(page), page.inner_text("#verdict")
     page.click("#colormap label:has-text('viridis')")
     page.wait_for_function("old => document.querySelector('table.matrix td img').src !== old", arg=before[0])
-    assert page.inner_text("#verdict") == words
+    assert page.inner_text("#verdict") == verdict
 
 
 def upload(page, path):
@@ -69,7 +69,7 @@ def upload(page, path):
 
 def test_an_upload_is_explained(page, tmp_path):
     page.click("#photo button[aria-label='Remove Image']")
-    say(page, "No photo")
+    wait_for_verdict(page, "No photo")
     photo = (
         Image.open(examples.EMBEDDED / "test/3_001.jpg")
         .transpose(Image.Transpose.FLIP_LEFT_RIGHT)
@@ -77,21 +77,21 @@ def test_an_upload_is_explained(page, tmp_path):
     )
     photo.save(tmp_path / "mine.png")
     upload(page, tmp_path / "mine.png")
-    words = say(page, "The model says")
-    assert "bars" in words and "really" not in words
+    verdict = wait_for_verdict(page, "The model says")
+    assert "bars" in verdict and "really" not in verdict
 
 
-def test_a_bad_file_is_a_sentence_and_the_page_goes_on(page, tmp_path, complaints):
+def test_an_invalid_file_is_a_sentence_and_the_page_stays_usable(page, tmp_path, complaints):
     page.click("#photo button[aria-label='Remove Image']")
-    say(page, "No photo")
-    (tmp_path / "holiday.jpg").write_text("These are words, not a picture.")
+    wait_for_verdict(page, "No photo")
+    (tmp_path / "holiday.jpg").write_text("This is text, not a picture.")
     upload(page, tmp_path / "holiday.jpg")
     page.wait_for_selector("#verdict [role=alert]:not(:has-text('No photo'))")
     sentence = page.inner_text("#verdict")
     assert sentence.strip().endswith(".") and "Traceback" not in sentence and "Error" not in sentence
-    assert page.locator("table.matrix").count() == 0  # no old answer under a new refusal
+    assert page.locator("table.matrix").count() == 0  # no old grid under the error
     page.click("#examples button:has-text('Greg')")
-    say(page, "really Greg")
+    wait_for_verdict(page, "really Greg")
 
 
 def test_a_narrow_page_does_not_scroll_sideways(page):

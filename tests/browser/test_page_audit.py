@@ -1,9 +1,10 @@
-"""The tab Audit in a real browser: a button begins it, another stops it, its photos open in Explain, its files can be had."""
+"""The tab Audit in a real browser: start, stop, downloads, and photos that open in Explain."""
 
 import csv
 import json
+from pathlib import Path
 
-from browsing import ask_about_val, say
+from browsing import audit_val, wait_for_verdict
 
 import potplants
 
@@ -15,15 +16,15 @@ def open_tab(page):
     page.wait_for_selector("#audit-start")
 
 
-def test_an_audit_can_be_read_taken_away_and_opened(page):
+def test_an_audit_has_tables_downloads_and_links_to_explain(page):
     open_tab(page)
-    ask_about_val(page)
+    audit_val(page)
     run = next(run for run in SHIPPED["runs"] if run["seed"] == SHIPPED["shipped seed"])
     assert f"{100 * run['val']['accuracy']:.1f} %" in page.inner_text("#audit-result table.accuracy")
     assert page.locator("#audit-result table.confusion").count() == 1
     with page.expect_download() as download:
         page.click("button:has-text('Download CSV')")
-    with open(download.value.path(), newline="") as file:
+    with Path(download.value.path()).open(newline="") as file:
         assert len(list(csv.DictReader(file))) == 120
     page.set_viewport_size({"width": 390, "height": 844})
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
@@ -32,15 +33,15 @@ def test_an_audit_can_be_read_taken_away_and_opened(page):
     key = link.locator("xpath=..").locator("small").inner_text()
     link.click()
     page.wait_for_selector("table.matrix")
-    say(page, "✗ really Rudo")  # the first shown is Rudo's most confident mistake
+    wait_for_verdict(page, "✗ really Rudo")  # the first shown is Rudo's most confident mistake
     page.wait_for_function("key => decodeURIComponent(location.search).includes(key)", arg=key)
 
 
-def test_stop_ends_it_and_another_can_begin(page):
+def test_a_stopped_audit_can_be_followed_by_another(page):
     open_tab(page)
     page.wait_for_selector("#audit-result :text('One photo proves little')")
     page.click("#audit-start")
     page.click("#audit-stop")
     page.wait_for_selector("#audit-result :text('Stopped')")
     page.wait_for_selector("#audit-stop", state="hidden")
-    ask_about_val(page)
+    audit_val(page)

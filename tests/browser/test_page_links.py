@@ -1,4 +1,4 @@
-"""Deep links and saving, in a real browser."""
+"""Deep links, copying and saving in a real browser."""
 
 import io
 import json
@@ -7,29 +7,33 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
-from browsing import ASKED, say, settle
+from browsing import QUEUE_JOIN, settle, wait_for_verdict
 
 
-def shown(page, name):
+def value_of(page, name):
     return page.locator(f"#{name} input").first.input_value()
 
 
-def test_a_link_opens_what_was_seen(visit):
+def test_a_link_opens_its_view(visit):
     page = visit("/?example=test/3_001&target=greg&layer=conv2&method=HiResCAM&colormap=viridis")
-    say(page, "really Yuki")
+    wait_for_verdict(page, "really Yuki")
     page.wait_for_selector("button.cell.chosen[data-target=greg][data-column=conv2]")
-    assert shown(page, "method") == "HiResCAM" and shown(page, "target") == "Greg" and shown(page, "layer") == "conv2"
+    assert (
+        value_of(page, "method") == "HiResCAM"
+        and value_of(page, "target") == "Greg"
+        and value_of(page, "layer") == "conv2"
+    )
     assert page.is_checked("#colormap input[value=viridis]")
 
 
-def test_the_address_follows(page):
+def test_address_bar_follows_the_controls(page):
     page.click("#examples button:has-text('Rudo, old red pot')")
     page.wait_for_function("location.search.includes('example=val%2F0_000')")
     page.click("#colormap label:has-text('cividis')")
     page.wait_for_function("location.search.includes('colormap=cividis')")
     settle(page)
     page.reload()
-    assert "Rudo" in say(page, "✓ really Rudo") and page.is_checked("#colormap input[value=cividis]")
+    assert "Rudo" in wait_for_verdict(page, "✓ really Rudo") and page.is_checked("#colormap input[value=cividis]")
 
 
 @pytest.mark.parametrize(
@@ -42,38 +46,38 @@ def test_the_address_follows(page):
         ("/?tab=what-if&example=test/3_001", 2),
     ],
 )
-def test_a_link_asks_once_and_leaves_nothing_pending(window, visit, path, times):
-    """First what the link says, if anything, then what the tab in front shows; Trust's table is asked for on its own."""
-    asked = []
-    window.page.on("request", lambda request: asked.append(request.url) if ASKED in request.url else None)
+def test_a_link_sends_each_request_once_and_leaves_nothing_pending(window, visit, path, times):
+    """One request for the link, if it has a query, one for the tab in front; Trust's table is a request of its own."""
+    requests = []
+    window.page.on("request", lambda request: requests.append(request.url) if QUEUE_JOIN in request.url else None)
     page = visit(path)
-    count = len(asked)
+    count = len(requests)
     page.wait_for_timeout(1000)
-    assert count == len(asked) == times
+    assert count == len(requests) == times
     assert page.locator("#tabs .html-container.pending:visible").count() == 0
 
 
-def test_a_click_asks_only_for_the_tab_in_front(page):
-    asked = []
-    page.on("request", lambda request: asked.append(request.url) if ASKED in request.url else None)
+def test_a_click_sends_one_request_for_the_tab_in_front(page):
+    requests = []
+    page.on("request", lambda request: requests.append(request.url) if QUEUE_JOIN in request.url else None)
     page.click("#examples button:has-text('Rudo, old red pot')")
-    say(page, "✓ really Rudo")
+    wait_for_verdict(page, "✓ really Rudo")
     settle(page)
-    assert len(asked) == 1
+    assert len(requests) == 1
 
 
-def test_a_broken_link_is_told_and_opens_the_rest(visit):
+def test_an_unknown_example_is_a_warning_and_the_rest_opens(visit):
     page = visit("/?example=test/9_999&layer=conv1")
     page.wait_for_selector("text=The example that the link asks for is not here")
-    assert "Baya" in say(page, "really Rudo") and shown(page, "layer") == "conv1"
+    assert "Baya" in wait_for_verdict(page, "really Rudo") and value_of(page, "layer") == "conv1"
 
 
-def test_one_click_saves_everything(page):
+def test_one_click_saves_the_archive(page):
     with page.expect_download() as download:
         page.click("button:has-text('Save figure, maps and report')")
     assert download.value.suggested_filename == "embedded-Grad-CAM.zip"
-    packed = zipfile.ZipFile(io.BytesIO(Path(download.value.path()).read_bytes()))
-    assert json.loads(packed.read("report.json"))["predicted"] == "baya"
+    archive = zipfile.ZipFile(io.BytesIO(Path(download.value.path()).read_bytes()))
+    assert json.loads(archive.read("report.json"))["predicted"] == "baya"
 
 
 MARKUP = [
@@ -88,58 +92,57 @@ MARKUP = [
 ELEMENTS = "a, img, form, input, style, link, iframe, svg, script, object, embed, base, meta"
 
 
-HEARD = """if (location.search.includes('evil')) {
-    window.heard = new Set();  // a warning goes after ten seconds, which a busy machine may need for the next
-    const hear = () => document.querySelectorAll('.toast-text, .toast-body').forEach((e) => window.heard.add(e.textContent.trim()));
-    new MutationObserver(hear).observe(document, { childList: true, subtree: true, characterData: true });
+RECORD_WARNINGS = """if (location.search.includes('evil')) {
+    window.warnings = new Set();  // a warning is shown for ten seconds, which a busy machine may need for the next
+    const toasts = () => document.querySelectorAll('.toast-text, .toast-body');
+    const record = () => toasts().forEach((e) => window.warnings.add(e.textContent.trim()));
+    new MutationObserver(record).observe(document, { childList: true, subtree: true, characterData: true });
 }"""
 
 
-def test_a_link_brings_no_markup(window, visit):
-    """Nothing that a link says becomes part of the page, and nothing is asked of elsewhere: `visit` ends the test then."""
-    window.page.add_init_script(HEARD)
+def test_a_link_injects_no_markup(window, visit):
+    """No value of a link becomes part of the page, and none causes an external request: `visit` would fail the test."""
+    window.page.add_init_script(RECORD_WARNINGS)
     names = ["example", "model", "method", "target", "layer", "base", "colormap", "scale", "tab"]
     page = visit("/?" + urlencode([*zip(names, MARKUP * 2), ("other", MARKUP[0])]))
-    told = "names => names.every((name) => [...window.heard].some((said) => said.includes(`The ${name} that the link asks for is not here`)))"
-    page.wait_for_function(told, arg=names)
-    assert "evil" not in page.inner_text("body") and not any(
-        "evil" in said for said in page.evaluate("[...window.heard]")
+    page.wait_for_function(
+        """names => names.every((name) =>
+            [...window.warnings].some((text) => text.includes(`The ${name} that the link asks for is not here`)))""",
+        arg=names,
     )
-    brought = (
-        f"[...document.querySelectorAll('{ELEMENTS}')].map((e) => e.outerHTML).filter((html) => html.includes('evil'))"
-    )
-    assert page.evaluate(brought) == []
+    assert "evil" not in page.inner_text("body")
+    assert not any("evil" in text for text in page.evaluate("[...window.warnings]"))
+    injected = page.evaluate(f"[...document.querySelectorAll('{ELEMENTS}')].map((e) => e.outerHTML)")
+    assert [html for html in injected if "evil" in html] == []
 
 
 @pytest.mark.parametrize("clipboard", ["undefined", "{ writeText: () => Promise.reject(new DOMException('no')) }"])
-def test_a_link_that_cannot_be_copied_is_shown_to_be(visit, clipboard):
+def test_without_clipboard_access_the_link_is_shown_selected(visit, clipboard):
     page = visit("/?layer=conv2")
     page.evaluate(f"Object.defineProperty(navigator, 'clipboard', {{ value: {clipboard}, configurable: true }})")
     page.click("button:has-text('Copy link to this view')")
     field = page.locator("dialog input")
     field.wait_for()
     assert field.input_value() == page.url and "layer=conv2" in page.url
-    assert page.evaluate("[document.activeElement.selectionStart, document.activeElement.selectionEnd]") == [
-        0,
-        len(page.url),
-    ]
+    selection = page.evaluate("[document.activeElement.selectionStart, document.activeElement.selectionEnd]")
+    assert selection == [0, len(page.url)]
     assert page.get_by_label("here is the link").count() == 1 and page.get_by_text("Error", exact=True).count() == 0
     page.keyboard.press("Escape")
     page.wait_for_selector("dialog", state="detached")
     assert page.evaluate("document.activeElement.innerText") == "Copy link to this view"
 
 
-def test_a_link_that_can_be_copied_is(visit):
+def test_a_link_is_copied(visit):
     page = visit("/?layer=conv2")
-    page.evaluate(
-        "Object.defineProperty(navigator, 'clipboard', { value: { writeText: async (words) => { window.copied = words; } } })"
-    )
+    page.evaluate("""Object.defineProperty(navigator, 'clipboard', {
+        value: { writeText: async (text) => { window.copied = text; } },
+    })""")
     page.click("button:has-text('Copy link to this view')")
     page.wait_for_function("window.copied === location.href")
     assert page.locator("dialog").count() == 0
 
 
-def test_without_scripts_there_is_a_word_and_a_way(browser, app_url):
+def test_without_javascript_there_is_a_notice_with_links(browser, app_url):
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(app_url)
@@ -150,10 +153,10 @@ def test_without_scripts_there_is_a_word_and_a_way(browser, app_url):
     context.close()
 
 
-def test_what_a_page_complains_of_while_it_is_left_is_not_listened_to(window, app_url, complaints):
+def test_errors_while_a_page_is_unloaded_are_ignored(window, app_url, complaints):
     page = window.open(app_url)
-    page.evaluate("addEventListener('beforeunload', () => console.error('broken off'))")
+    page.evaluate("addEventListener('beforeunload', () => console.error('aborted'))")
     page.goto(f"{app_url}/?layer=conv2")
-    page.evaluate("console.error('this one is')")
+    page.evaluate("console.error('this one counts')")
     settle(page)
-    assert complaints == ["this one is"]
+    assert complaints == ["this one counts"]

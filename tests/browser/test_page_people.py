@@ -1,12 +1,12 @@
-"""The page for everybody: without a mouse, in light and dark, for those who listen to it, and while it works."""
+"""Accessibility in a real browser: keyboard, visible focus, contrast, axe-core, narrow screens, progress."""
 
 from contextlib import contextmanager
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from browsing import WIDE, Window, ask_about_val
+from browsing import WIDE, Window, audit_val
 
-FULL = {  # tab → what stands there once it has its answer
+CONTENT = {  # tab → selector of its answer
     "Explain": "table.matrix",
     "Step by step": "#steps table.summary",
     "What if?": ".what-if .paints",
@@ -14,64 +14,72 @@ FULL = {  # tab → what stands there once it has its answer
     "Trust": "table.trust-methods",
 }
 
-# The element in focus: whether a frame is drawn around it, or around the part that stands for it, which nothing cuts off.
-LOOK = """() => {
+# The focused element: whether it, or an element around it, has a visible focus outline that nothing clips.
+CHECK_FOCUS = """() => {
   const focused = document.activeElement;
   if (focused === document.body || focused.dataset.reached) return null;
   focused.dataset.reached = ++window.reached;
-  const light = (colour) => {
+  const luminance = (colour) => {
     const parts = colour.match(/[\\d.]+/g).map(Number);
     const [r, g, b] = parts.slice(0, 3).map((v) => (v /= 255) <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
     return 0.2126 * r + 0.7152 * g + 0.0722 * b;
   };
   const contrast = (one, other) => {
-    const [dark, bright] = [light(one), light(other)].sort((a, b) => a - b);
+    const [dark, bright] = [luminance(one), luminance(other)].sort((a, b) => a - b);
     return (bright + 0.05) / (dark + 0.05);
   };
-  const ground = (part) => {
+  const background = (part) => {
     for (; part; part = part.parentElement) {
       const colour = getComputedStyle(part).backgroundColor;
-      if (/^rgb\\(/.test(colour)) return colour; // rgba( lets through what is behind
+      if (/^rgb\\(/.test(colour)) return colour; // rgba( is transparent
     }
     return 'rgb(255, 255, 255)';
   };
-  const frame = (part) => {
+  const outline = (part) => {
     const style = getComputedStyle(part);
     const wide = parseFloat(style.outlineWidth), away = parseFloat(style.outlineOffset) + wide;
     if (style.outlineStyle !== 'solid' || wide < 2 || style.opacity === '0') return null;
-    if (contrast(style.outlineColor, ground(part.parentElement)) < 3) return null;
+    if (contrast(style.outlineColor, background(part.parentElement)) < 3) return null;
     const box = part.getBoundingClientRect();
     return box.width && box.height ? [box.left - away, box.top - away, box.right + away, box.bottom + away] : null;
   };
-  const around = [focused, focused.parentElement, focused.parentElement.parentElement, focused.parentElement.parentElement.parentElement];
-  const framed = around.find(frame);
-  const told = { is: `${focused.tagName} ${focused.getAttribute('aria-label') || focused.innerText || focused.value || focused.title}`.slice(0, 60), fault: '' };
-  if (!framed) return { ...told, fault: 'has no frame' };
-  const [left, top, right, bottom] = frame(framed);
-  for (let part = framed.parentElement; part && part !== document.body; part = part.parentElement) {
+  const candidates = [focused];
+  while (candidates.length < 4) candidates.push(candidates.at(-1).parentElement);
+  const outlined = candidates.find(outline);
+  const name = focused.getAttribute('aria-label') || focused.innerText || focused.value || focused.title;
+  const result = { is: `${focused.tagName} ${name}`.slice(0, 60), fault: '' };
+  if (!outlined) return { ...result, fault: 'has no outline' };
+  const [left, top, right, bottom] = outline(outlined);
+  for (let part = outlined.parentElement; part && part !== document.body; part = part.parentElement) {
     if (getComputedStyle(part).overflow === 'visible') continue;
     const box = part.getBoundingClientRect();
-    if (left < box.left - 1 || right > box.right + 1 || top < box.top - 1 || bottom > box.bottom + 1) told.fault = `is cut off by ${part.tagName} ${part.id} ${part.className}`;
+    if (left < box.left - 1 || right > box.right + 1 || top < box.top - 1 || bottom > box.bottom + 1) {
+      result.fault = `is clipped by ${part.tagName} ${part.id} ${part.className}`;
+    }
   }
-  if (top > innerHeight || bottom < 0) told.fault = 'is out of sight';
-  return told;
+  if (top > innerHeight || bottom < 0) result.fault = 'is out of view';
+  return result;
 }"""
-PASSED_BY = """() => [...document.querySelectorAll('a[href], button, input, select, textarea, summary, canvas, [tabindex]')]
-  .filter((part) => part.checkVisibility({ visibilityProperty: true }) && !part.dataset.reached && !part.disabled)
+FOCUSABLE = "a[href], button, input, select, textarea, summary, canvas, [tabindex]"
+NOT_REACHED = f"""() => [...document.querySelectorAll('{FOCUSABLE}')]
+  .filter((part) => part.checkVisibility({{ visibilityProperty: true }}) && !part.dataset.reached && !part.disabled)
   .filter((part) => !part.closest('.tab-container.visually-hidden'))  // Gradio's copy of the tabs, which it measures
   .map((part) => part.outerHTML.slice(0, 120))"""
-FROM_THE_TOP = """() => {
+FOCUS_FIRST = """() => {
   window.reached = 0;
   document.querySelectorAll('[data-reached]').forEach((part) => delete part.dataset.reached);
   document.body.tabIndex = -1; document.body.focus(); document.body.removeAttribute('tabindex'); scrollTo(0, 0);
 }"""
-# The same stops once more, without the keys: the browser draws its frame as after a key, since a key was the last that was pressed.
-LOOK_AGAIN = f"""() => [...document.querySelectorAll('[data-reached]')].sort((a, b) => a.dataset.reached - b.dataset.reached).map((part) => {{
-  part.focus();
-  delete part.dataset.reached;
-  return ({LOOK})();
-}})"""
-STILL = "*, *::before, *::after { transition: none !important; animation: none !important; }"  # a colour on its way is neither of the two
+# The same elements again, focused by script: the browser draws :focus-visible, since the last input was a key.
+RECHECK_FOCUS = f"""() => [...document.querySelectorAll('[data-reached]')]
+  .sort((a, b) => a.dataset.reached - b.dataset.reached)
+  .map((part) => {{
+    part.focus();
+    delete part.dataset.reached;
+    return ({CHECK_FOCUS})();
+  }})"""
+# during a transition a colour is neither of the two
+STILL = "*, *::before, *::after { transition: none !important; animation: none !important; }"
 NARROW = {"width": 390, "height": 844}
 
 
@@ -83,7 +91,7 @@ def still(page):
 
 @pytest.fixture(scope="module")
 def shared(visitor, app_url):
-    """One page whose tabs are looked at one after the other; whoever takes it brings a tab to the front, and leaves it light and wide."""
+    """One page for all tabs: a test opens its tab, and leaves the page light and wide."""
     window = Window(visitor)
     page = window.open(app_url)
     page.add_style_tag(content=STILL)
@@ -92,17 +100,17 @@ def shared(visitor, app_url):
     assert window.complaints == []
 
 
-def bring(page, tab):
-    """The tab in front, with its answer on it."""
+def open_tab(page, tab):
+    """The tab in front, with its answer."""
     page.click(f"#tabs button[role=tab]:visible:has-text('{tab}')")
-    page.wait_for_selector(FULL[tab])
+    page.wait_for_selector(CONTENT[tab])
     if tab == "Audit":
-        ask_about_val(page)
-    at_rest(page)
+        audit_val(page)
+    wait_until_idle(page)
 
 
-def at_rest(page):
-    """Nothing is being worked out: until then Gradio fades what stood there before."""
+def wait_until_idle(page):
+    """No answer is pending: until then Gradio fades the old one."""
     page.wait_for_timeout(200)
     page.wait_for_function("!document.querySelector('#tabs .pending')")
 
@@ -121,24 +129,24 @@ def narrow(page):
     page.set_viewport_size(WIDE)
 
 
-def walk(page):
-    """What Tab reaches, from the first control to the last."""
-    page.evaluate(FROM_THE_TOP)
+def press_tab_through(page):
+    """What the key Tab reaches, from the first control to the last."""
+    page.evaluate(FOCUS_FIRST)
     reached = []
     while True:
         page.keyboard.press("Tab")
-        told = page.evaluate(LOOK)
-        if told is None:
+        focused = page.evaluate(CHECK_FOCUS)
+        if focused is None:
             return reached
-        reached.append(told)
+        reached.append(focused)
 
 
-def assert_seen(page, where):
-    """Tab reaches everything, and each stop can be seen. Returns what was reached."""
-    reached = walk(page)
-    assert [(where, told) for told in reached if told["fault"]] == []
-    assert [(where, part) for part in page.evaluate(PASSED_BY)] == []
-    return [told["is"] for told in reached]
+def assert_keyboard_accessible(page, where):
+    """The key Tab reaches everything, each with a visible outline. Returns the names."""
+    reached = press_tab_through(page)
+    assert [(where, stop) for stop in reached if stop["fault"]] == []
+    assert [(where, part) for part in page.evaluate(NOT_REACHED)] == []
+    return [stop["is"] for stop in reached]
 
 
 CONTRAST = "color-contrast"  # axe's rule; the only one that dark and light can differ in
@@ -146,62 +154,61 @@ CONTRAST = "color-contrast"  # axe's rule; the only one that dark and light can 
 
 def violations(page, part, **options):
     """What axe-core calls serious or critical in a part of the page: rule, where, why."""
-    found = Axe().run(page, part, options={"resultTypes": ["violations"], **options}).response["violations"]
+    violated = Axe().run(page, part, options={"resultTypes": ["violations"], **options}).response["violations"]
     return [
         (rule["id"], node["target"], node["failureSummary"])
-        for rule in found
+        for rule in violated
         if rule["impact"] in ("serious", "critical")
         for node in rule["nodes"]
     ]
 
 
-@pytest.mark.parametrize("tab", FULL)
-def test_a_tab_is_for_everybody(shared, tab):
-    """Without a mouse, in light and dark, read aloud, on a phone."""
+@pytest.mark.parametrize("tab", CONTENT)
+def test_a_tab_is_accessible(shared, tab):
+    """By keyboard, in light and dark, to screen readers, on a phone."""
     shared.bring_to_front()
-    bring(shared, tab)
-    reached = assert_seen(shared, tab)
+    open_tab(shared, tab)
+    reached = assert_keyboard_accessible(shared, tab)
     cells = shared.locator("button.cell:visible").count()
     assert sum("Enlarge" in name for name in reached) == cells and (cells == 20 or tab != "Explain")
-    part = "body" if tab == "Explain" else "#tabs"  # what is around the tabs is the same for all
+    part = "body" if tab == "Explain" else "#tabs"  # the rest of the page is the same for all
     assert violations(shared, part) == []
     with dark(shared):
-        again = shared.evaluate(LOOK_AGAIN)
-        assert len(again) == len(reached) and [told for told in again if told is None or told["fault"]] == []
+        again = shared.evaluate(RECHECK_FOCUS)
+        assert len(again) == len(reached) and [stop for stop in again if stop is None or stop["fault"]] == []
         assert violations(shared, part, runOnly=[CONTRAST]) == []
     with narrow(shared):
         assert violations(shared, part, rules={CONTRAST: {"enabled": False}}) == []
 
 
-def test_the_keyboard_reaches_what_a_choice_brings(still):
-    bring(still, "What if?")
+def test_keyboard_reaches_conditional_controls(still):
+    open_tab(still, "What if?")
     still.click("#colour label:has-text('Another')")
     still.wait_for_selector("#own-colour:visible")
-    for region, brought in (("Hottest part", "#percent:visible"), ("Draw it", "#pad canvas:visible")):
+    for region, control in (("Hottest part", "#percent:visible"), ("Draw it", "#pad canvas:visible")):
         still.click(f"#region label:has-text('{region}')")
-        still.wait_for_selector(brought)
-        at_rest(still)
-        assert_seen(still, region)
+        still.wait_for_selector(control)
+        wait_until_idle(still)
+        assert_keyboard_accessible(still, region)
 
 
-def test_an_enlarged_cell_keeps_the_keyboard_and_gives_it_back(still):
+def test_an_enlarged_cell_traps_and_restores_focus(still):
     still.locator("button.cell").nth(1).focus()
     still.keyboard.press("Enter")
     still.wait_for_selector("dialog.lightbox")
-    seen = set()
+    names = set()
     for _ in range(6):
         still.keyboard.press("Tab")
         if still.evaluate("document.activeElement.closest('dialog') !== null"):
             still.evaluate("delete document.activeElement.dataset.reached")
-            told = still.evaluate(LOOK)
-            assert told["fault"] == ""
-            seen.add(still.evaluate("document.activeElement.textContent"))
-    assert seen == {"Save", "Step by step", "Close"}
+            assert still.evaluate(CHECK_FOCUS)["fault"] == ""
+            names.add(still.evaluate("document.activeElement.textContent"))
+    assert names == {"Save", "Step by step", "Close"}
     still.keyboard.press("Escape")
     assert still.evaluate("document.activeElement.dataset.name") == "rudo-conv2"
 
 
-def test_what_takes_long_says_how_far_it_is(page):
+def test_an_audit_shows_its_progress(page):
     page.click("#tabs button[role=tab]:visible:has-text('Audit')")
     page.click("#audit-start")
     page.wait_for_selector("#audit-result .progress-level:visible")

@@ -12,15 +12,15 @@ def steps(page):
     return page
 
 
-def choose(page, controls, option):
-    page.click(f"#{controls} input")
+def choose(page, control, option):
+    page.click(f"#{control} input")
     page.click(f"[role=option]:has-text('{option}')")
 
 
-def test_formulas_are_typeset_and_all_maps_can_be_reached_and_explain_agrees(steps):
+def test_formulas_are_typeset_all_maps_are_shown_and_peaks_agree_with_explain(steps):
     fraction = steps.locator(".formula.ours mfrac").bounding_box()
     number = steps.locator(".formula.ours mn").last.bounding_box()
-    assert fraction["height"] > 1.5 * number["height"]  # a numerator stands over a denominator
+    assert fraction["height"] > 1.5 * number["height"]  # numerator over denominator
     assert steps.locator(".card:visible").count() == 12
     steps.click(".steps details summary")
     assert steps.locator(".card:visible").count() == 64
@@ -29,16 +29,15 @@ def test_formulas_are_typeset_and_all_maps_can_be_reached_and_explain_agrees(ste
         "image => [image.naturalWidth, getComputedStyle(image).imageRendering]"
     )
     assert pixels == [64, "pixelated"]
-    shown = steps.inner_text(".steps .four figure:last-child small")
+    caption = steps.inner_text(".steps .four figure:last-child small")
     steps.click("button[role=tab]:has-text('Explain')")
     steps.wait_for_selector("button.cell.chosen")
     cell = steps.locator("button.cell.chosen + small").inner_text()
-    assert float(re.search(r"peak \+(\S+)", shown)[1]) == pytest.approx(
-        float(cell.split()[1]), rel=0.06
-    )  # two digits there
+    peak = float(re.search(r"peak \+(\S+)", caption)[1])
+    assert peak == pytest.approx(float(cell.split()[1]), rel=0.06)  # two digits there
 
 
-def test_the_desk_decides_what_is_taken_apart_and_no_photo_is_a_sentence(steps):
+def test_controls_select_the_heatmap_and_a_missing_photo_is_a_sentence(steps):
     choose(steps, "target", "Yuki")
     steps.wait_for_function("document.querySelector('.steps p strong').innerText === 'Yuki'")
     choose(steps, "layer", "conv1")
@@ -50,7 +49,7 @@ def test_the_desk_decides_what_is_taken_apart_and_no_photo_is_a_sentence(steps):
     steps.wait_for_selector("#steps [role=alert]")
     assert "photo" in steps.inner_text("#steps [role=alert]") and steps.locator(".steps").count() == 0
     steps.click("#examples button:has-text('Greg')")
-    steps.wait_for_selector(".steps p strong:has-text('Yuki')")  # the class that was chosen stays
+    steps.wait_for_selector(".steps p strong:has-text('Yuki')")  # the chosen class is kept
 
 
 def test_a_narrow_page_does_not_scroll_sideways(steps):

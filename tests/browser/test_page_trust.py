@@ -10,7 +10,7 @@ def trust(page):
     return page
 
 
-def test_every_map_has_words_and_every_check_a_verdict(trust):
+def test_every_map_has_an_alt_text_and_every_check_a_verdict(trust):
     assert trust.locator("table.trust-methods tbody tr").count() == 9 + 2
     assert all(text.strip().endswith(".") for text in trust.locator("td.says").all_inner_texts())
     assert trust.locator("table.trust-methods tr.predicted b").inner_text() == "Grad-CAM"
@@ -23,7 +23,7 @@ def test_every_map_has_words_and_every_check_a_verdict(trust):
     trust.keyboard.press("Escape")
 
 
-def test_no_photo_is_a_sentence_and_no_old_table_stays(trust):
+def test_without_a_photo_a_sentence_replaces_the_table(trust):
     trust.click("#photo button[aria-label='Remove Image']")
     trust.wait_for_selector("#trust-methods [role=alert]:has-text('photo')")
     assert trust.locator("table.trust-methods").count() == 0 and trust.locator("#trust-sanity figure").count() == 0

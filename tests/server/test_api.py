@@ -1,4 +1,4 @@
-"""The endpoints through a live server and gradio_client: what callers are promised."""
+"""The endpoints through a live server and gradio_client: parameters, outputs, errors."""
 
 import io
 import json
@@ -9,8 +9,8 @@ import pytest
 import torch
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
-from near import same_heat, same_logits
 from PIL import Image
+from tolerances import same_heat, same_logits
 
 import potplants
 from explorer.photos import examples
@@ -25,7 +25,7 @@ def client(app_url):
     return Client(app_url, verbose=False)
 
 
-def test_the_endpoints_are_these(client):
+def test_the_endpoints_and_their_parameters(client):
     named = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
     assert list(named) == ["/explain", "/heatmaps", "/models", "/step_by_step", "/what_if", "/audit", "/trust"]
     parameters = [p["parameter_name"] for p in named["/explain"]["parameters"]]
@@ -38,7 +38,7 @@ def test_the_endpoints_are_these(client):
             assert ":" in parameter["label"] and parameter["python_type"]["type"]
 
 
-def test_explain_gives_pictures_and_a_report(client):
+def test_explain_returns_pictures_and_a_report(client):
     gallery, report = client.predict(image=handle_file(STORY), api_name="/explain")
     assert report["model"] == "embedded"
     assert [entry["name"] for entry in report["classes"]] == list(potplants.CLASSES)
@@ -53,21 +53,21 @@ def test_explain_gives_pictures_and_a_report(client):
     assert Image.open(gallery[0]["image"]).size == (256, 256)
 
 
-def test_heatmaps_are_the_modules_own(client):
+def test_heatmaps_equal_the_modules(client):
     """The server's file against the module called directly on the same photo."""
     with np.load(
         client.predict(image=handle_file(STORY), model="embedded", method="Grad-CAM", api_name="/heatmaps")
-    ) as found:
-        heatmaps, logits = found["heatmaps"], found["logits"]
+    ) as arrays:
+        heatmaps, logits = arrays["heatmaps"], arrays["logits"]
         assert heatmaps.dtype == np.float32 and heatmaps.shape == (5, 3, 256, 256)
-        assert tuple(found["classes"]) == potplants.CLASSES and tuple(found["layers"])[-1] == "conv_layers.6"
+        assert tuple(arrays["classes"]) == potplants.CLASSES and tuple(arrays["layers"])[-1] == "conv_layers.6"
     photo = torch.from_numpy(np.array(Image.open(STORY))).permute(2, 0, 1)[None]
     expected = Explainer(potplants.load("embedded")).explain(as_input(photo), [0, 1, 2, 3, "mixture"])
     same_heat(heatmaps, expected.heatmaps[0])
     same_logits(logits, expected.logits[0])
 
 
-def test_models_says_who_can_speak(client):
+def test_models_lists_which_are_reachable(client):
     listing = {entry["name"]: entry for entry in client.predict(api_name="/models")}
     assert list(listing) == list(potplants.MODELS)
     assert listing["embedded"]["reachable"] is True
@@ -80,7 +80,7 @@ def test_models_says_who_can_speak(client):
         )
 
 
-def test_a_model_that_cannot_be_had_is_a_sentence(client):
+def test_an_unreachable_model_is_one_sentence(client):
     with pytest.raises(AppError, match="Hub"):
         client.predict(image=handle_file(STORY), model="pot_plant_classifier", api_name="/explain")
 
@@ -102,7 +102,7 @@ def bad_files(folder):
     yield "30000 × 30000 PNG", bomb.getvalue(), "bomb.png"
 
 
-def test_every_bad_file_is_one_plain_sentence(client, tmp_path):
+def test_every_bad_file_is_one_sentence(client, tmp_path):
     for kind, content, name in bad_files(tmp_path):
         path = tmp_path / name
         path.write_bytes(content)
@@ -117,7 +117,7 @@ def test_every_bad_file_is_one_plain_sentence(client, tmp_path):
             )
 
 
-def test_no_photo_is_a_sentence_too(client):
+def test_a_missing_photo_is_one_sentence(client):
     with pytest.raises(AppError, match="photo"):
         client.predict(image=None, api_name="/explain")
 
@@ -143,7 +143,7 @@ def _exif(orientation):
     return exif
 
 
-def test_odd_but_good_files_are_explained(client, tmp_path):
+def test_unusual_image_formats_are_explained(client, tmp_path):
     for kind, path in odd_files(tmp_path):
         gallery, report = client.predict(image=handle_file(path), base="photo", api_name="/explain")
         assert len(gallery) == 20 and report["predicted"] in potplants.CLASSES, kind
@@ -154,17 +154,16 @@ def test_odd_but_good_files_are_explained(client, tmp_path):
     "wrong",
     [{"base": "photograph"}, {"colormap": "rainbow"}, {"scale": 7}, {"method": "Grad-Cam"}, {"model": "resnet"}],
 )
-def test_unknown_names_are_told_what_there_is(client, wrong):
+def test_unknown_names_list_the_choices(client, wrong):
     with pytest.raises(AppError) as refusal:
         client.predict(image=handle_file(STORY), **wrong, api_name="/explain")
     ((name, value),) = wrong.items()
-    assert f"There is no {name} of that name; choose one of " in str(refusal.value) and str(value) not in str(
-        refusal.value
-    )
+    sentence = str(refusal.value)
+    assert f"There is no {name} of that name; choose one of " in sentence and str(value) not in sentence
 
 
-def test_it_answers_over_plain_http(app_url):
-    """What curl would do: no client library between."""
+def test_info_over_plain_http(app_url):
+    """As by curl, without a client library."""
     with urllib.request.urlopen(f"{app_url}/gradio_api/info") as answer:
         assert "/explain" in json.load(answer)["named_endpoints"]
 

@@ -2,11 +2,12 @@
 
 import csv
 import json
+from pathlib import Path
 
 import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
-from near import HEAT, same_logits
+from tolerances import HEATMAP_TOLERANCE, same_logits
 
 import potplants
 from explorer.photos import examples
@@ -24,7 +25,7 @@ def answer(client):
     return client.predict(compare="none", split="val", repaint=False, api_name="/audit")
 
 
-def test_everything_has_a_default(client):
+def test_every_parameter_has_a_default(client):
     endpoint = client.view_api(return_format="dict", print_info=False)["named_endpoints"]["/audit"]
     assert [parameter["parameter_name"] for parameter in endpoint["parameters"]] == [
         "model",
@@ -36,7 +37,7 @@ def test_everything_has_a_default(client):
     assert endpoint["description"] and len(endpoint["returns"]) == 4
 
 
-def test_the_accuracy_is_what_training_measured(answer):
+def test_the_accuracy_equals_the_one_of_training(answer):
     report = answer[0]
     (model,) = report["models"]
     run = next(run for run in SHIPPED["runs"] if run["seed"] == SHIPPED["shipped seed"])
@@ -47,23 +48,24 @@ def test_the_accuracy_is_what_training_measured(answer):
     assert model["repaint"] is None and report["differences"] is None and report["unreadable"] == []
 
 
-def test_the_files_hold_the_same(answer):
+def rows_of(table):
+    with Path(table).open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_files_equal_the_report(answer):
     report, table, file, page = answer
-    with open(file) as told:
-        assert json.load(told) == report
-    with open(table, newline="") as rows:
-        assert len(list(csv.DictReader(rows))) == report["photos"]["splits"]["val"]
-    with open(page) as html:
-        assert report["models"][0]["sha256"] in html.read()
+    assert json.loads(Path(file).read_text()) == report
+    assert len(rows_of(table)) == report["photos"]["splits"]["val"]
+    assert report["models"][0]["sha256"] in Path(page).read_text()
 
 
 @pytest.mark.parametrize("key", ["val/0_000", "val/3_007"])
-def test_the_logits_are_those_of_explain(client, answer, key):
+def test_the_logits_equal_those_of_explain(client, answer, key):
     _, explained = client.predict(
         image=handle_file(examples.embedded().every[key].file), model="embedded", api_name="/explain"
     )
-    with open(answer[1], newline="") as rows:
-        row = next(row for row in csv.DictReader(rows) if row["photo"] == key)
+    row = next(row for row in rows_of(answer[1]) if row["photo"] == key)
     assert row["said"] == explained["predicted"]
     same_logits(*zip(*((float(row[f"logit_{entry['name']}"]), entry["logit"]) for entry in explained["classes"])))
     peak = next(
@@ -71,11 +73,11 @@ def test_the_logits_are_those_of_explain(client, answer, key):
         for cell in explained["cells"]
         if (cell["target"], cell["layer"]) == (explained["predicted"], "conv_layers.6")
     )
-    assert float(row["peak"]) == pytest.approx(peak, rel=HEAT)
+    assert float(row["peak"]) == pytest.approx(peak, rel=HEATMAP_TOLERANCE)
 
 
 @pytest.mark.parametrize(
-    ("wrong", "told"),
+    ("wrong", "words"),
     [
         ({"model": "car_single_room"}, "answers with a number"),
         ({"compare": "car_single_room"}, "answers with a number"),
@@ -84,8 +86,8 @@ def test_the_logits_are_those_of_explain(client, answer, key):
         ({"model": "resnet"}, "no model of that name; choose one of .*embedded"),
     ],
 )
-def test_what_cannot_be_audited_is_a_sentence(client, wrong, told):
-    with pytest.raises(AppError, match=told) as refusal:
+def test_an_invalid_audit_is_one_sentence(client, wrong, words):
+    with pytest.raises(AppError, match=words) as refusal:
         client.predict(**{"split": "val", "repaint": False, **wrong}, api_name="/audit")
     sentence = str(refusal.value)
     assert "Traceback" not in sentence and "\n" not in sentence and len(sentence) < 300

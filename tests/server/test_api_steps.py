@@ -16,7 +16,7 @@ def client(app_url):
     return Client(app_url, verbose=False)
 
 
-def test_the_endpoint_says_what_it_takes(client):
+def test_the_endpoints_parameters(client):
     endpoint = client.view_api(return_format="dict", print_info=False)["named_endpoints"]["/step_by_step"]
     assert endpoint["description"]
     assert [p["parameter_name"] for p in endpoint["parameters"]] == ["image", "model", "target", "layer"]
@@ -25,7 +25,7 @@ def test_the_endpoint_says_what_it_takes(client):
         assert ":" in parameter["label"]
 
 
-def test_the_steps_of_the_story(client):
+def test_the_steps_agree_with_explain_and_heatmaps(client):
     """The sum of the weights' maps, its peak and its score, against /explain and /heatmaps on the same photo."""
     steps, gallery = client.predict(image=handle_file(STORY), target="baya", layer="conv2", api_name="/step_by_step")
     _, report = client.predict(image=handle_file(STORY), api_name="/explain")
@@ -33,8 +33,8 @@ def test_the_steps_of_the_story(client):
     assert steps["score"] == pytest.approx(steps["logits"]["baya"])
     cell = next(c for c in report["cells"] if (c["target"], c["layer"]) == ("baya", steps["layer"]))
     assert steps["peak"] == pytest.approx(cell["peak"], rel=1e-4) and steps["empty"] == cell["empty"]
-    with np.load(client.predict(image=handle_file(STORY), api_name="/heatmaps")) as found:
-        heat = found["heatmaps"][1, 1]
+    with np.load(client.predict(image=handle_file(STORY), api_name="/heatmaps")) as arrays:
+        heat = arrays["heatmaps"][1, 1]
     assert steps["peak"] == pytest.approx(heat.max(), rel=1e-4)
     assert steps["peak"] <= steps["sum_max"] and steps["sum_min"] < steps["sum_max"]
     assert sorted(entry["index"] for entry in steps["weights"]) == list(range(32))
@@ -49,13 +49,13 @@ def test_the_steps_of_the_story(client):
     assert all(Image.open(item["image"]).size == (256, 256) for item in gallery)
 
 
-def test_by_default_it_is_what_the_model_says_at_the_deepest_layer(client):
+def test_the_defaults_are_the_prediction_and_the_deepest_layer(client):
     steps, _ = client.predict(image=handle_file(STORY), api_name="/step_by_step")
     assert steps["target"] == max(steps["logits"], key=steps["logits"].get) and steps["layer"] == "conv_layers.6"
 
 
 @pytest.mark.parametrize(
-    ("wrong", "told"),
+    ("wrong", "words"),
     [
         ({"target": "fern"}, "no target of that name; choose one of .*rudo"),
         ({"target": "further left"}, "no class 'further left'"),  # some model has it
@@ -63,13 +63,13 @@ def test_by_default_it_is_what_the_model_says_at_the_deepest_layer(client):
         ({"model": "resnet"}, "no model of that name; choose one of .*embedded"),
     ],
 )
-def test_what_is_not_there_is_a_sentence(client, wrong, told):
-    with pytest.raises(AppError, match=told) as refusal:
+def test_an_unknown_choice_is_one_sentence(client, wrong, words):
+    with pytest.raises(AppError, match=words) as refusal:
         client.predict(image=handle_file(STORY), **wrong, api_name="/step_by_step")
     assert "Traceback" not in str(refusal.value)
 
 
-def test_no_photo_and_no_model_are_sentences(client):
+def test_a_missing_photo_or_model_is_one_sentence(client):
     with pytest.raises(AppError, match=r"photo.*\.$"):
         client.predict(image=None, api_name="/step_by_step")
     with pytest.raises(AppError, match=r"Hub.*\.$"):

@@ -15,7 +15,7 @@ def client(app_url):
     return Client(app_url, verbose=False)
 
 
-def test_the_endpoint_says_what_it_takes(client):
+def test_the_endpoints_parameters(client):
     endpoint = client.view_api(return_format="dict", print_info=False)["named_endpoints"]["/trust"]
     assert endpoint["description"]
     assert [p["parameter_name"] for p in endpoint["parameters"]] == ["image", "model", "method", "target", "layer"]
@@ -24,11 +24,11 @@ def test_the_endpoint_says_what_it_takes(client):
         assert ":" in parameter["label"]
 
 
-def test_the_story_is_measured(client):
+def test_trust_of_the_story_photo(client):
     """Rudo in his blue pot, called Baya: against what must hold whatever the weights."""
-    told = client.predict(image=handle_file(STORY), api_name="/trust")
-    assert told["target"] == told["predicted"] == "baya" and told["layer"] == "conv_layers.6"
-    rows = {row["name"]: row for row in told["methods"]}
+    report = client.predict(image=handle_file(STORY), api_name="/trust")
+    assert report["target"] == report["predicted"] == "baya" and report["layer"] == "conv_layers.6"
+    rows = {row["name"]: row for row in report["methods"]}
     assert set(METHODS) <= set(rows)
     assert rows["Grad-CAM"]["forward_passes"] == rows["Grad-CAM"]["backward_passes"] == 1
     assert rows["Ablation-CAM"]["forward_passes"] == rows["Score-CAM"]["forward_passes"] == 65
@@ -41,17 +41,17 @@ def test_the_story_is_measured(client):
         if row["insertion"] is not None:
             assert 0 <= row["insertion"] <= 1 and 0 <= row["deletion"] <= 1, name
             assert row["pot_share"] + row["plant_share"] <= 1, name
-    assert rows["Random map"]["pot_share"] == pytest.approx(told["areas"]["pot"], abs=0.02)  # noise favours no part
-    assert [step["randomised"] for step in told["sanity"]["steps"]] == [
+    assert rows["Random map"]["pot_share"] == pytest.approx(report["areas"]["pot"], abs=0.02)  # noise favours no part
+    assert [step["randomised"] for step in report["sanity"]["steps"]] == [
         *(None, "fc_layers.3", "fc_layers.1"),
         *("conv_layers.6", "conv_layers.3", "conv_layers.0"),
     ]
-    ways = {way["name"]: way for way in told["costs"]["ways"]}
+    ways = {way["name"]: way for way in report["costs"]["ways"]}
     assert ways["Occlusion"]["forward_passes"] == 65  # eight squares by eight, and the photo as it is
-    assert told["seeds"]["verdict"]
+    assert report["seeds"]["verdict"]
 
 
-def test_what_it_cannot_do_is_a_sentence(client):
+def test_an_invalid_request_is_one_sentence(client):
     for wrong in ({"target": "mario"}, {"method": "Grad-Cam"}, {"layer": "conv9"}, {"model": "resnet"}):
         with pytest.raises(AppError, match=f"no {next(iter(wrong))} of that name; choose one of "):
             client.predict(image=handle_file(STORY), **wrong, api_name="/trust")

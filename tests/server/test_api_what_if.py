@@ -1,4 +1,4 @@
-"""The endpoint /what_if through a live server: the story, its defaults, a mask, and one sentence for what cannot be asked."""
+"""/what_if through a live server: the story photo, defaults, a mask, and one sentence for each invalid request."""
 
 import numpy as np
 import pytest
@@ -17,23 +17,23 @@ def client(app_url):
     return Client(app_url, verbose=False)
 
 
-def ask(client, **said):
-    return client.predict(**{"image": handle_file(STORY.file), "api_name": "/what_if", **said})
+def predict(client, **arguments):
+    return client.predict(**{"image": handle_file(STORY.file), "api_name": "/what_if", **arguments})
 
 
 def test_all_but_the_image_has_a_default(client):
-    told = client.view_api(return_format="dict", print_info=False)["named_endpoints"]["/what_if"]
-    assert [parameter["parameter_name"] for parameter in told["parameters"]] == [
+    endpoint = client.view_api(return_format="dict", print_info=False)["named_endpoints"]["/what_if"]
+    assert [parameter["parameter_name"] for parameter in endpoint["parameters"]] == [
         *("image", "model", "method", "region", "percent", "target", "layer", "edit", "colour", "mask")
     ]
-    for parameter in told["parameters"]:
+    for parameter in endpoint["parameters"]:
         assert parameter["parameter_has_default"] == (parameter["parameter_name"] != "image")
         assert parameter["label"].startswith(parameter["parameter_name"] + ": ")
-    assert told["description"]
+    assert endpoint["description"]
 
 
-def test_a_red_pot_makes_him_rudo(client):
-    photo, gallery, report = ask(client, region="pot")
+def test_a_red_pot_changes_the_prediction_to_rudo(client):
+    photo, gallery, report = predict(client, region="pot")
     assert (report["before"]["predicted"], report["after"]["predicted"]) == ("baya", "rudo")
     changed, original = (np.array(Image.open(file).convert("RGB")).astype(int) for file in (photo, STORY.file))
     pot = part(read_mask(STORY.mask), "pot")
@@ -48,7 +48,7 @@ def test_a_red_pot_makes_him_rudo(client):
 
 
 def test_the_defaults_repaint_the_hottest_tenth(client):
-    report = ask(client)[2]
+    report = predict(client)[2]
     assert report["region"] == {"kind": "hottest", "percent": pytest.approx(10, abs=0.01)}
     assert (report["edit"], report["colour"], report["layer"], report["target"]) == ("repaint", "red", "conv3", "baya")
 
@@ -57,7 +57,7 @@ def test_a_mask_is_the_brush(client, tmp_path):
     mask = Image.new("1", (256, 256))
     mask.paste(1, (0, 0, 64, 128))
     mask.save(tmp_path / "mask.png")
-    photo, _, report = ask(
+    photo, _, report = predict(
         client, region="brush", mask=handle_file(tmp_path / "mask.png"), edit="fill", target="rudo", layer="conv1"
     )
     assert report["region"] == {"kind": "brush", "percent": 12.5} and report["colour"] is None
@@ -85,14 +85,14 @@ def test_a_mask_is_the_brush(client, tmp_path):
         ({"image": None}, "photo"),
     ],
 )
-def test_what_cannot_be_asked_is_a_sentence(client, wrong, word):
+def test_an_invalid_question_is_one_sentence(client, wrong, word):
     with pytest.raises(AppError, match=word) as refusal:
-        ask(client, **wrong)
+        predict(client, **wrong)
     assert "Traceback" not in str(refusal.value) and "/" not in str(refusal.value)
 
 
-def test_a_photo_of_ones_own_has_no_mask(client, tmp_path):
+def test_an_uploaded_photo_has_no_mpredict(client, tmp_path):
     Image.open(STORY.file).save(tmp_path / "mine.png")
     with pytest.raises(AppError, match="hottest part"):
-        ask(client, image=handle_file(tmp_path / "mine.png"), region="pot")
-    assert ask(client, image=handle_file(tmp_path / "mine.png"))[2]["before"]["predicted"] == "baya"
+        predict(client, image=handle_file(tmp_path / "mine.png"), region="pot")
+    assert predict(client, image=handle_file(tmp_path / "mine.png"))[2]["before"]["predicted"] == "baya"

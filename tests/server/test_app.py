@@ -1,4 +1,4 @@
-"""The app started as people start it: with a Hub that serves, with a folder of one's own, by arguments; and what it tells of itself."""
+"""Starts of the app: with all arguments, a Hub that serves, a folder of photos; and the log of a start."""
 
 import hashlib
 import json
@@ -37,25 +37,32 @@ def config(url):
         return answer.read().decode()
 
 
-def test_started_with_all_that_can_be_said(fake_hub, weights_file, tmp_path):  # noqa: F811
-    """A Hub that serves, a folder of one's own, where to serve, and a public link that nobody can give."""
+def test_started_with_all_arguments(fake_hub, weights_file, tmp_path):  # noqa: F811
+    """A Hub that serves, a folder of photos, an address, and a public link that cannot be made."""
     fake_hub.files[HUB_PATH] = weights_file.read_bytes()
     folder = tmp_path / "photos" / "test"
     folder.mkdir(parents=True)
     (folder / "2_greg.jpg").write_bytes((examples.EMBEDDED / "test/2_001.jpg").read_bytes())
     (folder / "secret.txt").write_text("not for visitors")
-    port, nowhere = (
-        free_port(),
-        f"127.0.0.1:{free_port()}",
-    )  # nowhere: in place of Gradio's own tunnels, which no test may ask
-    said = ["--host", "localhost", "--port", str(port), "--model", GAP, "--data", str(tmp_path / "photos"), "--share"]
+    port, nowhere = free_port(), f"127.0.0.1:{free_port()}"  # in place of Gradio's tunnels, which no test may contact
+    arguments = [
+        "--host",
+        "localhost",
+        "--port",
+        str(port),
+        "--model",
+        GAP,
+        "--data",
+        str(tmp_path / "photos"),
+        "--share",
+    ]
     variables = {
         "HF_ENDPOINT": fake_hub.url,
         "GRADIO_SERVER_PORT": "1",
         "GRADIO_SHARE_SERVER_ADDRESS": nowhere,
         "https_proxy": f"http://{nowhere}",
     }
-    with running_app(tmp_path, *said, **variables) as url:
+    with running_app(tmp_path, *arguments, **variables) as url:
         assert url == f"http://localhost:{port}"
         check_the_hubs_model_speaks(url)
         check_the_folder_is_shown(url, folder)
@@ -85,7 +92,7 @@ def check_the_folder_is_shown(url, folder):
             urllib.request.urlopen(f"{url}/gradio_api/file={folder / name}")
 
 
-def test_five_lines_tell_what_is_served(app_url, app_home):
+def test_the_log_of_a_start_has_five_lines(app_url, app_home):
     what, who, weights, device, address = (app_home / "app.log").read_text().splitlines()[:5]
     assert (
         "240 example photos" in what
@@ -96,16 +103,16 @@ def test_five_lines_tell_what_is_served(app_url, app_home):
     assert address == f"Open {app_url}/"
 
 
-def test_the_log_tells_of_weights_that_nobody_published(monkeypatch, weights_file):
+def test_the_log_names_weights_that_are_not_published(monkeypatch, weights_file):
     monkeypatch.setitem(MODELS, GAP, replace(MODELS[GAP], weights=weights_file))
     weights = startup.log(Choice(GAP, "It speaks."), examples.embedded(), Device("cpu")).splitlines()[2]
     ours = hashlib.sha256(weights_file.read_bytes()).hexdigest()
     assert ours[:12] in weights and f"not the published file, which is {MODELS[GAP].sha256[:12]}" in weights
 
 
-def test_the_page_says_why_another_model_speaks(fake_hub, monkeypatch):  # noqa: F811
+def test_the_page_says_why_another_model_is_used(fake_hub, monkeypatch):  # noqa: F811
     """Here for a file that is no weights; what else can be wrong with a Hub is in test_models."""
-    monkeypatch.setattr(models, "_shelf", {})
+    monkeypatch.setattr(models, "_networks", {})
     fake_hub.files[HUB_PATH] = b"<html>sign in first</html>" * 100
     choice = potplants.choose(GAP)
     assert (
@@ -115,7 +122,6 @@ def test_the_page_says_why_another_model_speaks(fake_hub, monkeypatch):  # noqa:
     )
     built = page.build(choice, examples.embedded(), ExplanationService("cpu"))
     [speaking] = [block.value for block in built.blocks.values() if block.elem_id == "speaking"]
-    assert (
-        "embedded classifier is speaking in place of pot_plant_classifier_gap: models/pot_plant_classifier_gap/model.pth cannot be used"
-        in speaking
-    )
+    sentence = "embedded classifier is speaking in place of pot_plant_classifier_gap: "
+    sentence += "models/pot_plant_classifier_gap/model.pth cannot be used"
+    assert sentence in speaking

@@ -1,4 +1,4 @@
-"""What happens when something breaks: the program is killed, the disk is full, a file is damaged, a caller leaves, the clock jumps."""
+"""Fault injection: kill -9, a full disk, damaged files, clients that disconnect, a clock that jumps."""
 
 import asyncio
 import errno
@@ -19,52 +19,51 @@ from types import SimpleNamespace
 
 import gradio as gr
 import pytest
+from app_process import App
 from fake_hub import _Handler, fake_hub  # noqa: F401 (a fixture)
 from gradio.exceptions import ComponentProcessingError
 from huggingface_hub import constants
 from live import PATIENCE, ROOT, changed
-from mortal import App
 
 import app
 from explorer.controls import examples_strip
 from explorer.photos import examples
-from explorer.server import cancellation as patience
-from explorer.server import run_directory as folder
+from explorer.server import cancellation, environment, run_directory, shutdown
 from explorer.server.cancellation import cancellable
-from explorer.server.cleanup import Ages, sweep
-from explorer.server.errors import HANDLERS, NO_ROOM, as_sentence, room_for_files
+from explorer.server.cleanup import FileAges, sweep
+from explorer.server.errors import HANDLERS, NO_ROOM, as_sentence, disk_full_as_sentence
 from explorer.server.upload import save_for_download
 from gradcam import Cancelled
 from potplants import hub, models
-from potplants.hub import HubFile
+from potplants.hub import HubFile, downloads
 
-# A caller who leaves. Each look whether anybody waits takes a third of a second here, and is told
+# A client that disconnects. Each check for a client takes a third of a second here, and is logged
 
 SLOW = """
 import time
-from explorer.server import cancellation as patience
-check = patience._Run.check
-def slowly(self):
-    print("still at it", flush=True)
+from explorer.server import cancellation as cancellation
+check = cancellation._Run.check
+def slow_check(self):
+    print("checking", flush=True)
     time.sleep(0.3)
     try:
         check(self)
     except Exception:
-        print("let go", flush=True)
+        print("cancelled", flush=True)
         raise
-patience._Run.check = slowly
+cancellation._Run.check = slow_check
 from explorer.explanation import service as service_module
 make = service_module.explain_photo
-def made(*values, **more):
-    print("a study is begun", flush=True)
+def explain_logged(*values, **more):
+    print("explanation started", flush=True)
     return make(*values, **more)
-service_module.explain_photo = made
+service_module.explain_photo = explain_logged
 from explorer.explanation.coalescing import SharedResult
 get = SharedResult.get
-def wanted(*values):
-    print("a result is wanted", flush=True)
+def get_logged(*values):
+    print("result requested", flush=True)
     return get(*values)
-SharedResult.get = wanted
+SharedResult.get = get_logged
 """
 LONG = {
     "/explain": ["embedded", "Score-CAM", "edges", "jet", "each map"],
@@ -91,23 +90,23 @@ def wait_for(app, words, times):
 
 
 def folders(home):
-    return sorted(path.name for path in (home / "gradio").glob(f"{folder.PREFIX}*"))
+    return sorted(path.name for path in (home / "gradio").glob(f"{run_directory.PREFIX}*"))
 
 
-def looks(app):
-    return app.log.count("still at it")
+def checks(app):
+    return app.log.count("checking")
 
 
 def until_at_work(app, before, count=2):
-    wait_for(app, "still at it", before + count)
+    wait_for(app, "checking", before + count)
 
 
-def check_let_go(app, times):
-    """The work under way has been let go of, and nothing more is done."""
-    wait_for(app, "let go", times)
-    before = looks(app)
-    time.sleep(0.5)  # a look takes a third of a second
-    assert looks(app) == before and "Traceback" not in app.log
+def check_cancelled(app, times):
+    """The work has been cancelled, and nothing more is done."""
+    wait_for(app, "cancelled", times)
+    before = checks(app)
+    time.sleep(0.5)  # a check takes a third of a second
+    assert checks(app) == before and "Traceback" not in app.log
 
 
 def values(app, endpoint):
@@ -115,16 +114,16 @@ def values(app, endpoint):
 
 
 @pytest.mark.parametrize("endpoint", LONG)
-def test_work_ends_when_the_caller_hangs_up(slow, endpoint):
-    before, let_go = looks(slow), slow.log.count("let go")
+def test_work_ends_when_the_client_disconnects(slow, endpoint):
+    before, cancelled = checks(slow), slow.log.count("cancelled")
     event = slow.begin(endpoint, *values(slow, endpoint))
     with slow.http.stream("GET", f"/gradio_api/call{endpoint}/{event}"):
         until_at_work(slow, before)
-    check_let_go(slow, let_go + 1)
+    check_cancelled(slow, cancelled + 1)
 
 
 def join(app, endpoint, session):
-    """Ask as a page does."""
+    """Queue an event as a page does."""
     index = next(
         fn["id"]
         for fn in app.http.get("/config").json()["dependencies"]
@@ -135,28 +134,28 @@ def join(app, endpoint, session):
 
 
 def test_work_ends_when_the_page_is_closed(slow):
-    before, let_go = looks(slow), slow.log.count("let go")
+    before, cancelled = checks(slow), slow.log.count("cancelled")
     join(slow, "/explain", "closed")
     with slow.http.stream("GET", "/gradio_api/queue/data", params={"session_hash": "closed"}):
         until_at_work(slow, before)
-    check_let_go(slow, let_go + 1)
+    check_cancelled(slow, cancelled + 1)
 
 
 def test_work_ends_when_it_is_cancelled(slow):
-    """Gradio frees the place at once, and would let the thread work on."""
-    before, let_go = looks(slow), slow.log.count("let go")
+    """Gradio frees the place at once, but does not stop the thread."""
+    before, cancelled = checks(slow), slow.log.count("cancelled")
     event, index = join(slow, "/explain", "cancelled")
     with slow.http.stream("GET", "/gradio_api/queue/data", params={"session_hash": "cancelled"}) as stream:
         until_at_work(slow, before)
         slow.http.post(
             "/gradio_api/cancel", json={"session_hash": "cancelled", "fn_index": index, "event_id": event}
         ).raise_for_status()
-        check_let_go(slow, let_go + 1)
+        check_cancelled(slow, cancelled + 1)
         assert "process_completed" in next(line for line in stream.iter_lines() if "process_completed" in line)
 
 
-def test_who_leaves_the_queue_is_never_served(slow):
-    before, let_go = looks(slow), slow.log.count("let go")
+def test_a_client_that_leaves_the_queue_is_not_served(slow):
+    before, cancelled = checks(slow), slow.log.count("cancelled")
     audit = values(slow, "/audit")
     first = slow.begin("/audit", *audit)
     with slow.http.stream("GET", f"/gradio_api/call/audit/{first}"):
@@ -165,21 +164,21 @@ def test_who_leaves_the_queue_is_never_served(slow):
             assert slow.http.get("/gradio_api/queue/status").json()["queue_size"] == 1
         time.sleep(0.5)
         assert slow.http.get("/gradio_api/queue/status").json()["queue_size"] == 0
-    check_let_go(slow, let_go + 1)
+    check_cancelled(slow, cancelled + 1)
 
 
-def test_work_goes_on_for_others_who_want_the_same(slow):
-    asked, before = [slow.photo, "debiased", "Score-CAM"], looks(slow)
-    begun, wanted = slow.log.count("a study is begun"), slow.log.count("a result is wanted")
-    leaver = slow.begin("/heatmaps", *asked)
+def test_work_continues_for_other_clients_of_the_same_result(slow):
+    arguments, before = [slow.photo, "debiased", "Score-CAM"], checks(slow)
+    begun, wanted = slow.log.count("explanation started"), slow.log.count("result requested")
+    leaver = slow.begin("/heatmaps", *arguments)
     with slow.http.stream("GET", f"/gradio_api/call/heatmaps/{leaver}") as stream:
         until_at_work(slow, before)
         with ThreadPoolExecutor(1) as pool:
-            stayer = pool.submit(slow.ask, "/heatmaps", *asked)
-            wait_for(slow, "a result is wanted", wanted + 2)
+            stayer = pool.submit(slow.ask, "/heatmaps", *arguments)
+            wait_for(slow, "result requested", wanted + 2)
             stream.close()
             assert stayer.result()[0] == "complete"
-    assert slow.log.count("a study is begun") == begun + 1
+    assert slow.log.count("explanation started") == begun + 1
 
 
 # A Hub that dies while it sends, or sends what it did not announce. More of it: test_hub, test_models
@@ -190,7 +189,7 @@ CONTENT = os.urandom(1_000_000)
 
 @pytest.fixture
 def server(fake_hub, monkeypatch):  # noqa: F811
-    monkeypatch.setattr(hub, "_downloads", {})
+    monkeypatch.setattr(downloads, "_downloads", {})
     fake_hub.files[f"{FILE.repo}/{FILE.path}"] = CONTENT
     return fake_hub
 
@@ -200,13 +199,13 @@ def parts():
     return list(Path(constants.HF_HUB_CACHE).rglob("*.incomplete"))
 
 
-def test_a_drip_is_not_waited_for_until_its_end(server, monkeypatch):
-    monkeypatch.setattr(hub, "SLOW_SECONDS", 0.4)
+def test_a_slow_download_times_out_and_continues(server, monkeypatch):
+    monkeypatch.setattr(downloads, "SLOW_SECONDS", 0.4)
     server.chunk_pause = 0.15
     with pytest.raises(hub.HubError, match=r"the Hub is slow: \d+% has come after 0.4 s; it goes on by itself"):
         hub.fetch(FILE)
     assert hub.cached(FILE) is None
-    monkeypatch.setattr(hub, "SLOW_SECONDS", PATIENCE)
+    monkeypatch.setattr(downloads, "SLOW_SECONDS", PATIENCE)
     assert hub.fetch(FILE).read_bytes() == CONTENT and len(server.got("GET")) == 1
 
 
@@ -231,7 +230,7 @@ hub.fetch(hub.HubFile(*sys.argv[1:]))
 """
 
 
-def test_killed_while_a_download_is_under_way(server):
+def test_killed_during_a_download(server):
     variables = {
         **os.environ,
         "HF_ENDPOINT": server.url,
@@ -257,7 +256,7 @@ def test_killed_while_a_download_is_under_way(server):
 
 
 @pytest.mark.parametrize("where", ["the link", "the content"])
-def test_a_folder_in_a_files_place_is_cleared_away(server, where):
+def test_a_folder_in_place_of_a_cached_file_is_removed(server, where):
     path = hub.fetch(FILE)
     place = path if where == "the link" else path.resolve()
     place.unlink()
@@ -266,7 +265,7 @@ def test_a_folder_in_a_files_place_is_cleared_away(server, where):
     assert hub.fetch(FILE).read_bytes() == CONTENT
 
 
-def test_a_cache_of_garbage_is_a_sentence(server):
+def test_a_corrupt_cache_is_one_sentence(server):
     refs = hub.fetch(FILE).parents[4] / "refs" / "main"
     refs.write_bytes(b"\xff\xfe\0")
     assert hub.cached(FILE) is None
@@ -277,35 +276,38 @@ def test_a_cache_of_garbage_is_a_sentence(server):
 # No room on the disk; the drill fills a real one
 
 
-def test_an_answer_without_room_is_a_sentence(tmp_path, monkeypatch):
+def test_a_full_disk_during_an_answer_is_one_sentence(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(os, "replace", full)
-    with pytest.raises(gr.Error, match="no room for files"), room_for_files():
-        save_for_download(b"a zip", "a.zip", str(tmp_path))
-    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [], "what was written by half takes up room"
-    with pytest.raises(gr.Error, match="no room for files"), room_for_files():
+    def full_in_component():
         try:
             full()
         except OSError as error:
             raise ComponentProcessingError("as Gradio wraps it") from error
-    with pytest.raises(FileNotFoundError), room_for_files():
-        open(tmp_path / "missing")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(gr.Error, match="no room for files"), disk_full_as_sentence():
+        save_for_download(b"a zip", "a.zip", str(tmp_path))
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [], "what was written by half takes up room"
+    with pytest.raises(gr.Error, match="no room for files"), disk_full_as_sentence():
+        full_in_component()
+    with pytest.raises(FileNotFoundError), disk_full_as_sentence():
+        (tmp_path / "missing").read_bytes()
 
 
-def test_an_upload_without_room_is_a_sentence():
+def test_a_full_disk_during_an_upload_is_one_sentence():
     answer = asyncio.run(HANDLERS[OSError](None, OSError(errno.ENOSPC, "full")))
     assert answer.status_code == 503 and json.loads(answer.body)["detail"] == NO_ROOM
     with pytest.raises(PermissionError):
         asyncio.run(HANDLERS[OSError](None, PermissionError(errno.EACCES, "not yours")))
 
 
-def test_nowhere_to_write_is_a_sentence(tmp_path, monkeypatch):
+def test_an_unwritable_directory_is_one_sentence(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("no folder")
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "file" / "gradio"))
     with pytest.raises(ValueError, match=r"Nothing can be written in .* \(Not a directory\): set GRADIO_TEMP_DIR"):
-        folder.create()
+        run_directory.create()
 
     def full(self, data):
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -313,7 +315,7 @@ def test_nowhere_to_write_is_a_sentence(tmp_path, monkeypatch):
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "full"))
     monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(ValueError, match="No space left on device.: make room, or set GRADIO_TEMP_DIR"):
-        folder.create()
+        run_directory.create()
     assert list((tmp_path / "full").iterdir()) == []
 
 
@@ -339,14 +341,14 @@ def copied(tmp_path, monkeypatch):
 )
 def test_a_damaged_example_is_left_out_and_named(copied, damage):
     damage(copied / "test" / "0_000.jpg")
-    found = examples.embedded()
-    assert len(found.shown) == len(examples.SHOWN) - 1 and found.story.key == "val/0_000"
-    assert found.origin.endswith("(0_000.jpg cannot be read)")
-    assert found.known(copied / "test" / "1_000.jpg").really == "baya"
-    assert "Rudo, old red pot" in examples_strip(found)
+    loaded = examples.embedded()
+    assert len(loaded.shown) == len(examples.SHOWN) - 1 and loaded.story.key == "val/0_000"
+    assert loaded.origin.endswith("(0_000.jpg cannot be read)")
+    assert loaded.known(copied / "test" / "1_000.jpg").really == "baya"
+    assert "Rudo, old red pot" in examples_strip(loaded)
 
 
-def test_no_example_left_is_a_sentence(copied):
+def test_no_readable_example_is_one_sentence(copied):
     for file in copied.rglob("*.jpg"):
         file.write_bytes(b"no photo")
     with pytest.raises(ValueError, match="None of the 10 example photos can be read, .*: put good copies"):
@@ -356,20 +358,20 @@ def test_no_example_left_is_a_sentence(copied):
 
 
 @pytest.mark.parametrize("content", [b"", b"file,class\n1", b"\xff\xfe\0\0", None])
-def test_a_damaged_table_is_a_sentence(copied, content):
+def test_a_damaged_table_is_one_sentence(copied, content):
     copied.joinpath("index.csv").unlink() if content is None else copied.joinpath("index.csv").write_bytes(content)
     with pytest.raises(ValueError, match="index.csv is missing or damaged: put a good copy in its place"):
         examples.embedded()
 
 
 @pytest.mark.parametrize("content", [b"", b"version https://git-lfs", bytes(5000)])
-def test_damaged_embedded_weights_are_a_sentence(tmp_path, monkeypatch, capsys, content):
+def test_damaged_embedded_weights_are_one_sentence(tmp_path, monkeypatch, capsys, content):
     (tmp_path / "embedded.safetensors").write_bytes(content)
-    monkeypatch.setattr(models, "_shelf", {})
+    monkeypatch.setattr(models, "_networks", {})
     monkeypatch.setitem(
         models.MODELS, "embedded", replace(models.MODELS["embedded"], weights=tmp_path / "embedded.safetensors")
     )
-    for module, name in ((folder, "move_in"), (app.ending, "on_request"), (app.environment, "judge")):
+    for module, name in ((run_directory, "create"), (shutdown, "on_request"), (environment, "validate")):
         monkeypatch.setattr(module, name, lambda: None)
     monkeypatch.setattr(sys, "argv", ["app.py", "--model", "embedded", "--port", "0"])
     with pytest.raises(SystemExit) as ended:
@@ -378,16 +380,16 @@ def test_damaged_embedded_weights_are_a_sentence(tmp_path, monkeypatch, capsys, 
     assert "embedded.safetensors cannot be used as weights: " in capsys.readouterr().err
 
 
-# Killed, and told to end
+# Killed, and ended by a signal
 
 
-def test_killed_at_work_started_again_and_interrupted(tmp_path):
-    asked = ["embedded", "Score-CAM", "edges", "jet", "each map"]
+def test_killed_restarted_and_interrupted(tmp_path):
+    options = ["embedded", "Score-CAM", "edges", "jet", "each map"]
     with App(tmp_path / "home", "--model", "embedded") as first, ExitStack() as callers:
         photo = first.photo
         assert first.ask("/heatmaps", photo, "embedded", "Grad-CAM")[0] == "complete"
         for method in ("Score-CAM", "Ablation-CAM", "Grad-CAM"):
-            event = first.begin("/explain", photo, "debiased", method, *asked[2:])
+            event = first.begin("/explain", photo, "debiased", method, *options[2:])
             callers.enter_context(first.http.stream("GET", f"/gradio_api/call/explain/{event}"))
         (before,) = folders(first.home)
         Path(photo["path"]).with_name("tmphalf").write_bytes(b"half an upload")
@@ -403,9 +405,9 @@ def test_killed_at_work_started_again_and_interrupted(tmp_path):
         ) as second:
             (after,) = folders(second.home)
             assert after != before and not Path(photo["path"]).exists()
-            kind, (gallery, report) = second.ask("/explain", second.photo, "embedded", "Grad-CAM", *asked[2:])
+            kind, (gallery, report) = second.ask("/explain", second.photo, "embedded", "Grad-CAM", *options[2:])
             assert kind == "complete" and report["predicted"] == "baya" and len(gallery) == 20
-            assert second.ask("/explain", photo, *asked)[0] == "error"  # the dead run's photo is nobody's
+            assert second.ask("/explain", photo, *options)[0] == "error"  # the photo of the killed run is gone
             line, _ = silent_host.accept()  # held: hanging up would be an answer
             assert second.end(signal.SIGINT) == 0
             line.close()
@@ -414,27 +416,27 @@ def test_killed_at_work_started_again_and_interrupted(tmp_path):
     )
 
 
-def test_a_folder_that_somebody_holds_is_not_cleared_away(tmp_path):
-    held, left = tmp_path / f"{folder.PREFIX}held", tmp_path / f"{folder.PREFIX}left"
+def test_a_locked_directory_is_not_removed(tmp_path):
+    held, left = tmp_path / f"{run_directory.PREFIX}held", tmp_path / f"{run_directory.PREFIX}left"
     for place in (held, left):
         (place / "uploads").mkdir(parents=True)
     (tmp_path / "somebody's").mkdir()
-    descriptor = folder._hold(held)
-    folder.clear_away(tmp_path)
+    descriptor = run_directory._lock(held)
+    run_directory.remove_abandoned(tmp_path)
     os.close(descriptor)
     assert {path.name for path in tmp_path.iterdir()} == {held.name, "somebody's"}
-    folder.clear_away(tmp_path)
+    run_directory.remove_abandoned(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"somebody's"}
 
 
 # A clock that jumps
 
 
-def test_files_in_use_outlive_a_jump_of_the_clock(tmp_path, monkeypatch):
+def test_a_clock_jump_deletes_no_file_in_use(tmp_path, monkeypatch):
     (tmp_path / "tmpupload").write_text("half of it")
     (tmp_path / "drawn.npz").write_text("somebody is about to fetch this")
     page = SimpleNamespace(temp_file_sets=[{str(tmp_path / "drawn.npz")}], blocks={})
-    ages, wall, steady = Ages(), time.time, time.monotonic
+    ages, wall, steady = FileAges(), time.time, time.monotonic
     for hours in (0, 5, -5):
         monkeypatch.setattr(time, "time", lambda: wall() + hours * 3600)  # noqa: B023 (used within the round)
         sweep(tmp_path, 3600, ages, page)
@@ -444,15 +446,15 @@ def test_files_in_use_outlive_a_jump_of_the_clock(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == [] and page.temp_file_sets == [set()]
 
 
-def test_what_stays_with_the_page_is_not_swept(tmp_path):
+def test_files_of_the_page_are_not_swept(tmp_path):
     (tmp_path / "photo.jpg").write_text("what the page opens with")
     files = {str(tmp_path / "photo.jpg")}
     page = SimpleNamespace(temp_file_sets=[files.copy()], blocks={1: SimpleNamespace(keep_in_cache=files)})
-    sweep(tmp_path, -1, Ages(), page)
+    sweep(tmp_path, -1, FileAges(), page)
     assert list(tmp_path.iterdir())
 
 
-def test_no_clock_of_the_wall_decides_anything():
+def test_no_code_uses_the_wall_clock():
     for file in sorted([*ROOT.glob("explorer/**/*.py"), *ROOT.glob("potplants/*.py"), ROOT / "app.py"]):
         assert not re.search(r"time\.time\(|datetime", file.read_text()), file
 
@@ -460,23 +462,23 @@ def test_no_clock_of_the_wall_decides_anything():
 # The clock that ends work
 
 
-def test_work_that_takes_too_long_ends_with_a_sentence(monkeypatch):
-    monkeypatch.setattr(patience, "RUN_SECONDS", -1)
+def test_work_over_the_time_limit_is_one_sentence(monkeypatch):
+    monkeypatch.setattr(cancellation, "RUN_SECONDS", -1)
 
     def handler():
         with as_sentence():
             cancellable()(0.1, "counting")
 
-    with patience.run_of(None), pytest.raises(gr.Error, match="longer than .* minutes and was stopped"):
+    with cancellation.run_for_event(None), pytest.raises(gr.Error, match="longer than .* minutes and was stopped"):
         handler()
 
 
-def test_a_run_given_up_ends_at_its_next_word():
-    with patience.run_of(SimpleNamespace(alive=True)) as _:
+def test_an_abandoned_run_ends_at_its_next_progress_report():
+    with cancellation.run_for_event(SimpleNamespace(alive=True)) as _:
         tell = cancellable()
         tell(0.1, "counting")
     with pytest.raises(Cancelled):
         tell(0.2, "counting")
-    with pytest.raises(gr.Error), patience.run_of(SimpleNamespace(alive=False)):
+    with pytest.raises(gr.Error), cancellation.run_for_event(SimpleNamespace(alive=False)):
         cancellable()(0.1, "counting")
     cancellable()(0.1, "outside of any run, nobody minds")

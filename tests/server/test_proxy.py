@@ -1,4 +1,4 @@
-"""Behind a proxy that takes a prefix off: page, pictures, answers and tools are found where the README says."""
+"""Behind a proxy that strips a path prefix: page, pictures, results and tools have working URLs."""
 
 import http.client
 import threading
@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from app_process import App
 from browsing import PATIENCE, settle
 from mcp_client import STORY, inline, needs_mcp
-from mortal import App
 
 PREFIX = "/look"
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "upgrade"}  # RFC 9110, section 7.6.1
@@ -17,37 +17,38 @@ HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "upgrade"}  # RFC
 
 @pytest.fixture(scope="module")
 def behind(tmp_path_factory):
-    """The address under which a proxy offers the app, "http://…/look"; beside it there is nothing."""
+    """The app's URL behind the proxy, "http://…/look"; every other path is a 404."""
     with App(tmp_path_factory.mktemp("proxied") / "app", "--model", "embedded", GRADIO_ROOT_PATH=PREFIX) as app:
 
         class Proxy(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
-            def _hand_on(self):
+            def _forward(self):
                 if not self.path.startswith(f"{PREFIX}/"):
-                    return self.send_error(404)
+                    self.send_error(404)
+                    return
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                line = http.client.HTTPConnection("127.0.0.1", app.port, timeout=PATIENCE)
+                upstream = http.client.HTTPConnection("127.0.0.1", app.port, timeout=PATIENCE)
                 headers = {name: value for name, value in self.headers.items() if name.lower() not in HOP_BY_HOP}
-                line.request(self.command, self.path.removeprefix(PREFIX), body, headers)
-                answer = line.getresponse()
-                self.send_response(answer.status)
-                for name, value in answer.getheaders():
+                upstream.request(self.command, self.path.removeprefix(PREFIX), body, headers)
+                response = upstream.getresponse()
+                self.send_response(response.status)
+                for name, value in response.getheaders():
                     if name.lower() not in HOP_BY_HOP:
                         self.send_header(name, value)
                 self.send_header("Connection", "close")
                 self.end_headers()
                 self.close_connection = True
                 try:
-                    while piece := answer.read1(65536):
-                        self.wfile.write(piece)
+                    while chunk := response.read1(65536):
+                        self.wfile.write(chunk)
                         self.wfile.flush()
-                except OSError:  # whoever asked has left
+                except OSError:  # the client has disconnected
                     pass
                 finally:
-                    line.close()
+                    upstream.close()
 
-            do_GET = do_POST = do_HEAD = _hand_on
+            do_GET = do_POST = do_HEAD = _forward  # noqa: N815 (the names of http.server)
 
             def log_message(self, *_):
                 pass
@@ -60,7 +61,7 @@ def behind(tmp_path_factory):
         server.server_close()
 
 
-def test_a_client_is_answered_and_finds_the_pictures(behind):
+def test_a_client_behind_a_proxy_gets_the_pictures(behind):
     from gradio_client import Client, handle_file
 
     gallery, report = Client(f"{behind}/", verbose=False).predict(image=handle_file(STORY), api_name="/explain")
@@ -68,25 +69,25 @@ def test_a_client_is_answered_and_finds_the_pictures(behind):
 
 
 @needs_mcp
-def test_a_tools_files_are_found(behind):
-    asked = {
+def test_a_tools_file_urls_work_behind_a_proxy(behind):
+    message = {
         "method": "tools/call",
         "params": {"name": "heatmaps", "arguments": {"image": inline(STORY)}},
         "jsonrpc": "2.0",
         "id": 1,
     }
     answer = httpx.post(
-        f"{behind}/gradio_api/mcp/", json=asked, headers={"Accept": "application/json, text/event-stream"}, timeout=60
+        f"{behind}/gradio_api/mcp/", json=message, headers={"Accept": "application/json, text/event-stream"}, timeout=60
     )
     address = answer.text.partition('"text":"')[2].partition('"')[0]
     assert address.startswith(f"{behind}/gradio_api/file=") and httpx.get(address).content.startswith(b"PK")
 
 
-def test_the_page_works_there(behind, browser):
+def test_the_page_works_behind_a_proxy(behind, browser):
     context = browser.new_context()
-    page, asked = context.new_page(), []
+    page, urls = context.new_page(), []
     page.set_default_timeout(PATIENCE)
-    page.on("request", lambda request: asked.append(request.url) if request.url.startswith("http") else None)
+    page.on("request", lambda request: urls.append(request.url) if request.url.startswith("http") else None)
     page.goto(f"{behind}/?layer=conv2")
     settle(page)
     page.click("#examples button:has-text('Rudo, old red pot')")
@@ -95,4 +96,4 @@ def test_the_page_works_there(behind, browser):
     assert urlsplit(page.url).path == f"{PREFIX}/" and "layer=conv2" in page.url
     assert page.locator("#grid img").count() == 20
     context.close()
-    assert [url for url in asked if not url.startswith(f"{behind}/")] == []
+    assert [url for url in urls if not url.startswith(f"{behind}/")] == []

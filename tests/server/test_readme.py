@@ -1,4 +1,4 @@
-"""README and docs keep their word: Python, JavaScript and curl run as they stand, the README's head is a Space's configuration."""
+"""README and docs: the Python, JavaScript and curl examples run as printed, the head configures a Space."""
 
 import json
 import re
@@ -29,10 +29,8 @@ def test_the_snippets_run(number, app_url, monkeypatch, capsys):
     exec(compile(SNIPPETS[number].replace("http://127.0.0.1:7860", app_url), f"README snippet {number}", "exec"), {})
     printed = capsys.readouterr().out
     assert printed
-    for said in re.findall(
-        r"# (\w+(?: → \w+)?)(?: —|:)", SNIPPETS[number]
-    ):  # what the snippet's comments say is printed
-        assert said in printed
+    for announced in re.findall(r"# (\w+(?: → \w+)?)(?: —|:)", SNIPPETS[number]):  # in the snippet's comments
+        assert announced in printed
 
 
 def test_there_are_snippets():
@@ -40,14 +38,14 @@ def test_there_are_snippets():
 
 
 def run(command, **options):
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, **options)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False, **options)
+    assert process.returncode == 0, process.stderr
+    return process.stdout
 
 
 @pytest.fixture(scope="module")
 def npm_packages():
-    """Where the JavaScript finds its package: installed once, in the version that tests/callers pins."""
+    """node_modules with the package, installed once, in the version that tests/callers pins."""
     if not shutil.which("node") or not shutil.which("npm"):
         pytest.skip(
             "no node and npm on this machine: install Debian's packages nodejs and npm to run the README's JavaScript"
@@ -56,9 +54,9 @@ def npm_packages():
     there = CALLERS / "node_modules/@gradio/client/package.json"
     if not there.is_file() or json.loads(there.read_text())["version"] != wanted:
         options = ["--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts", "--loglevel=error"]
-        done = subprocess.run(["npm", "install", *options], cwd=CALLERS, capture_output=True, text=True)
-        if done.returncode:
-            pytest.skip(f"npm could not fetch @gradio/client: {done.stderr.strip()[:200]}")
+        process = subprocess.run(["npm", "install", *options], cwd=CALLERS, capture_output=True, text=True, check=False)
+        if process.returncode:
+            pytest.skip(f"npm could not fetch @gradio/client: {process.stderr.strip()[:200]}")
     return CALLERS / "node_modules"
 
 
@@ -72,7 +70,7 @@ def test_the_javascript_runs(app_url, npm_packages, tmp_path):
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="no curl on this machine: install Debian's package curl")
-def test_the_curl_runs(app_url):
+def test_the_curl_commands_run(app_url):
     (script,) = [block for block in snippets("bash") if "curl" in block]
     event, data = (
         run(["bash", "-euo", "pipefail", "-c", script.replace("http://127.0.0.1:7860", app_url)]).strip().splitlines()
@@ -81,7 +79,7 @@ def test_the_curl_runs(app_url):
     assert event == "event: complete" and len(gallery) == 20 and report["predicted"] == "baya"
 
 
-def test_the_head_configures_a_space():
+def test_the_readmes_head_configures_a_space():
     head = yaml.safe_load(README.split("---")[1])
     pins = dict(line.split("==") for line in (ROOT / "requirements.txt").read_text().split() if "==" in line)
     assert head["sdk"] == "gradio" and head["app_file"] == "app.py"

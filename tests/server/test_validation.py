@@ -1,4 +1,4 @@
-"""What a stranger may send to a live server, and what comes of it: one sentence, no file of the machine, nothing that stays."""
+"""Invalid requests to a live server: one sentence, no local file, no local address, nothing kept."""
 
 import base64
 import http.client
@@ -11,8 +11,8 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 import pytest
+from app_process import App
 from live import ROOT, changed
-from mortal import App
 from PIL import Image
 from plain_http import FILE_DATA, STORY, USUAL, call, uploaded
 
@@ -29,7 +29,7 @@ def server(app_url):
 
 @pytest.fixture
 def photo(server):
-    """The story, uploaded, as it is named in a call."""
+    """The story photo, uploaded, as an argument of a call."""
     return {"path": uploaded(server, STORY.read_bytes()), "meta": FILE_DATA}
 
 
@@ -52,12 +52,13 @@ def check_refused(answer, *context):
 # Wrong kinds, wrong names, wrong sizes
 
 WRONG = {
-    "a number": 7, "a word": "nothing of the sort", "a list": ["embedded"], "a dictionary": {"path": "a"}, "a long list": [0] * 1000, "a long word": "x" * 500_000,
+    "a number": 7, "a word": "nothing of the sort", "a list": ["embedded"], "a dictionary": {"path": "a"},
+    "a long list": [0] * 1000, "a long word": "x" * 500_000,
     "a truth": True, "a photo": {"path": "a.jpg", "meta": FILE_DATA}, "an empty word": "",
 }  # fmt: skip
 
 
-def test_every_endpoint_is_tried(server):
+def test_every_endpoint_is_covered(server):
     named = server.get("/gradio_api/info").json()["named_endpoints"]
     assert set(named) == {*USUAL, "/models"}
     for endpoint, usual in USUAL.items():
@@ -65,7 +66,7 @@ def test_every_endpoint_is_tried(server):
 
 
 @pytest.mark.parametrize("endpoint", USUAL)
-def test_a_wrong_value_is_a_sentence(server, photo, endpoint):
+def test_an_invalid_value_is_one_sentence(server, photo, endpoint):
     usual = USUAL[endpoint] if endpoint == "/audit" else [photo, *USUAL[endpoint]]
     for at, right in enumerate(usual):
         for kind, wrong in WRONG.items():
@@ -74,7 +75,7 @@ def test_a_wrong_value_is_a_sentence(server, photo, endpoint):
 
 
 @pytest.mark.parametrize("endpoint", USUAL)
-def test_a_missing_value_is_a_sentence(server, photo, endpoint):
+def test_a_missing_value_is_one_sentence(server, photo, endpoint):
     usual = USUAL[endpoint] if endpoint == "/audit" else [photo, *USUAL[endpoint]]
     for at, right in enumerate(usual):
         if right is not None and not isinstance(right, bool):  # nothing is a good mask, and no wish to repaint
@@ -87,7 +88,7 @@ def test_a_missing_value_is_a_sentence(server, photo, endpoint):
     "percent",
     [-1, 0, 1e9, 100.001, float("nan"), float("inf"), "10", [10], True, 10**400, -(10**4000), 1e308, -0.0, 10**9 + 1],
 )
-def test_a_percentage_that_is_none(server, photo, percent):
+def test_an_invalid_percentage(server, photo, percent):
     check_refused(call(server, "/what_if", [photo, *USUAL["/what_if"][:3], percent, *USUAL["/what_if"][4:]]))
 
 
@@ -107,7 +108,7 @@ def test_a_percentage_that_is_none(server, photo, percent):
         ["red"],
     ],
 )
-def test_a_colour_that_is_none(server, photo, colour):
+def test_an_invalid_colour(server, photo, colour):
     check_refused(call(server, "/what_if", [photo, *USUAL["/what_if"][:7], colour, None]))
 
 
@@ -116,13 +117,13 @@ def test_a_colour_that_is_none(server, photo, colour):
 
 @pytest.fixture
 def private(tmp_path):
-    """A photo of somebody's that nobody uploaded, and that could be read if the path were followed."""
+    """A local photo that was not uploaded, and that could be read if the path were followed."""
     Image.new("RGB", (64, 64), (9, 99, 199)).save(tmp_path / "private.png")
     return tmp_path / "private.png"
 
 
 @pytest.mark.parametrize("endpoint", [endpoint for endpoint in USUAL if endpoint != "/audit"])
-def test_a_path_is_no_photo(server, photo, folder, private, endpoint):
+def test_a_local_path_is_refused_as_photo(server, photo, folder, private, endpoint):
     link = folder / "a-link.png"
     link.symlink_to(private)
     around = f"{folder}/../{os.path.relpath(private, folder.parent)}"
@@ -154,7 +155,7 @@ def test_a_path_is_no_photo(server, photo, folder, private, endpoint):
         link.unlink()
 
 
-def test_a_path_is_no_mask(server, photo, private):
+def test_a_local_path_is_refused_as_mask(server, photo, private):
     for said in ({"path": str(private)}, {"path": str(private), "meta": FILE_DATA}):
         check_refused(
             call(
@@ -166,26 +167,29 @@ def test_a_path_is_no_mask(server, photo, private):
 
 
 def raw(server, path) -> tuple[int, bytes]:
-    """Ask for a path exactly as written: a client would tidy it."""
+    """Request a path exactly as written, which a client would normalise."""
     address = urlsplit(str(server.base_url))
     line = http.client.HTTPConnection(address.hostname, address.port, timeout=20)
     line.putrequest("GET", path)
     line.endheaders()
     answer = line.getresponse()
-    found = answer.status, answer.read(10**6)
+    response = answer.status, answer.read(10**6)
     line.close()
-    return found
+    return response
 
 
-def test_no_file_of_the_machine_is_served(server, folder, private):
+def test_no_other_file_of_the_machine_is_served(server, folder, private):
     link = folder / "another-link.png"
     link.symlink_to(private)
     secret, source = private.read_bytes(), (ROOT / "app.py").read_bytes()
     up = "../" * 12
     names = [
-        *("/etc/passwd", "//etc/passwd", "/etc/./passwd", f"{up}etc/passwd", "/proc/self/environ", "/proc/self/cwd/app.py", "/proc/self/root/etc/passwd"),
-        *("app.py", "./app.py", f"{ROOT}/app.py", f"{ROOT}/explorer/page.py", f"{ROOT}/.git/config", f"{ROOT}/examples/index.csv", f"{ROOT}/examples/val/0_000.png"),
-        *(str(private), str(link), f"{folder}/../app.log", f"{folder}/{up}etc/passwd", "file:///etc/passwd", "/etc/passwd\0.png", "~/.bashrc"),
+        *("/etc/passwd", "//etc/passwd", "/etc/./passwd", f"{up}etc/passwd", "/proc/self/environ",
+        "/proc/self/cwd/app.py", "/proc/self/root/etc/passwd"),
+        *("app.py", "./app.py", f"{ROOT}/app.py", f"{ROOT}/explorer/page.py", f"{ROOT}/.git/config",
+        f"{ROOT}/examples/index.csv", f"{ROOT}/examples/val/0_000.png"),
+        *(str(private), str(link), f"{folder}/../app.log", f"{folder}/{up}etc/passwd", "file:///etc/passwd",
+        "/etc/passwd\0.png", "~/.bashrc"),
         f"{STORY}/../../../app.py",
     ]  # fmt: skip
     ways = [
@@ -195,7 +199,7 @@ def test_no_file_of_the_machine_is_served(server, folder, private):
         lambda name: quote(quote(name, safe=""), safe=""),
         lambda name: name.replace("/", "\\").replace("\\", "%5c"),
     ]
-    doors = [
+    prefixes = [
         "/gradio_api/file=",
         "/gradio_api/file/",
         "/file=",
@@ -208,8 +212,8 @@ def test_no_file_of_the_machine_is_served(server, folder, private):
     try:
         for name in names:
             for way in ways:
-                for entrance in doors if way is ways[0] else doors[:1]:
-                    path = entrance + way(name).replace("\0", "%00").replace(" ", "%20")
+                for prefix in prefixes if way is ways[0] else prefixes[:1]:
+                    path = prefix + way(name).replace("\0", "%00").replace(" ", "%20")
                     status, body = raw(server, path)
                     assert status != 500 and b"root:" not in body and secret not in body and source not in body, (
                         path,
@@ -224,7 +228,7 @@ def test_no_file_of_the_machine_is_served(server, folder, private):
     assert raw(server, f"/gradio_api/file={quote(str(STORY))}")[0] == 403
     shown = next(
         path for path in folder.rglob(STORY.name) if path.read_bytes() == STORY.read_bytes()
-    )  # the page's copy; the door is not simply shut
+    )  # the page's copy, which is served
     assert raw(server, f"/gradio_api/file={quote(str(shown))}") == (200, STORY.read_bytes())
 
 
@@ -243,22 +247,22 @@ def test_no_file_of_the_machine_is_served(server, folder, private):
         "évil\u202egpj.exe",
     ],
 )
-def test_a_name_leads_nowhere(server, folder, name):
-    outside = {path for path in folder.parent.iterdir()}
+def test_an_upload_name_with_a_path_stays_in_the_upload_folder(server, folder, name):
+    outside = set(folder.parent.iterdir())
     answer = server.post("/gradio_api/upload", files={"files": (name, STORY.read_bytes())})
     assert "Traceback" not in answer.text
     if answer.status_code == 200:
         (path,) = answer.json()
         assert Path(path).resolve().parents[1] == folder.resolve() and Path(path).is_file()
         assert call(server, "/heatmaps", [{"path": path, "meta": FILE_DATA}, "embedded", "Grad-CAM"])[0] == "complete"
-    assert {path for path in folder.parent.iterdir()} == outside and not Path("/tmp/evil.jpg").exists()
+    assert set(folder.parent.iterdir()) == outside and not Path("/tmp/evil.jpg").exists()
 
 
 # No request to this machine
 
 
-def test_nothing_here_is_fetched(server, photo, elsewhere):
-    port = elsewhere.server_port
+def test_no_local_address_is_fetched(server, photo, photo_server):
+    port = photo_server.server_port
     addresses = [
         f"http://{host}:{port}/photo"
         for host in ("127.0.0.1", "localhost", "0.0.0.0", "2130706433", "0x7f.1", "[::ffff:127.0.0.1]", "a@127.0.0.1")
@@ -293,10 +297,10 @@ def test_nothing_here_is_fetched(server, photo, elsewhere):
         )
         for entrance in ("file=", "file/", "proxy=", "FILE="):
             assert raw(server, f"/gradio_api/{entrance}{address}")[0] in (400, 403, 404)
-    assert elsewhere.came == []
+    assert photo_server.requests == []
 
 
-def test_a_photo_within_the_message(server, folder):
+def test_a_data_url_as_photo(server, folder):
     inline = {"url": "data:image/jpeg;base64," + base64.b64encode(STORY.read_bytes()).decode(), "path": None}
     assert call(server, "/heatmaps", [inline, "embedded", "Grad-CAM"])[0] == "complete"
     for url in (
@@ -309,7 +313,7 @@ def test_a_photo_within_the_message(server, folder):
         check_refused(call(server, "/heatmaps", [{"url": url, "path": "a"}, "embedded", "Grad-CAM"]), url[:40])
 
 
-def test_a_photo_too_large_for_a_message(server):
+def test_a_data_url_too_large(server):
     """It is uploaded; the message then only names it."""
     status, sentence = call(
         server, "/heatmaps", [{"url": "data:;base64," + "A" * 10**6, "path": None}, "embedded", "Grad-CAM"]
@@ -320,14 +324,14 @@ def test_a_photo_too_large_for_a_message(server):
 # Bounds on what is taken in
 
 
-def test_a_large_file_is_refused(server):
+def test_a_large_upload_is_refused(server):
     assert server.post("/gradio_api/upload", files={"files": ("a.jpg", bytes(20 * 1024**2 + 1))}).status_code == 413
 
 
 # Nobody keeps others from being served
 
 
-def test_who_listens_is_served_whatever_others_have_asked_and_left(server, photo):
+def test_events_without_listeners_do_not_delay_others(server, photo):
     for _ in range(65):
         assert server.post("/gradio_api/call/v2/audit", json={"split": "val", "repaint": False}).status_code == 200
         assert server.post("/gradio_api/call/v2/explain", json={"image": photo}).status_code == 200
@@ -338,39 +342,39 @@ def test_who_listens_is_served_whatever_others_have_asked_and_left(server, photo
     assert call(server, "/explain", [photo, *USUAL["/explain"]])[0] == "complete"
 
 
-def test_a_question_is_worked_on_from_when_somebody_listens(server, photo):
-    asked = server.post("/gradio_api/call/heatmaps", json={"data": [photo, *USUAL["/heatmaps"]]}).json()["event_id"]
+def test_an_event_is_processed_once_somebody_listens(server, photo):
+    event = server.post("/gradio_api/call/heatmaps", json={"data": [photo, *USUAL["/heatmaps"]]}).json()["event_id"]
     assert server.get("/gradio_api/queue/status").json()["queue_size"] == 0
-    assert server.get(f"/gradio_api/call/heatmaps/{asked}").text.startswith("event: complete")
-    assert server.get(f"/gradio_api/call/heatmaps/{asked}").status_code == 404  # told once
+    assert server.get(f"/gradio_api/call/heatmaps/{event}").text.startswith("event: complete")
+    assert server.get(f"/gradio_api/call/heatmaps/{event}").status_code == 404  # sent once
 
 
-def test_sixty_four_in_a_line(server, photo):
-    """A session that listens and asks for more than its line has places hears that it is busy; a visitor beside it is served."""
+def test_a_session_that_fills_its_queue_is_refused_and_others_are_served(server, photo):
+    """A session with more events than its queue has places is refused as busy; another client is served."""
     index = next(fn["id"] for fn in server.get("/config").json()["dependencies"] if fn["api_name"] == "audit")
     long = ["embedded_gap", "debiased", "both", True]  # no other test asks for it, so its answer is not there already
     body = {"data": long, "fn_index": index, "session_hash": "hog"}
     assert server.post("/gradio_api/queue/join", json=body).status_code == 200
-    with server.stream("GET", "/gradio_api/queue/data", params={"session_hash": "hog"}) as heard:
+    with server.stream("GET", "/gradio_api/queue/data", params={"session_hash": "hog"}) as stream:
         assert {server.post("/gradio_api/queue/join", json=body).status_code for _ in range(80)} <= {200, 429}
-        assert any(BUSY in line for line in heard.iter_lines())
+        assert any(BUSY in line for line in stream.iter_lines())
         assert call(server, "/explain", [photo, *USUAL["/explain"]])[0] == "complete"
 
 
 # Nothing stays
 
 
-FORGETFUL = changed(
-    "from explorer import page; from explorer.server import launch; launch.CACHE_SECONDS = (1, 4); page.QUEUE_LENGTH = 1"
+SHORT_LIVED = changed(
+    "from explorer import page; from explorer.server import launch; launch.SWEEP = (1, 4); page.QUEUE_LENGTH = 1"
 )
 
 
 @pytest.fixture(scope="module")
-def impatient(tmp_path_factory):
-    """The app, forgetting files after four seconds, with room for one in each queue."""
-    home = tmp_path_factory.mktemp("impatient")
+def short_lived(tmp_path_factory):
+    """The app, deleting files after four seconds, with one place in each queue."""
+    home = tmp_path_factory.mktemp("short_lived")
     home.joinpath("tmp").mkdir()
-    with App(home, program=FORGETFUL, TMPDIR=str(home / "tmp")) as app:
+    with App(home, program=SHORT_LIVED, TMPDIR=str(home / "tmp")) as app:
         yield app.http, home
 
 
@@ -378,8 +382,8 @@ def files_in(folder):
     return {path for path in folder.rglob("*") if path.is_file()}
 
 
-def test_what_was_sent_and_drawn_is_deleted(impatient):
-    client, home = impatient
+def test_uploads_and_results_are_deleted(short_lived):
+    client, home = short_lived
     before = files_in(home / "gradio")  # the photo that the page opens with
     for endpoint in ("/heatmaps", "/explain", "/what_if"):
         sent = uploaded(client, STORY.read_bytes(), f"for {endpoint[1:]}.jpg")
@@ -402,21 +406,22 @@ def test_what_was_sent_and_drawn_is_deleted(impatient):
 
 
 def break_off(client):
-    """Hang up in the middle of an upload."""
+    """Disconnect during an upload."""
     address = urlsplit(str(client.base_url))
-    head = "POST /gradio_api/upload HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: 999999\r\n\r\n"
+    head = "POST /gradio_api/upload HTTP/1.1\r\nHost: x\r\n"
+    head += "Content-Type: multipart/form-data; boundary=b\r\nContent-Length: 999999\r\n\r\n"
     part = '--b\r\nContent-Disposition: form-data; name="files"; filename="half.jpg"\r\n\r\n'
     with socket.create_connection((address.hostname, address.port), 20) as line:
         line.sendall((head + part).encode() + bytes(100_000))
         time.sleep(0.3)
 
 
-def test_a_full_line_says_so_politely(impatient):
-    """One place in each line: of twelve who ask at once and listen, some are told to come back."""
-    client, _ = impatient
+def test_a_full_queue_is_one_sentence(short_lived):
+    """One place in each queue: of twelve simultaneous clients, some are refused as busy."""
+    client, _ = short_lived
     with ThreadPoolExecutor(12) as pool:
         answers = list(pool.map(lambda _: call(client, "/audit", ["embedded", "none", "both", True]), range(12)))
-    assert {(kind, told if kind != "complete" else None) for kind, told in answers} <= {
+    assert {(kind, result if kind != "complete" else None) for kind, result in answers} <= {
         ("complete", None),
         ("error", BUSY),
         (429, BUSY),

@@ -1,65 +1,67 @@
-"""A page of a browser, whose complaints are kept, and when it has come to rest."""
+"""A browser page that records errors and external requests, and helpers that wait for answers."""
 
-PATIENCE = 120_000  # ms; a bound for machines that do other work, no wish
+PATIENCE = 120_000  # ms; generous, for busy machines
 
 WIDE = {"width": 1280, "height": 900}
 
-ASKED, AT_REST = "/gradio_api/queue/join", 300  # the request that asks for an answer; ms without one
+QUEUE_JOIN, IDLE = "/gradio_api/queue/join", 300  # path of a request for an answer; ms without one
 
 
 def settle(page):
-    """Wait until the page has what it asked for: an answer is there, nothing is asked, awaited or marked as pending any more."""
+    """Wait until an answer is shown, no request has been sent for IDLE ms, and nothing is marked as pending."""
     page.wait_for_selector("#tabs :is(table, figure):visible, #audit-result p:visible", state="attached")
     page.evaluate(
-        """async (rest) => {
-            const asked = () => performance.getEntriesByType('resource').filter((e) => e.name.includes('/queue/')).length;
-            for (let seen = -1; seen !== asked() || document.querySelector('#tabs .pending'); ) {
-                seen = asked();
-                await new Promise((after) => setTimeout(after, rest));
+        """async (idle) => {
+            const resources = () => performance.getEntriesByType('resource');
+            const requests = () => resources().filter((e) => e.name.includes('/queue/')).length;
+            for (let count = -1; count !== requests() || document.querySelector('#tabs .pending'); ) {
+                count = requests();
+                await new Promise((resolve) => setTimeout(resolve, idle));
             }
         }""",
-        AT_REST,
+        IDLE,
     )
 
 
-LEAVING = "this page is being left"
+LEAVING = "this page is being unloaded"
 
 
 class Window:
-    """A page of the browser. What its console and network complain of is added to `complaints`: errors, and requests to elsewhere.
+    """A page of the browser. Errors on its console and URLs of external requests are added to `complaints`.
 
-    Whoever follows a link while an answer comes breaks it off, of which Gradio's scripts complain; nobody reads that any more.
+    Following a link while an answer is on its way aborts it, and Gradio's scripts report that: errors of a page
+    that is being unloaded are ignored.
     """
 
     def __init__(self, context):
         self.page, self.complaints, self._own, self._leaving = context.new_page(), [], (), False
-        self.page.add_init_script(
-            f"addEventListener('beforeunload', () => console.log('{LEAVING}'))"
-        )  # before Gradio's own, which breaks off
-        self.page.on("console", self._said)
+        # runs before Gradio's own listener, which aborts requests
+        self.page.add_init_script(f"addEventListener('beforeunload', () => console.log('{LEAVING}'))")
+        self.page.on("console", self._on_console)
         self.page.on("pageerror", lambda error: self._complain(str(error)))
-        self.page.on(
-            "request",
-            lambda request: self.complaints.append(request.url) if not request.url.startswith(self._own) else None,
-        )
-        self.page.on("framenavigated", self._arrived)
+        self.page.on("request", self._on_request)
+        self.page.on("framenavigated", self._on_navigation)
 
-    def _said(self, message):
+    def _on_request(self, request):
+        if not request.url.startswith(self._own):
+            self.complaints.append(request.url)
+
+    def _on_console(self, message):
         if message.text == LEAVING:
             self._leaving = True
         elif message.type == "error":
             self._complain(message.text)
 
-    def _complain(self, words):
+    def _complain(self, text):
         if not self._leaving:
-            self.complaints.append(words)
+            self.complaints.append(text)
 
-    def _arrived(self, frame):
+    def _on_navigation(self, frame):
         if frame == self.page.main_frame:
             self._leaving = False
 
     def open(self, url, path="/"):
-        """The app's page, "/?tab=steps", with its first answer on it."""
+        """The app's page at a path such as "/?tab=steps", with its first answer."""
         self._own = (url, "data:", "blob:")
         self.page.set_viewport_size(WIDE)
         self.page.goto(url + path)
@@ -67,22 +69,23 @@ class Window:
         return self.page
 
 
-def say(page, words):
-    page.wait_for_function("words => document.querySelector('#verdict')?.innerText.includes(words)", arg=words)
+def wait_for_verdict(page, text):
+    """The prediction in words, once it includes the text."""
+    page.wait_for_function("text => document.querySelector('#verdict')?.innerText.includes(text)", arg=text)
     return page.inner_text("#verdict")
 
 
-def choose(page, part, label):
-    page.click(f"{part} input")
+def choose(page, dropdown, label):
+    page.click(f"{dropdown} input")
     page.click(f"ul[role=listbox] li[aria-label='{label}']")
 
 
-def ask_about_val(page):
-    """The short audit: one model, one split, no repainting."""
+def audit_val(page):
+    """Run the shortest audit: one model, one split, no repainting."""
     choose(page, "#compare", "no other")
     page.uncheck("#repaint input")
     choose(page, "#split", "val")
-    settle(page)  # an answer that is known already comes by itself, one for each of the choices
+    settle(page)  # a cached result is shown without the button, once for each of the choices
     if not page.locator("#audit-result table.accuracy").count():
         page.click("#audit-start")
     page.wait_for_selector("#audit-result table.accuracy")

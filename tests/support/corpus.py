@@ -1,6 +1,6 @@
-"""Files that a stranger may send, made here: every format the app reads, and what is broken, disguised or built to exhaust.
+"""Corpus of upload files: every format the app reads, and files that are broken, disguised or resource-exhausting.
 
-A file's name in the corpus says what it is; the sort it belongs to says what must come of it.
+A file's name says what it contains; each function below says how its files must be handled.
 """
 
 import gzip
@@ -18,14 +18,14 @@ KB = 1024
 
 
 def photographic(side=384) -> Image.Image:
-    """Smooth with grain, so that no format packs it into few bytes."""
+    """Smooth with grain, so that no format compresses it to few bytes."""
     grain = np.random.default_rng(0).integers(-25, 25, (side, side, 3))
     smooth = np.asarray(gradient(side, side).resize((side, side)), int)
     return Image.fromarray((smooth + grain).clip(0, 255).astype(np.uint8))
 
 
 def good() -> dict[str, bytes]:
-    """Photos, however unusual: a picture comes of each."""
+    """Valid photos, however unusual: each must be decoded."""
     image, small = gradient(), Image.new("RGB", (40, 30), (200, 80, 40))
     return {
         "plain.jpg": encoded(image, "JPEG"),
@@ -37,20 +37,20 @@ def good() -> dict[str, bytes]:
         "two pictures.mpo": animated(small, "MPO"),
         "plain.png": encoded(image, "PNG"),
         "palette.png": encoded(image.quantize(32), "PNG"),
-        "bits.png": encoded(image.convert("1"), "PNG"),
-        "deep.png": encoded(Image.fromarray(np.arange(4096, dtype=np.uint16).reshape(64, 64) * 16), "PNG"),
-        "glass.png": encoded(Image.new("RGBA", (9, 9), (1, 2, 3, 0)), "PNG"),
+        "1 bit.png": encoded(image.convert("1"), "PNG"),
+        "16 bit.png": encoded(Image.fromarray(np.arange(4096, dtype=np.uint16).reshape(64, 64) * 16), "PNG"),
+        "transparent.png": encoded(Image.new("RGBA", (9, 9), (1, 2, 3, 0)), "PNG"),
         "animated.png": animated(small, "PNG"),
         "lossy.webp": encoded(image, "WebP"),
         "lossless.webp": encoded(image, "WebP", lossless=True),
-        "glass.webp": encoded(Image.new("RGBA", (9, 9), (1, 2, 3, 99)), "WebP"),
+        "transparent.webp": encoded(Image.new("RGBA", (9, 9), (1, 2, 3, 99)), "WebP"),
         "animated.webp": animated(small, "WebP"),
         "plain.gif": encoded(image, "GIF"),
         "animated.gif": animated(small, "GIF", loop=0),
         "plain.bmp": encoded(image, "BMP"),
         "palette.bmp": encoded(image.quantize(32), "BMP"),
-        "glass.bmp": encoded(image.convert("RGBA"), "BMP"),
-        "bits.bmp": encoded(image.convert("1"), "BMP"),
+        "transparent.bmp": encoded(image.convert("RGBA"), "BMP"),
+        "1 bit.bmp": encoded(image.convert("1"), "BMP"),
         "plain.tif": encoded(image, "TIFF"),
         "big.tif": encoded(image, "TIFF", big_tiff=True),
         "lzw.tif": encoded(image, "TIFF", compression="tiff_lzw"),
@@ -60,24 +60,24 @@ def good() -> dict[str, bytes]:
         "nan.tif": floats([np.nan, 0.2, 1.0]),
         "only nan.tif": floats([np.nan] * 3),
         "infinite.tif": floats([np.inf, -np.inf, 1.0]),
-        "beyond.tif": floats([3.4e38, -3.4e38, 1e-45]),
+        "extreme.tif": floats([3.4e38, -3.4e38, 1e-45]),
         "1 x 1.png": encoded(Image.new("RGB", (1, 1)), "PNG"),
         "1 x 30000.png": encoded(Image.new("RGB", (1, 30_000), "red"), "PNG"),
         "30000 x 1.jpg": encoded(Image.new("RGB", (30_000, 1), "red"), "JPEG"),
         "1 x 16383.webp": encoded(Image.new("RGB", (1, 16_383), "red"), "WebP"),
         "30000 x 1.gif": encoded(Image.new("P", (30_000, 1)), "GIF"),
         "profile.png": encoded(small, "PNG", icc_profile=red_is_blue()),
-        "profile of nonsense.jpg": encoded(small, "JPEG", icc_profile=b"acsp" * 20_000),
-        "profile cut off.webp": encoded(small, "WebP", icc_profile=red_is_blue()[:200]),
+        "invalid profile.jpg": encoded(small, "JPEG", icc_profile=b"acsp" * 20_000),
+        "truncated profile.webp": encoded(small, "WebP", icc_profile=red_is_blue()[:200]),
         "profile of 3 MB.jpg": encoded(small, "JPEG", icc_profile=red_is_blue() + bytes(3 * 10**6)),
-        "exif of nonsense.jpg": with_exif(b"II*\0" + b"\xff" * 60_000),
-        "exif in a circle.jpg": with_exif(b"II*\0\x08\0\0\0\1\0\x69\x87\4\0\1\0\0\0\x08\0\0\0\x08\0\0\0"),
-        "exif turned 99 times.jpg": with_exif(b"II*\0\x08\0\0\0\1\0\x12\1\3\0\1\0\0\0\x63\0\0\0"),
+        "invalid exif.jpg": with_exif(b"II*\0" + b"\xff" * 60_000),
+        "circular exif.jpg": with_exif(b"II*\0\x08\0\0\0\1\0\x69\x87\4\0\1\0\0\0\x08\0\0\0\x08\0\0\0"),
+        "exif orientation 99.jpg": with_exif(b"II*\0\x08\0\0\0\1\0\x12\1\3\0\1\0\0\0\x63\0\0\0"),
     }
 
 
 def disguised() -> dict[str, bytes]:
-    """Photos with another name, or with something else in front of or behind them: read as what their first bytes are."""
+    """Photos with a misleading name or with other data appended or embedded: decoded by their first bytes."""
     jpeg, page = encoded(gradient(), "JPEG"), b"<html><script>alert(1)</script></html>"
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as file:
@@ -100,69 +100,70 @@ def disguised() -> dict[str, bytes]:
 
 
 def no_photos() -> dict[str, bytes]:
-    """What is no photo, or one that must not be opened: one sentence."""
+    """Files that are not photos, or that must not be opened: refused with one sentence."""
     jpeg = encoded(gradient(), "JPEG")
-    at = jpeg.index(b"\xff\xc0") + 5  # height and width
+    at = jpeg.index(b"\xff\xc0") + 5  # offset of height and width
     return {
         "empty.jpg": b"",
         "one byte.jpg": b"\xff",
-        "nothing.png": bytes(100_000),
-        "words.jpg": b"Rudo is an echeveria.\n" * 99,
+        "zeros.png": bytes(100_000),
+        "text.jpg": b"Rudo is an echeveria.\n" * 99,
         "page.jpg": b"<!DOCTYPE html><img src=x onerror=alert(1)>",
         "program.jpg": b"\x7fELF\2\1\1" + bytes(5000),
         "windows program.png": b"MZ\x90\0" + bytes(5000),
         "archive.jpg": b"PK\3\4" + bytes(500),
         "gzip bomb.jpg": gzip.compress(bytes(10**7)),
         "drawing.svg": b'<svg xmlns="http://www.w3.org/2000/svg"><image href="file:///etc/passwd"/></svg>',
-        "drawing with entities.png": b'<?xml version="1.0"?><!DOCTYPE s [<!ENTITY a SYSTEM "file:///etc/passwd">]><svg>&a;</svg>',
-        "ghost.eps": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n(/etc/passwd) (r) file",
+        "drawing with entities.png": (
+            b'<?xml version="1.0"?><!DOCTYPE s [<!ENTITY a SYSTEM "file:///etc/passwd">]><svg>&a;</svg>'
+        ),
+        "postscript.eps": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n(/etc/passwd) (r) file",
         "script first.gif": b"GIF89a=1;/*" + bytes(50) + b"*/alert(1)",
         "magick.jpg": b"push graphic-context\nfill 'url(http://127.0.0.1/)'\npop graphic-context",
         "phone.heic": b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(200),
-        "film.jpg": b"\0\0\0\x18ftypisom\0\0\2\0isomiso2" + bytes(200),
+        "video.jpg": b"\0\0\0\x18ftypisom\0\0\2\0isomiso2" + bytes(200),
         "0 x 9.png": png(0, 9, 8, 2, b""),
         "0 x 9.gif": b"GIF89a\0\0\x09\0\0\0\0;",
         "30001 x 1.png": png(30_001, 1, 8, 0, b""),
         "30000 x 30000.png": png(30_000, 30_000, 8, 2, b""),
-        "a billion pixels.png": png(2**31 - 1, 2**31 - 1, 8, 2, b""),
+        "2147483647 x 2147483647.png": png(2**31 - 1, 2**31 - 1, 8, 2, b""),
         "65500 x 65500.jpg": jpeg[:at] + struct.pack(">HH", 65_500, 65_500) + jpeg[at + 4 :],
         "65535 x 65535.gif": b"GIF89a\xff\xff\xff\xff\0\0\0,\0\0\0\0\xff\xff\xff\xff\0\2\0;",
         "huge frame in a small gif.gif": b"GIF89a\1\0\1\0\0\0\0,\0\0\0\0\xff\xff\xff\xff\0\2\2\x4c\1\0;",
         "40000 rows.bmp": bitmap(10, 40_000, 0, b""),
-        "fewest rows.bmp": bitmap(10, -(2**31), 0, b""),
+        "lowest height.bmp": bitmap(10, -(2**31), 0, b""),
         "endless run.bmp": bitmap(8000, 8000, 1, b"\xff\1" * 100_000),
         "a thousand samples.tif": tiff(
             [(256, 4, 1, 9), (257, 4, 1, 9), (258, 3, 1, 8), (262, 3, 1, 1), (277, 3, 1, 1000), (273, 4, 1, 8)], b""
         ),
-        "directories in a circle.tif": b"II*\0\x08\0\0\0\1\0\0\1\3\0\1\0\0\0\1\0\0\0\x08\0\0\0",
-        "a canvas of 268 million.webp": b"RIFF\x1e\0\0\0WEBPVP8X\x0a\0\0\0\0\0\0\0\xff\x3f\0\xff\x3f\0" + bytes(8),
+        "circular directories.tif": b"II*\0\x08\0\0\0\1\0\0\1\3\0\1\0\0\0\1\0\0\0\x08\0\0\0",
+        "a canvas of 268 megapixels.webp": b"RIFF\x1e\0\0\0WEBPVP8X\x0a\0\0\0\0\0\0\0\xff\x3f\0\xff\x3f\0" + bytes(8),
     }
 
 
 def bombs() -> dict[str, bytes]:
-    """Small files that cost much where nobody counts: a picture or one sentence."""
+    """Small files that are expensive without limits: decoded, or refused with one sentence."""
     row = chunk(b"IDAT", zlib.compress(bytes(10**8), 9))
     header = struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0)
-    animation = {"save_all": True, "append_images": [Image.new("L", (1, 1), shade % 256) for shade in range(2000)]}
+    frames = {"save_all": True, "append_images": [Image.new("L", (1, 1), shade % 256) for shade in range(2000)]}
     return {
-        "as large as may be.png": encoded(Image.new("L", (6300, 6300)), "PNG"),
-        "as large as may be.gif": encoded(Image.new("P", (6300, 6300)), "GIF"),
-        "as large as may be.webp": encoded(Image.new("RGB", (4000, 4000)), "WebP", method=0),
-        "as large as may be.jpg": encoded(Image.new("RGB", (7140, 7140)), "JPEG"),
-        "as large as may be.tif": encoded(Image.new("RGB", (4000, 4000)), "TIFF", compression="tiff_lzw"),
-        "as large as may be.bmp": encoded(Image.new("1", (6300, 6300)), "BMP"),
-        "a hundred megabytes for one pixel.png": b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", header)
-        + row
-        + chunk(b"IEND", b""),
-        "thousands of frames.gif": encoded(Image.new("L", (1, 1)), "GIF", **animation),
-        "thousands of frames.webp": encoded(Image.new("L", (1, 1)), "WebP", **animation),
-        **{f"{name}, as in test_photo": make() for name, make in HOSTILE.items()},
+        "at the pixel limit.png": encoded(Image.new("L", (6300, 6300)), "PNG"),
+        "at the pixel limit.gif": encoded(Image.new("P", (6300, 6300)), "GIF"),
+        "at the pixel limit.webp": encoded(Image.new("RGB", (4000, 4000)), "WebP", method=0),
+        "at the pixel limit.jpg": encoded(Image.new("RGB", (7140, 7140)), "JPEG"),
+        "at the pixel limit.tif": encoded(Image.new("RGB", (4000, 4000)), "TIFF", compression="tiff_lzw"),
+        "at the pixel limit.bmp": encoded(Image.new("1", (6300, 6300)), "BMP"),
+        "a hundred megabytes for one pixel.png": b"".join(
+            (b"\x89PNG\r\n\x1a\n", chunk(b"IHDR", header), row, chunk(b"IEND", b""))
+        ),
+        "thousands of frames.gif": encoded(Image.new("L", (1, 1)), "GIF", **frames),
+        "thousands of frames.webp": encoded(Image.new("L", (1, 1)), "WebP", **frames),
+        **{f"{name}, from photo_files": make() for name, make in HOSTILE.items()},
     }
 
 
 def cut_off() -> dict[str, bytes]:
-    """Half downloads, cut at every kB: one sentence, unless all of the picture is there."""
+    """Truncated downloads, cut at every kB: refused with one sentence, unless all of the image is there."""
     kinds = {
         "JPEG": {"quality": 95},
         "PNG": {},
@@ -176,16 +177,14 @@ def cut_off() -> dict[str, bytes]:
     return {f"{name} cut at {at}": data[:at] for name, data in whole.items() for at in range(KB, len(data) - KB, KB)}
 
 
-def encoded(image, format, **options) -> bytes:
-    return encoded_once(
-        image.copy(), format, **options
-    )  # an image remembers how it was saved, and would be saved so again
+def encoded(image, file_format, **options) -> bytes:
+    # a copy: an image keeps the options it was saved with and would reuse them
+    return encoded_once(image.copy(), file_format, **options)
 
 
-def animated(image, format, **options) -> bytes:
-    return encoded(
-        image, format, save_all=True, append_images=[image.rotate(turn) for turn in (90, 180, 270)], **options
-    )
+def animated(image, file_format, **options) -> bytes:
+    others = [image.rotate(angle) for angle in (90, 180, 270)]
+    return encoded(image, file_format, save_all=True, append_images=others, **options)
 
 
 def floats(values) -> bytes:

@@ -1,4 +1,4 @@
-"""A small Hub on the loopback, which can misbehave on request, and a cache of one's own to go with it."""
+"""A small Hub on the loopback interface that misbehaves on request, with an empty cache for each test."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ MODES = (
     "reset",  # resets it there, once
     "hang",  # accepts, never answers
     "hang body",  # answers HEAD, never GET
-    "packed",  # GET answers with a zip bomb in Content-Encoding, as long as HEAD announced, and does not end
-    "endless",  # GET sends on and on after what HEAD announced
-    "html",  # every address answers with a web page, as a hotel's network does
+    "packed",  # GET answers with a gzip bomb in Content-Encoding, as long as HEAD announced, and does not end
+    "endless",  # GET sends more than HEAD announced, and does not end
+    "html",  # every URL answers with a web page, as a captive portal does
     *REFUSALS,
 )
 
@@ -55,7 +55,7 @@ class FakeHub:
         self.files: dict[str, bytes] = {}
         self.requests: list[Request] = []
         self.chunk_pause = 0.0  # seconds between the chunks of a body
-        self.released = threading.Event()  # lets go of those that hang
+        self.released = threading.Event()  # ends the responses that hang
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
         self._server.daemon_threads = True
         self._server.hub = self
@@ -75,7 +75,7 @@ class FakeHub:
         if mode not in MODES:
             raise ValueError(f"no such mode: {mode!r}; choose one of {MODES}")
         self._mode = mode
-        self.accidents = 1 if mode in ("cut", "reset") else 0
+        self.failures_left = 1 if mode in ("cut", "reset") else 0
 
     def got(self, method: str) -> list[Request]:
         return [request for request in self.requests if request.method == method]
@@ -119,15 +119,15 @@ class _Handler(BaseHTTPRequestHandler):
             self._send_file()
 
     def _send_more(self, content: bytes) -> None:
-        """More than HEAD has announced, and then nothing, so that only who stops at the bound is not held up."""
+        """More than HEAD announced, then nothing: only a client that stops at the announced size does not hang."""
         packed = self.hub.mode == "packed"
-        sent = zlib.compress(bytes(100 * len(content)), 9, wbits=31) if packed else content + bytes(2**20)
+        body = zlib.compress(bytes(100 * len(content)), 9, wbits=31) if packed else content + bytes(2**20)
         self.send_response(200)
         self.send_header("Transfer-Encoding", "chunked")
         if packed:
             self.send_header("Content-Encoding", "gzip")
         self.end_headers()
-        self._chunk(sent)
+        self._chunk(body)
         self.hub.released.wait(60)
         self.close_connection = True
 
@@ -139,9 +139,10 @@ class _Handler(BaseHTTPRequestHandler):
         content = self.hub.files.get(repo_and_file)
         if content is None:
             self._send(404, {"X-Error-Code": "EntryNotFound"}, b"")
-            return None
+            return
         if self.hub.mode in ("packed", "endless") and self.command == "GET":
-            return self._send_more(content)
+            self._send_more(content)
+            return
         etag = f'"{hashlib.sha256(content).hexdigest()}"'
         headers = {"ETag": etag, "X-Repo-Commit": COMMIT, "Accept-Ranges": "bytes"}
         start = int((self.headers.get("Range") or "bytes=0-").removeprefix("bytes=").rstrip("-"))
@@ -156,8 +157,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command == "HEAD":
             return
-        if self.hub.accidents:
-            self.hub.accidents -= 1
+        if self.hub.failures_left:
+            self.hub.failures_left -= 1
             self._break_off(body[: len(body) // 2])
         else:
             self._write(body)
@@ -172,9 +173,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(part)
         self.wfile.flush()
         if self.hub.mode == "reset":
-            time.sleep(0.2)  # else the client may see the reset before the part
+            time.sleep(0.2)  # or the client might receive the reset before the data
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            os.close(self.connection.detach())  # the server would say goodbye first
+            os.close(self.connection.detach())  # the server would shut the connection down first
         else:
             self.connection.shutdown(socket.SHUT_RDWR)
         self.close_connection = True
@@ -182,21 +183,21 @@ class _Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def fake_hub(monkeypatch, tmp_path):
-    """A Hub that serves, is the one that is asked, and whose files go to an empty cache."""
+    """A running Hub that huggingface_hub is pointed to, with an empty cache."""
     with FakeHub() as hub:
         point_to(monkeypatch, hub.url, tmp_path / "cache")
         yield hub
 
 
 def point_to(monkeypatch, url: str, cache) -> None:
-    """Ask the Hub at `url` and cache in `cache`. The library has read its environment long ago, so set both."""
+    """Use the Hub at `url` and the folder `cache`. The library reads its environment on import, so set both."""
     monkeypatch.setenv("HF_ENDPOINT", url)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
 
 
 def refused_url() -> str:
-    """The address of a port on which nobody listens."""
+    """The URL of a port without a listener."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return f"http://127.0.0.1:{free.getsockname()[1]}"

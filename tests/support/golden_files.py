@@ -1,10 +1,10 @@
-"""Golden files: what the page and the endpoints said once, held against what they say now.
+"""Golden files: recorded page content and endpoint responses, compared with the current ones.
 
-Markup is compared entity by entity: elements with their own classes and attributes, words, numbers, and pictures by a thumbnail.
-What may differ between two runs or two processors is left out or compared loosely: identifiers that Gradio numbers, milliseconds,
-a number's last shown digit, a few levels of a thumbnail's brightness.
+Markup is compared entity by entity: elements with their own classes and attributes, text, numbers, and pictures by a
+thumbnail. What may differ between two runs or two processors is left out or compared loosely: ids numbered by Gradio,
+milliseconds, a number's last digit, a few levels of a thumbnail's brightness.
 
-    GOLDEN=write python -m pytest tests/browser/test_golden.py     writes the files anew, where a change is wanted
+    GOLDEN=write python -m pytest tests/browser/test_golden.py     records the files again, where a change is wanted
 """
 
 import json
@@ -14,56 +14,50 @@ from html.parser import HTMLParser
 from itertools import zip_longest
 from pathlib import Path
 
+from PIL import Image
+
 FOLDER = Path(__file__).parents[1] / "golden"
-WRITES = os.environ.get("GOLDEN") == "write"
+WRITE = os.environ.get("GOLDEN") == "write"
 THUMBNAIL = 4  # pixels a side
-LEVELS = 6  # of 255: a JPEG's quantisation may round otherwise on another processor
+LEVELS = 6  # of 255: JPEG quantisation may round differently on another processor
 NUMBER = re.compile(r"\d+(?:\.\d+)?(?:e[+-]?\d+)?")
 DURATION = re.compile(r"\d[\d.,]*\s*(?:(?:ms|s|milliseconds|seconds)\b|× as long|× Grad-CAM)")
-PASSING = {"id", "for", "style", "src", "href", "data-testid", "tabindex"}  # ids of Gradio's own, blob addresses
+IGNORED_ATTRIBUTES = {"id", "for", "style", "src", "href", "data-testid", "tabindex"}  # Gradio's ids, blob URLs
 KEPT_STYLE = re.compile(r"--[\w-]+: ?[^;]+")
 NUMBERED = re.compile(r"component-\d+|range_id_\d+|svelte-\w+|^s[\w-]{12}$")
-VOLATILE = {
-    "milliseconds",
-    "ms",
-    "seconds",
-    "path",
-    "url",
-    "orig_name",
-    "size",
-    "status",
-}  # status: what this server has loaded so far
+# keys of JSON; status: what this server has loaded so far
+VOLATILE = {"milliseconds", "ms", "seconds", "path", "url", "orig_name", "size", "status"}
 
 
-def hold(name: str, lines: list[str]):
-    """Compare lines with those of the golden file `name`, or write it where GOLDEN=write. Raises AssertionError for the first that differ."""
+def compare_with_golden(name: str, lines: list[str]):
+    """Compare lines with the golden file `name`, or write it if GOLDEN=write. Raises AssertionError."""
     file = FOLDER / f"{name}.txt"
-    if WRITES:
+    if WRITE:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
         return
     golden = file.read_text(encoding="utf-8").splitlines()
     for number, (was, now) in enumerate(zip_longest(golden, lines), 1):
-        assert same(was, now), (
+        assert similar(was, now), (
             f"{file.name}, line {number}, after {golden[max(0, number - 4) : number - 1]}:\nwas {was}\nnow {now}"
         )
 
 
-def same(was: str | None, now: str | None) -> bool:
-    """Whether two lines are equal but for the last shown digit of their numbers, or a little of a thumbnail."""
+def similar(was: str | None, now: str | None) -> bool:
+    """Whether two lines are equal up to the last digit of their numbers, or LEVELS of a thumbnail."""
     if was is None or now is None:
         return False
     if NUMBER.sub("#", was) != NUMBER.sub("#", now):
         return False
-    near = _near_levels if was.startswith("picture") else _near_number
-    return all(map(near, NUMBER.findall(was), NUMBER.findall(now)))
+    close = _close_levels if was.startswith("picture") else _close_numbers
+    return all(map(close, NUMBER.findall(was), NUMBER.findall(now)))
 
 
-def _near_levels(was, now):
+def _close_levels(was, now):
     return abs(float(was) - float(now)) <= LEVELS
 
 
-def _near_number(was, now):
+def _close_numbers(was, now):
     if was == now:
         return True
     if not (set(".e") & set(was) and set(".e") & set(now)):  # counts, sizes and whole percents
@@ -73,7 +67,7 @@ def _near_number(was, now):
 
 
 class Entities(HTMLParser):
-    """HTML → a line for each element, text and picture. `thumbnails`: for every <img>, in their order, its levels."""
+    """HTML → a line for each element, text and picture. `thumbnails`: levels of every <img>, in order."""
 
     def __init__(self, thumbnails):
         super().__init__()
@@ -81,18 +75,16 @@ class Entities(HTMLParser):
 
     def handle_starttag(self, tag, attributes):
         self._raw = tag in ("script", "style")
-        said = {
-            name: _plain(name, value or "")
+        kept = {
+            name: _stable(name, value or "")
             for name, value in attributes
-            if name not in PASSING and not name.startswith("aria-labelledby")
+            if name not in IGNORED_ATTRIBUTES and not name.startswith("aria-labelledby")
         }
         style = dict(attributes).get("style") or ""
-        said |= {"style": " ".join(KEPT_STYLE.findall(style))} if KEPT_STYLE.search(style) else {}
-        self.lines.append(
-            " ".join(
-                [f"<{tag}", *(f"{name}={value!r}" for name, value in sorted(said.items()) if value or name == "alt")]
-            )
-        )
+        if KEPT_STYLE.search(style):
+            kept["style"] = " ".join(KEPT_STYLE.findall(style))
+        written = [f"{name}={value!r}" for name, value in sorted(kept.items()) if value or name == "alt"]
+        self.lines.append(" ".join([f"<{tag}", *written]))
         if tag == "img":
             self.lines.append(f"picture {' '.join(map(str, next(self._thumbnails)))}")
 
@@ -101,62 +93,63 @@ class Entities(HTMLParser):
         self.lines.append(f"</{tag}")
 
     def handle_data(self, data):
-        if not self._raw and (words := " ".join(data.split())):
-            self.lines.append(DURATION.sub("(a while)", words))
+        if not self._raw and (text := " ".join(data.split())):
+            self.lines.append(DURATION.sub("(a while)", text))
 
 
-def _plain(name, value):
+def _stable(name, value):
     if name == "class":
         return " ".join(sorted(part for part in value.split() if not NUMBERED.search(part)))
     return DURATION.sub("(a while)", NUMBERED.sub("", value))
 
 
-SEEN = """async ([selector, side]) => {
-    const shown = [...document.querySelectorAll(selector)].filter((e) => e.offsetParent !== null || e.getClientRects().length);
+SNAPSHOT = """async ([selector, side]) => {
+    const visible = (e) => e.offsetParent !== null || e.getClientRects().length;
+    const shown = [...document.querySelectorAll(selector)].filter(visible);
     const html = shown.map((e) => e.innerHTML).join('\\n');
     const images = shown.flatMap((e) => [...e.querySelectorAll('img')]);
     const canvas = Object.assign(document.createElement('canvas'), { width: side, height: side });
-    const brush = canvas.getContext('2d', { willReadFrequently: true });
-    brush.imageSmoothingQuality = 'high';
+    const context = canvas.getContext('2d', { willReadFrequently: true });
+    context.imageSmoothingQuality = 'high';
     const thumbnails = [];
     for (const image of images) {
-        image.loading = 'eager';  // else one that is folded away is never fetched
+        image.loading = 'eager';  // else a folded one is never fetched
         await image.decode().catch(() => {});
-        brush.clearRect(0, 0, side, side);
-        if (image.naturalWidth) brush.drawImage(image, 0, 0, side, side);
-        const levels = [...brush.getImageData(0, 0, side, side).data].filter((_, index) => index % 4 < 3);
+        context.clearRect(0, 0, side, side);
+        if (image.naturalWidth) context.drawImage(image, 0, 0, side, side);
+        const levels = [...context.getImageData(0, 0, side, side).data].filter((_, index) => index % 4 < 3);
         thumbnails.push([image.naturalWidth, image.naturalHeight, ...levels]);
     }
     return [html, thumbnails];
 }"""
 
 
-def of_page(page, selector: str) -> list[str]:
-    """The lines of what a page shows below a selector."""
-    html, thumbnails = page.evaluate(SEEN, [selector, THUMBNAIL])
+def page_lines(page, selector: str) -> list[str]:
+    """The lines of the visible elements of a selector."""
+    html, thumbnails = page.evaluate(SNAPSHOT, [selector, THUMBNAIL])
     entities = Entities(thumbnails)
     entities.feed(html)
     return entities.lines
 
 
-def of_json(value) -> list[str]:
-    """The lines of an answer, a leaf each, but for what passes: durations, addresses and sizes of files."""
-    return [f"{place}: {leaf}" for place, leaf in _leaves("", value)]
+def json_lines(value) -> list[str]:
+    """A line for each leaf of JSON, except durations, paths and sizes of files."""
+    return [f"{path}: {leaf}" for path, leaf in _leaves("", value)]
 
 
-def _leaves(place, value):
+def _leaves(path, value):
     if isinstance(value, dict):
         for name, part in value.items():
             if name not in VOLATILE:
-                yield from _leaves(f"{place}.{name}", part)
+                yield from _leaves(f"{path}.{name}", part)
     elif isinstance(value, (list, tuple)):
         for index, part in enumerate(value):
-            yield from _leaves(f"{place}[{index}]", part)
+            yield from _leaves(f"{path}[{index}]", part)
     else:
-        yield place, DURATION.sub("(a while)", json.dumps(value, ensure_ascii=False))
+        yield path, DURATION.sub("(a while)", json.dumps(value, ensure_ascii=False))
 
 
-def of_picture(image) -> str:
-    """The line of a picture that an endpoint has sent, as PIL opens it."""
-    small = image.convert("RGB").resize((THUMBNAIL, THUMBNAIL), 5)  # 5: the mean of what each covers, or nearly
+def picture_line(image) -> str:
+    """The line of a PIL image."""
+    small = image.convert("RGB").resize((THUMBNAIL, THUMBNAIL), Image.Resampling.HAMMING)
     return f"picture {image.width} {image.height} {' '.join(map(str, small.tobytes()))}"

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 120  # seconds; a bound for machines that do other work, no wish
+PATIENCE = 120  # seconds; generous, for busy machines
 
 
 def free_port() -> int:
@@ -19,21 +19,21 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def hears_interrupts():
-    """For a child: what a shell starts in the background ignores Ctrl-C, and under nohup the end of its terminal; and so would its children."""
+def restore_signals():
+    """For a child process: in the background of a shell or under nohup, it would inherit ignored SIGINT and SIGHUP."""
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
 
 
 def changed(code: str) -> str:
-    """A program: the app, with `code` run once it has moved in. Whatever imports Gradio must not be imported before."""
+    """A program: the app, with `code` run once its temporary directory exists, before which Gradio is not imported."""
     return f"""
 import app
-from explorer.server import run_directory as folder
-def then(create=folder.create):
-    create()
+from explorer.server import run_directory
+def create(original=run_directory.create):
+    original()
     exec({code!r}, {{}})
-folder.create = then
+run_directory.create = create
 app.main()
 """
 
@@ -41,10 +41,13 @@ app.main()
 def start(
     home: Path, *arguments: str, program: str = "", port: int = 0, **environment: str
 ) -> tuple[subprocess.Popen, Path]:
-    """app.py, or a program around it, being started; and the file that takes what it prints. `home` takes that and what it caches."""
+    """app.py, or a program around it, being started; and the file that takes what it prints.
+
+    `home` takes that and what it caches.
+    """
     variables = {
         **os.environ,
-        "HF_ENDPOINT": f"http://127.0.0.1:{free_port()}",  # nobody listens there
+        "HF_ENDPOINT": f"http://127.0.0.1:{free_port()}",  # no server there
         "HF_HOME": str(home / "hub"),
         "GRADIO_TEMP_DIR": str(home / "gradio"),
         "GRADIO_SERVER_NAME": "127.0.0.1",  # as a Space says where to serve
@@ -52,10 +55,15 @@ def start(
         **environment,
     }
     log = home / "app.log"
-    told = [sys.executable, *(["-c", program] if program else ["app.py"]), *arguments]
-    with open(log, "w") as output:
+    command = [sys.executable, *(["-c", program] if program else ["app.py"]), *arguments]
+    with log.open("w") as output:
         return subprocess.Popen(
-            told, cwd=ROOT, env=variables, stdout=output, stderr=subprocess.STDOUT, preexec_fn=hears_interrupts
+            command,
+            cwd=ROOT,
+            env=variables,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            preexec_fn=restore_signals,  # noqa: PLW1509 (signals only)
         ), log
 
 

@@ -1,4 +1,4 @@
-"""Agents, as the Model Context Protocol's own client sees the app."""
+"""An MCP client: the app's tools through the package `mcp`."""
 
 import asyncio
 import base64
@@ -22,7 +22,7 @@ needs_mcp = pytest.mark.skipif(find_spec("mcp") is None, reason="the package mcp
 
 @pytest.fixture(scope="module")
 def agent(app_url):
-    """Asks the app's server of tools as an agent does: `agent(tool, **arguments)`, or `agent()` for the list of tools."""
+    """Calls the MCP server: `agent(tool, **arguments)`, or `agent()` for the list of tools."""
     address = re.search(r'"url": "(http://127\.0\.0\.1:7860/\S+)"', CALLING)[1].replace(
         "http://127.0.0.1:7860", app_url
     )

@@ -1,4 +1,4 @@
-"""Files of photos, good and hostile, written byte by byte where a library would refuse to."""
+"""Photo files, valid and hostile, written byte by byte where a library would refuse to write them."""
 
 import io
 import struct
@@ -8,9 +8,9 @@ import numpy as np
 from PIL import Image, ImageCms
 
 
-def encoded(image, format, **options) -> bytes:
+def encoded(image, file_format, **options) -> bytes:
     buffer = io.BytesIO()
-    image.save(buffer, format, **options)
+    image.save(buffer, file_format, **options)
     return buffer.getvalue()
 
 
@@ -19,7 +19,7 @@ def chunk(kind: bytes, body: bytes) -> bytes:
 
 
 def png(width, height, depth, colour, pixels: bytes, before=b"", after=b"") -> bytes:
-    """A PNG by hand: `pixels` row after row, `colour` 0 grey, 2 RGB, 3 palette, 4 grey + alpha, 6 RGBA."""
+    """A hand-written PNG: `pixels` row by row, `colour` 0 grey, 2 RGB, 3 palette, 4 grey + alpha, 6 RGBA."""
     row = len(pixels) // height
     rows = b"".join(b"\0" + pixels[at : at + row] for at in range(0, len(pixels), row)) if row else b""
     header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
@@ -28,7 +28,7 @@ def png(width, height, depth, colour, pixels: bytes, before=b"", after=b"") -> b
 
 
 def tiff(tags, rest: bytes) -> bytes:
-    """A little-endian TIFF by hand: tags of (number, kind, count, value or offset), then `rest`."""
+    """A hand-written little-endian TIFF: tags of (number, kind, count, value or offset), then `rest`."""
     entries = b"".join(struct.pack("<HHII", *tag) for tag in sorted(tags))
     return b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4) + rest
 
@@ -44,25 +44,25 @@ def check_sentence(text):
 
 
 def gradient(width=96, height=64) -> Image.Image:
-    """Smooth, colourful and different everywhere, so that lossy formats keep it and a cut cannot hide."""
+    """Smooth, colourful and different everywhere, so that lossy formats preserve it and a truncation shows."""
     y, x = np.mgrid[:height, :width]
     return Image.fromarray(np.stack([x * 2, y * 3, 255 - x - y], axis=-1).astype(np.uint8))
 
 
 def red_is_blue() -> bytes:
-    """The sRGB profile with two primaries exchanged: a camera whose red is everyone's blue."""
+    """The sRGB profile with two primaries exchanged: red and blue are swapped."""
     profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
     red, blue = profile.index(b"rXYZ", 128), profile.index(b"bXYZ", 128)
     profile[red : red + 4], profile[blue : blue + 4] = b"bXYZ", b"rXYZ"
     return bytes(profile)
 
 
-def many_tags_over_one_block(size, count=20_000) -> bytes:
+def many_tags_over_one_block(size, count=20_000) -> list[tuple[int, int, int, int]]:
     return [(i + 1000, 1, size // 2, size // 2) for i in range(count)]
 
 
 def exif_bomb():
-    """EXIF over many segments whose 20,000 tags each claim the same megabyte."""
+    """EXIF over many segments, whose 20,000 tags all refer to the same megabyte."""
     exif = tiff(many_tags_over_one_block(2_000_000), b"")
     exif += bytes(2_000_000 - len(exif))
     parts = (exif[at : at + 65_000] for at in range(0, len(exif), 65_000))

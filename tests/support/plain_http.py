@@ -1,4 +1,4 @@
-"""The app asked over plain HTTP: uploads, questions to endpoints, a question of each kind."""
+"""A plain HTTP client: uploads, calls of endpoints and handlers, valid arguments for each endpoint."""
 
 import json
 
@@ -16,16 +16,16 @@ def uploaded(server, data, name="photo.jpg") -> str:
 
 
 def call(server, endpoint, values):
-    """What curl would do: ("complete", outputs), ("error", sentence) or (the status, sentence)."""
-    asked = server.post(
+    """As by curl: ("complete", outputs), ("error", sentence) or (status, sentence)."""
+    response = server.post(
         f"/gradio_api/call{endpoint}",
         content=json.dumps({"data": values}),
         headers={"Content-Type": "application/json"},
     )
-    if asked.status_code != 200:
-        return asked.status_code, asked.json()["detail"]
-    told = server.get(f"/gradio_api/call{endpoint}/{asked.json()['event_id']}").text
-    event, data = told.strip().split("\n\n")[-1].split("\n", 1)
+    if response.status_code != 200:
+        return response.status_code, response.json()["detail"]
+    stream = server.get(f"/gradio_api/call{endpoint}/{response.json()['event_id']}").text
+    event, data = stream.strip().split("\n\n")[-1].split("\n", 1)
     content = json.loads(data.removeprefix("data: "))
     event = event.removeprefix("event: ")
     return event, content["error"] if event == "error" else content
@@ -42,10 +42,10 @@ USUAL = {
 
 
 def press(app, handler, values, event=None):
-    """What the page does: the outputs of one of its own handlers."""
+    """As by the page: the outputs of one of its handlers."""
     number = next(fn["id"] for fn in app.http.get("/config").json()["dependencies"] if fn["api_name"] == handler)
-    asked = {"data": values, "fn_index": number, "session_hash": handler, "event_data": event}
-    app.http.post("/gradio_api/queue/join", json=asked).raise_for_status()
-    told = app.http.get("/gradio_api/queue/data", params={"session_hash": handler}).text
-    ended = next(line for line in told.splitlines() if "process_completed" in line)
+    body = {"data": values, "fn_index": number, "session_hash": handler, "event_data": event}
+    app.http.post("/gradio_api/queue/join", json=body).raise_for_status()
+    stream = app.http.get("/gradio_api/queue/data", params={"session_hash": handler}).text
+    ended = next(line for line in stream.splitlines() if "process_completed" in line)
     return json.loads(ended.removeprefix("data: "))["output"]["data"]

@@ -57,7 +57,8 @@ WITHIN = {
     "static": set(),
     "rendering": set(),
     "photos": set(),
-    "explanation": {"photos"},
+    "explanation": {"photos", "rendering", "settings"},
+    "settings": {"explanation"},
     "server": {"rendering", "photos", "explanation"},
 }
 
@@ -92,8 +93,12 @@ def test_a_room_imported_alone_brings_no_stranger(room, strangers):
 
 
 def test_the_first_heatmap_imports_no_compiler():
-    """Torch would import its own, a second's work, for any dispatch mode that does not decline; the mode is there for large Linears."""
-    code = "import sys, torch, potplants, gradcam; model = potplants.CNN(); assert any(p.numel() >= 1 << 20 for p in model.parameters());"
+    """Torch imports its own, which takes a second, for any dispatch mode that does not decline.
+
+    The mode is there for large Linears.
+    """
+    code = "import sys, torch, potplants, gradcam; model = potplants.CNN();"
+    code += "assert any(p.numel() >= 1 << 20 for p in model.parameters());"
     code += (
         "gradcam.Explainer(model).explain(torch.rand(1, 3, 256, 256), [0, 1]); print('torch._dynamo' in sys.modules)"
     )
@@ -153,6 +158,48 @@ def test_every_package_that_is_imported_is_declared():
     assert strangers == declared
 
 
+def test_the_drawing_in_the_docs_shows_these_imports():
+    text = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    arrows = re.findall(r"^ *(\w+)(?:\[.*?\])? --> (\w+)", text, re.MULTILINE)
+    for table in (MAY_IMPORT, WITHIN):
+        assert {arrow for arrow in arrows if arrow[0] in table} == {(room, to) for room in table for to in table[room]}
+
+
+def test_the_functions_that_the_walk_names_exist():
+    """`file.py` (`function`, `Class.method`), as the numbered steps of docs/architecture.md name them."""
+    text = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    steps = re.findall(r"`([\w/]+\.py)`\s+\(((?:`[\w.]+`,?\s*)+)\)", text)
+    assert len(steps) > 30
+    for file, functions in steps:
+        source = (ROOT / file).read_text(encoding="utf-8")
+        for name in re.findall(r"\w+", functions):
+            assert re.search(rf"^ *(async )?(def|class) {name}\b", source, re.MULTILINE), (file, name)
+
+
+def markdown_files():
+    listed = subprocess.run(["git", "ls-files", "*.md"], cwd=ROOT, capture_output=True, text=True, check=True)
+    return listed.stdout.split()
+
+
+LONG_LINKS: set[tuple[str, str]] = set()  # (file, link) of the links that alone are longer than a line
+
+
+@pytest.mark.skipif(
+    not (ROOT / ".git").exists(), reason="not a git checkout: which files are the project's is not known"
+)
+def test_no_line_of_prose_is_longer_than_120_columns():
+    assert "README.md" in markdown_files()
+    long = {
+        (file, line)
+        for file in markdown_files()
+        for line in (ROOT / file).read_text(encoding="utf-8").splitlines()
+        if len(line) > 120
+    }
+    assert {
+        (file, line) for file, line in long if not any(link in line for at, link in LONG_LINKS if at == file)
+    } == set()
+
+
 @pytest.mark.parametrize(
     "file", ["README.md", "CONTRIBUTING.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
 )
@@ -165,7 +212,7 @@ def test_every_file_that_is_named_is_there(file):
 
 
 def test_markup_lies_in_templates_where_every_value_is_escaped():
-    """But for what a browser without scripts is told; and the report's own style sheet, in which no visitor has a word."""
+    """Except for the text for browsers without scripts, and the report's own style sheet, free of visitors' text."""
     from explorer.rendering.templates import ENVIRONMENT, render
 
     assert "<b>" not in render("parts.html", "refusal", "<b>bold</b>")

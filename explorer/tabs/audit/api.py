@@ -3,12 +3,12 @@
 import gradio as gr
 
 import potplants
-from explorer.controls import AUDIT_LINE
-from explorer.deep_links import View
+from explorer.controls import AUDIT_QUEUE
 from explorer.explanation.service import ExplanationService
 from explorer.photos.examples import Examples
 from explorer.server.cancellation import cancellable
 from explorer.server.errors import as_sentence
+from explorer.settings import View
 
 from .report import ReportFiles, report
 from .store import BOTH, NO_RIVAL, Audits, audit_request, rival
@@ -36,7 +36,7 @@ def define(service: ExplanationService, examples: Examples, default_model: str):
         """
         with as_sentence():
             found = audits.of(audit_request(model, compare, split, repaint), cancellable())
-        return report(found), *shelf.files(found, View().colormap).paths
+        return report(found), *shelf.files(found, View()).paths
 
     with gr.Column(visible=False):
         model = gr.Dropdown(list(potplants.MODELS), value=default_model, label="model: a classifier that /models lists")
@@ -55,4 +55,4 @@ def define(service: ExplanationService, examples: Examples, default_model: str):
             )
         ]
         trigger = gr.Button()
-    trigger.click(audit, [model, compare, split, repaint], [told, *files], api_name="audit", **AUDIT_LINE)
+    trigger.click(audit, [model, compare, split, repaint], [told, *files], api_name="audit", **AUDIT_QUEUE)

@@ -10,7 +10,8 @@ from tempfile import TemporaryDirectory
 
 from explorer.photos.edits import POT_COLOURS
 from explorer.photos.masks import PARTS
-from explorer.server.run_directory import write_whole
+from explorer.server.run_directory import write_atomically
+from explorer.settings import View
 
 from . import statistics as figures
 from .audit import METHOD, RANDOM, WORST
@@ -35,19 +36,19 @@ class ReportFiles:
     def __init__(self):
         self._folder = TemporaryDirectory(prefix="audits-")
 
-    def files(self, result: Result, colormap: str) -> Files:
+    def files(self, result: Result, view: View) -> Files:
         """The three files, written now unless they are there."""
-        folder = Path(self._folder.name) / f"{result.name}-{colormap}"
+        folder = Path(self._folder.name) / f"{result.name}-{view.colormap}"
         folder.mkdir(exist_ok=True)
         stem = "audit-" + "-".join(result.request.models)
         contents = {
             f"{stem}.csv": lambda: _table(result),
             f"{stem}.json": lambda: json.dumps(report(result), indent=1),
-            f"{stem}.html": lambda: document(result, colormap),
+            f"{stem}.html": lambda: document(result, view),
         }
         for name, text in contents.items():
             if not (folder / name).is_file():
-                write_whole(folder / name, text().encode(), aside=self._folder.name)
+                write_atomically(folder / name, text().encode(), temp_dir=self._folder.name)
         return Files(*(folder / name for name in contents))
 
 

@@ -5,7 +5,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from pathlib import Path
 from threading import Lock
 
 import potplants
@@ -13,8 +12,6 @@ from explorer.explanation.device import joined
 from explorer.explanation.service import ExplanationService
 from explorer.photos.edits import POT_COLOURS
 from explorer.photos.examples import SPLITS, Example, Examples
-from potplants import hub
-from potplants.weights import sha256
 
 from .audit import METHOD, Audit, audit, go_on
 from .causal_test import Repainted, in_every_pot, owners
@@ -205,12 +202,7 @@ def _key(kind, name, weights, content):
 
 
 def _weights(asked):
-    return {name: _weights_hash(potplants.find(name)) for name in asked.models}
-
-
-def _weights_hash(model):
-    file = model.weights if isinstance(model.weights, Path) else hub.cached(model.weights)
-    return sha256(file) if file and file.is_file() else None
+    return {name: potplants.fingerprint(name) for name in asked.models}
 
 
 def _content(photos: Sequence[Example]) -> str:

@@ -3,12 +3,13 @@
 import cv2
 import numpy as np
 
-from explorer.deep_links import View, query
+from explorer.deep_links import Link, query
+from explorer.explanation.grid import coloured, ground_of
 from explorer.photos.edits import POT_COLOURS
 from explorer.rendering.static import style
 from explorer.rendering.templates import render
-from explorer.rendering.wording import percent, share
-from gradcam import overlay
+from explorer.rendering.wording import peak, percent, share
+from explorer.settings import View
 
 from . import statistics as figures
 from .audit import METHOD, RANDOM, WORST
@@ -21,9 +22,9 @@ PARTS = ("pot", "plant", "soil", "background")  # of a photo, as the bars show t
 FULL = 0.75  # how strongly a cell is coloured that holds all photos of its class: the count stays readable
 
 
-def shown(result: Result, colormap: str, linked: bool = True) -> str:
+def shown(result: Result, view: View, linked: bool = True) -> str:
     """The whole audit. linked: a click on a photo opens it in Explain, which only the page can do."""
-    return render(TEMPLATE, "audit", **_told(result, colormap, linked))
+    return render(TEMPLATE, "audit", **_told(result, view, linked))
 
 
 def invitation(photos: int, models: tuple[str, ...]) -> str:
@@ -35,13 +36,13 @@ def stopped() -> str:
     return render(TEMPLATE, "stopped")
 
 
-def document(result: Result, colormap: str) -> str:
+def document(result: Result, view: View) -> str:
     """One page of HTML that needs nothing beside it."""
     sheet = "".join(map(style, ("alone/report.css", "audit.css")))
-    return render(REPORT, "document", result, told=_told(result, colormap, linked=False), sheet=sheet, method=METHOD)
+    return render(REPORT, "document", result, told=_told(result, view, linked=False), sheet=sheet, method=METHOD)
 
 
-def _told(result, colormap, linked):
+def _told(result, view, linked):
     """All that the page and the report have in common."""
     return {
         "note": result.note,
@@ -53,8 +54,8 @@ def _told(result, colormap, linked):
         "pots": _pots(result),
         "parts": PARTS,
         "heats": _heats(result),
-        "means": [(audit.model.name, _means(audit, colormap)) for audit in result.audits],
-        "galleries": [(audit.model.name, _gallery(audit, colormap, linked)) for audit in result.audits],
+        "means": [(audit.model.name, _means(audit, view)) for audit in result.audits],
+        "galleries": [(audit.model.name, _gallery(audit, view, linked)) for audit in result.audits],
         "rules": (WORST, RANDOM),
     }
 
@@ -211,36 +212,36 @@ def _bar(name, held):
 # Pictures
 
 
-def _means(audit, colormap):
-    return [_mean(really, mean, colormap) for really, mean in audit.means.items()]
+def _means(audit, view):
+    return [_mean(really, mean, view) for really, mean in audit.means.items()]
 
 
-def _mean(really, mean, colormap):
-    words = f"{really.capitalize()}: {mean.photos} photos, {mean.empty} empty, peak {mean.heat.max():.2g}"
-    drawn = overlay(np.full((*mean.heat.shape, 3), 255, np.uint8), mean.heat, colormap, opacity=1)
+def _mean(really, mean, view):
+    words = f"{really.capitalize()}: {mean.photos} photos, {mean.empty} empty, {peak(mean.heat.max())}"
+    drawn = coloured(ground_of(np.empty((*mean.heat.shape, 3), np.uint8), View(base="none")), mean.heat, view)
     return {"picture": _tile(drawn), "alt": f"mean heatmap, {words}", "words": words, "key": "", "link": ""}
 
 
-def _gallery(audit, colormap, linked):
+def _gallery(audit, view, linked):
     """(title, photos) for each class and each rule."""
     rules = {"most confident mistakes": audit.worst, "random": audit.random}
     return [
-        (f"{really.capitalize()}: {rule}", [_instance(audit, found, colormap, linked) for found in chosen[really]])
+        (f"{really.capitalize()}: {rule}", [_instance(audit, found, view, linked) for found in chosen[really]])
         for really in audit.model.classes
         for rule, chosen in rules.items()
     ]
 
 
-def _instance(audit, found, colormap, linked):
+def _instance(audit, found, view, linked):
     example, sight = found.example, audit.sights[found.example.key]
     empty = ", no positive evidence" if found.empty else ""
     words = f"{'✓' if found.right else '✗'} {found.said.capitalize()}, {percent(found.probability)}{empty}"
     return {
-        "picture": _tile(overlay(sight.photo, sight.heat, colormap)),
+        "picture": _tile(coloured(ground_of(sight.photo, View(base="photo")), sight.heat, view)),
         "alt": f"{example.key}, really {example.really.capitalize()}, {audit.model.name} says {words}",
         "words": words,
         "key": example.key,
-        "link": query(View(example=example.key, model=audit.model.name, colormap=colormap)) if linked else "",
+        "link": query(Link(example.key, View(audit.model.name, colormap=view.colormap))) if linked else "",
     }
 
 

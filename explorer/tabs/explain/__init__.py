@@ -1,1 +1,1 @@
-"""The tab Explain: what the model said, and the grid of where it looked, class by class and layer by layer."""
+"""The tab Explain: the prediction, and a heatmap for every class at every layer."""

@@ -1,4 +1,7 @@
-"""The endpoints for callers: the explorer without a page, by parameter name. They are defined before any tab."""
+"""/explain, /heatmaps and /models: the explorer without a page, for callers."""
+
+from dataclasses import dataclass
+from typing import Any
 
 import gradio as gr
 
@@ -11,6 +14,7 @@ from explorer.server.cancellation import cancellable
 from explorer.server.errors import as_sentence
 from explorer.server.picture_files import saved_pictures
 from explorer.server.upload import save_for_download, upload
+from explorer.settings import View
 from gradcam import COLORMAPS, METHODS, SCALES
 
 from .archive import maps
@@ -18,8 +22,32 @@ from .archive import maps
 
 def define(service: ExplanationService, examples: Examples, default_model: str):
     """Define /explain, /heatmaps and /models. Nothing of it is shown."""
+    with gr.Column(visible=False):
+        inputs = _inputs(default_model)
+        gallery = gr.Gallery(object_fit="contain", label="one captioned picture per class and layer, row by row")
+        report = gr.JSON(label="report: model, predicted, classes, layers, cells")
+        file = gr.File(label="an .npz file: heatmaps [K, L, H, W], logits [N], classes, targets, layers")
+        listing = gr.JSON(label="one entry per model")
+        trigger = gr.Button()
+    endpoints = Endpoints(service, gallery, file)
+    # explain returns the final payload: Gradio's postprocessing would look at each picture's path twice, once for a
+    # copy of the page that nobody keeps
+    trigger.click(endpoints.explain, inputs, [gallery, report], api_name="explain", postprocess=False, **ONE_AT_A_TIME)
+    trigger.click(endpoints.heatmaps, inputs[:3], file, api_name="heatmaps", **ONE_AT_A_TIME)
+    # gr.api would need no components, but its Api inputs are neither Upload nor Dropdown: /explain refuses every photo
+    # ("The 1st must be a text …") and publishes no choices; of /models it changes the published type and label ("1st")
+    trigger.click(models, None, listing, api_name="models")
 
-    def explain(image, model, method, base, colormap, scale):
+
+@dataclass(frozen=True)
+class Endpoints:
+    """Handlers of /explain and /heatmaps. Their docstrings are public: MCP tools and openapi.json repeat them."""
+
+    service: ExplanationService
+    gallery: gr.Gallery
+    file: gr.File
+
+    def explain(self, image, model, method, base, colormap, scale):
         """Where the classifier looked: one captioned picture per class and layer, row by row, then a report.
 
         Args:
@@ -35,12 +63,13 @@ def define(service: ExplanationService, examples: Examples, default_model: str):
             report: model, predicted, classes (name, logit, probability), layers, cells (target, layer, peak, empty)
         """
         with as_sentence():
-            explained = service.explain_file(image, model, method, cancellable())
-            cells = draw(explained, base, colormap, scale)
+            explained = self.service.explain_file(image, model, method, cancellable())
+            cells = draw(explained, View(base=base, colormap=colormap, scale=scale))
         pictures = [(f"{cell.target}-{cell.column}", cell.picture, cell.caption) for row in cells for cell in row]
-        return gallery.postprocess(saved_pictures(pictures, gallery.GRADIO_CACHE)), explained.report()
+        files: list[Any] = saved_pictures(pictures, self.gallery.GRADIO_CACHE)
+        return self.gallery.postprocess(files), explained.report()
 
-    def heatmaps(image, model, method):
+    def heatmaps(self, image, model, method):
         """The raw evidence behind the pictures, as an .npz file.
 
         Args:
@@ -53,32 +82,24 @@ def define(service: ExplanationService, examples: Examples, default_model: str):
             K rows: the classes, then their mixture), layers (L names)
         """
         with as_sentence():
-            explained = service.explain_file(image, model, method, cancellable())
-        return save_for_download(maps(explained), "heatmaps.npz", file.GRADIO_CACHE)
+            explained = self.service.explain_file(image, model, method, cancellable())
+        return save_for_download(maps(explained), "heatmaps.npz", self.file.GRADIO_CACHE)
 
-    def models():
-        """The models that can be asked for: name, origin of the weights, whether they can be had now, classes, layers."""
-        return potplants.availability()
 
-    with gr.Column(visible=False):
-        image = upload(label="image: a photo of a pot plant")
-        model = gr.Dropdown(list(potplants.MODELS), value=default_model, label="model: a name that /models lists")
-        method = gr.Dropdown(list(METHODS), value="Grad-CAM", label="method: the CAM method")
-        base = gr.Dropdown(list(BASES), value="edges", label="base: what lies under the heat")
-        colormap = gr.Dropdown(list(COLORMAPS), value="jet", label="colormap: the colours of the heat")
-        scale = gr.Dropdown(
-            list(SCALES),
-            value="each map",
-            label="scale: the hottest colour is each map's peak, or the strongest of all",
-        )
-        gallery = gr.Gallery(object_fit="contain", label="one captioned picture per class and layer, row by row")
-        report = gr.JSON(label="report: model, predicted, classes, layers, cells")
-        file = gr.File(label="an .npz file: heatmaps [K, L, H, W], logits [N], classes, targets, layers")
-        listing = gr.JSON(label="one entry per model")
-        trigger = gr.Button()
+def models():
+    """The models that can be asked for: name, origin of the weights, whether they can be had now, classes, layers."""
+    return potplants.availability()
 
-    asked = [image, model, method, base, colormap, scale]
-    # what is returned is as it shall be sent: Gradio would look at each picture's path twice, once for a copy of the page that nobody keeps
-    trigger.click(explain, asked, [gallery, report], api_name="explain", postprocess=False, **ONE_AT_A_TIME)
-    trigger.click(heatmaps, [image, model, method], file, api_name="heatmaps", **ONE_AT_A_TIME)
-    trigger.click(models, None, listing, api_name="models")
+
+def _inputs(default_model):
+    """In the order of explain's parameters; heatmaps takes the first three."""
+    view = View()
+    scale = "scale: the hottest colour is each map's peak, or the strongest of all"
+    return [
+        upload(label="image: a photo of a pot plant"),
+        gr.Dropdown(list(potplants.MODELS), value=default_model, label="model: a name that /models lists"),
+        gr.Dropdown(list(METHODS), value=view.method, label="method: the CAM method"),
+        gr.Dropdown(list(BASES), value=view.base, label="base: what lies under the heat"),
+        gr.Dropdown(list(COLORMAPS), value=view.colormap, label="colormap: the colours of the heat"),
+        gr.Dropdown(list(SCALES), value=view.scale, label=scale),
+    ]

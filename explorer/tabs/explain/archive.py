@@ -1,6 +1,5 @@
-"""Saving a study: a figure for print, the raw maps, the report, and what made them, in one zip."""
+"""An explained photo as one zip: a figure for print, the raw maps, the report, and their provenance."""
 
-import hashlib
 import io
 import json
 import platform
@@ -13,30 +12,32 @@ from PIL import Image
 import potplants
 from explorer.explanation.grid import draw
 from explorer.explanation.service import ExplainedPhoto
+from explorer.photos.decode import pixels_sha256
+from explorer.settings import View
 
 from .figure import figure
 
 PACKAGES = ("torch", "numpy", "opencv-python-headless", "pillow", "safetensors", "gradio")
 DPI = 300
-EPOCH = (1980, 1, 1, 0, 0, 0)  # zip's first day, for every entry: the same study gives the same bytes
+EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest in a zip, for every entry: the same input gives the same bytes
 
 
-def archive(explained: ExplainedPhoto, base: str, colormap: str, scale: str, link: str = "") -> bytes:
+def archive(explained: ExplainedPhoto, view: View, link: str = "") -> bytes:
     """The zip: figure.png, photo.png, maps.npz, report.json, made_with.json. `link` opens the page at this view."""
-    cells = draw(explained, base, colormap, scale)
-    settings = {"base": base, "colormap": colormap, "scale": scale, "link": link}
-    held = {
-        "figure.png": _png(figure(explained, cells, colormap), DPI),
+    cells = draw(explained, view)
+    settings = {"base": view.base, "colormap": view.colormap, "scale": view.scale, "link": link}
+    files = {
+        "figure.png": _png(figure(explained, cells, view), DPI),
         "photo.png": _png(Image.fromarray(explained.photo)),
         "maps.npz": maps(explained),
         "report.json": _json(explained.report()),
         "made_with.json": _json(made_with(explained, settings)),
     }
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as file:
-        for name, content in held.items():
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, content in files.items():
             file.writestr(zipfile.ZipInfo(name, EPOCH), content, zipfile.ZIP_DEFLATED)
-    return packed.getvalue()
+    return buffer.getvalue()
 
 
 def maps(explained: ExplainedPhoto) -> bytes:
@@ -54,11 +55,11 @@ def maps(explained: ExplainedPhoto) -> bytes:
 
 
 def made_with(explained: ExplainedPhoto, settings: dict) -> dict:
-    """The versions and hashes behind a study: with these, the same numbers come out again."""
+    """The versions, hashes and settings that reproduce the numbers."""
     return {
         "model": explained.model.name,
         "weights_sha256": potplants.fingerprint(explained.model.name),
-        "photo_sha256": hashlib.sha256(explained.photo.tobytes()).hexdigest(),  # of the pixels, not of a file
+        "photo_sha256": pixels_sha256(explained.photo),  # of the pixels, not of a file
         "settings": {"method": explained.method, **settings},
         "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
     }

@@ -1,4 +1,4 @@
-"""A study as a figure for print: the photo, the grid, the logits. Black on white, whatever the page's theme."""
+"""A figure for print: photo, logits and the grid of heatmaps, black on white whatever the page's theme."""
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -6,44 +6,45 @@ from PIL import Image, ImageDraw, ImageFont
 from explorer.explanation.grid import Cell
 from explorer.explanation.service import MIXTURE, ExplainedPhoto
 from explorer.rendering.wording import percent
+from explorer.settings import View
 from gradcam import colour_table
 
-CELL, GAP, WORDS = 512, 24, 64  # pixels: a picture, the space between two, a line of words; 512 at 300 dpi are 43 mm
-HEAD = 620  # the column of class names and logits
+CELL, GAP, LINE = 512, 24, 64  # pixels: a picture, the space between two, a line of text; 512 at 300 dpi are 43 mm
+HEAD = 620  # pixels: the column of class names and logits
 INK, FAINT, BAR = "black", "#555555", "#c8c8c8"
 
 
-def figure(explained: ExplainedPhoto, cells: list[list[Cell]], colormap: str) -> Image.Image:
-    """Photo and colour bar on the left, then for each target its name and logit, then its maps with their peaks beneath."""
+def figure(explained: ExplainedPhoto, cells: list[list[Cell]], view: View) -> Image.Image:
+    """Photo and colour bar on the left; for each target its name and logit, then its maps over their peaks."""
     rows, columns = len(cells), len(cells[0])
-    step = CELL + WORDS + GAP
-    left, top = CELL + 2 * GAP, 2 * WORDS + GAP
+    step = CELL + LINE + GAP
+    left, top = CELL + 2 * GAP, 2 * LINE + GAP
     sheet = Image.new("RGB", (left + HEAD + columns * (CELL + GAP) + GAP, top + rows * step + GAP), "white")
     pen = _Pen(sheet)
     pen.picture(explained.photo, GAP, top)
     legend = top + CELL + GAP
-    for line, words in enumerate(_legend(explained)):
-        pen.write(words, GAP, legend + line * WORDS, 34, FAINT if line else INK)
-    bar = legend + len(_legend(explained)) * WORDS + GAP
-    pen.ramp(colour_table(colormap), GAP, bar)
+    for line, text in enumerate(_legend(explained)):
+        pen.write(text, GAP, legend + line * LINE, 34, FAINT if line else INK)
+    bar = legend + len(_legend(explained)) * LINE + GAP
+    pen.ramp(colour_table(view.colormap), GAP, bar)
     pen.write("no evidence", GAP, bar + 40, 30, FAINT)
     pen.write("peak", GAP + CELL - 70, bar + 40, 30, FAINT)
     for column, cell in enumerate(cells[0]):
-        pen.write(cell.column, left + HEAD + column * (CELL + GAP), WORDS // 2, 44)
-    for row, drawn in enumerate(cells):
-        _row(pen, explained, drawn, left, top + row * step)
+        pen.write(cell.column, left + HEAD + column * (CELL + GAP), LINE // 2, 44)
+    for row, row_cells in enumerate(cells):
+        _row(pen, explained, row_cells, left, top + row * step)
     return sheet
 
 
-def _row(pen, explained, drawn, left, top):
-    target = drawn[0].target
+def _row(pen, explained, cells, left, top):
+    target = cells[0].target
     pen.write(target.capitalize(), left, top, 52)
-    for line, words in enumerate(_numbers(explained, target), 1):
-        pen.write(words, left, top + line * WORDS, 38, FAINT)
+    for line, text in enumerate(_numbers(explained, target), 1):
+        pen.write(text, left, top + line * LINE, 38, FAINT)
     if target in explained.model.classes and explained.model.answers == "class":
         share = explained.probabilities[explained.model.classes.index(target)]
-        pen.bar(share, left, top + 4 * WORDS, HEAD - 3 * GAP)
-    for column, cell in enumerate(drawn):
+        pen.bar(share, left, top + 4 * LINE, HEAD - 3 * GAP)
+    for column, cell in enumerate(cells):
         x = left + HEAD + column * (CELL + GAP)
         pen.picture(cell.picture, x, top)
         pen.write(cell.measured, x, top + CELL + 8, 34, FAINT)
@@ -73,8 +74,8 @@ class _Pen:
     def __init__(self, sheet):
         self._sheet, self._draw = sheet, ImageDraw.Draw(sheet)
 
-    def write(self, words, x, y, size, ink=INK):
-        self._draw.text((x, y), words, fill=ink, font=ImageFont.load_default(size))
+    def write(self, text, x, y, size, ink=INK):
+        self._draw.text((x, y), text, fill=ink, font=ImageFont.load_default(size))
 
     def picture(self, pixels: np.ndarray, x, y):
         self._sheet.paste(Image.fromarray(pixels).resize((CELL, CELL), Image.Resampling.BICUBIC), (x, y))

@@ -1,15 +1,13 @@
-"""The tab Explain: what the model said, and the grid of where it looked."""
+"""The tab Explain: the model's prediction, and the grid of heatmaps."""
 
 import gradio as gr
 
-import potplants
-from explorer.controls import ONE_AT_A_TIME, QUIET, Controls
+from explorer.controls import ONE_AT_A_TIME, QUIET, Controls, components_of, handler
 from explorer.explanation.grid import draw
-from explorer.explanation.service import COLUMNS, ExplanationService, target_choices
+from explorer.explanation.service import COLUMNS, ExplanationService, every_target
 from explorer.photos.examples import Examples
 from explorer.rendering.parts import error_message
 from explorer.rendering.static import script
-from explorer.server.cancellation import cancellable
 from explorer.server.errors import EXPECTED, as_sentence
 from explorer.server.upload import save_for_download
 from explorer.server.values import event_value
@@ -17,71 +15,63 @@ from explorer.server.values import event_value
 from .archive import archive
 from .view import matrix, verdict
 
-TAKE = "() => document.querySelector('#saved')?.click()"  # the button that holds the file, once it is there
-COPY, LIGHTBOX = script("copy.js"), script("lightbox.js")
+COPY, LIGHTBOX, DOWNLOAD = script("copy.js"), script("lightbox.js"), script("take.js")
 
 ABOUT = """
-**Grad-CAM in three sentences.** A convolutional layer turns the photo into a stack of maps, each bright where the layer found its
-own pattern. Grad-CAM asks how much the score of a class would rise if a whole map grew a little, weighs every map by the answer, and adds
-them up. What is left above zero is where this layer found evidence *for* that class.
+**Grad-CAM in three sentences.** A convolutional layer turns the photo into a stack of maps, each bright where the
+layer found its own pattern. Grad-CAM asks how much the score of a class would rise if a whole map grew a little,
+weighs every map by the answer, and adds them up. What is left above zero is where this layer found evidence *for*
+that class.
 
-**What it cannot tell.** It says where, not what: a hot pot may mean its colour, its rim or its shine — change the pot and look again.
-It shows evidence for one class, and leaves out what speaks against it. The deepest layer is coarse, the first
-sees little but edges and colours; neither is “the” explanation. A weak map looks as bright as a strong one unless the scale is shared, so read the peak
-under each cell. And heat is evidence, not proof: networks trained alike but for their random seed behave alike and can still differ in their heat.
+**What it cannot tell.** It says where, not what: a hot pot may mean its colour, its rim or its shine — change the pot
+and look again. It shows evidence for one class, and leaves out what speaks against it. The deepest layer is coarse,
+the first sees little but edges and colours; neither is “the” explanation. A weak map looks as bright as a strong one
+unless the scale is shared, so read the peak under each cell. And heat is evidence, not proof: networks trained alike
+but for their random seed behave alike and can still differ in their heat.
 
-**Sources.** Selvaraju et al., *Grad-CAM: Visual Explanations from Deep Networks via Gradient-based Localization*, 2017 (arXiv:1610.02391).
-Conor O'Sullivan, *Explaining computer vision models with Grad-CAM* (A Data Odyssey), whose classifier and story these are;
-Pot Plant Dataset, CC BY 4.0 (Kaggle: conorsully1/pot-plants).
+**Sources.** Selvaraju et al., *Grad-CAM: Visual Explanations from Deep Networks via Gradient-based Localization*,
+2017 (arXiv:1610.02391). Conor O'Sullivan, *Explaining computer vision models with Grad-CAM* (A Data Odyssey), whose
+classifier and story these are; Pot Plant Dataset, CC BY 4.0 (Kaggle: conorsully1/pot-plants).
 """
 
 
 def build(controls: Controls, tabs: gr.Tabs, service: ExplanationService, examples: Examples):
     """Lay the tab out in the current `tabs` and wire it."""
 
-    def show(file, model, method, target, layer, base, colormap, scale, progress=gr.Progress()):  # noqa: B008 (Gradio finds it there)
+    def show(file, view, caller):
         try:
-            explained = service.explain_file(file, model, method, cancellable(progress))
-            cells = draw(explained, base, colormap, scale)
-            chosen = explained.target(target), layer
+            explained = service.explain_file(file, view.model, view.method, caller.progress)
+            cells = draw(explained, view)
+            selected = explained.target(view.target), view.layer
         except EXPECTED as error:
             return error_message(str(error)), ""
-        return verdict(explained, examples.truth(file)), matrix(explained, cells, colormap, scale, chosen)
+        return verdict(explained, examples.truth(file)), matrix(explained, cells, view, selected)
 
-    def save(file, link, model, method, base, colormap, scale):
+    def save(file, link, view, caller):
         with as_sentence():
-            packed = archive(service.explain_file(file, model, method, cancellable()), base, colormap, scale, link)
-        return save_for_download(packed, f"{model}-{method}.zip", saved.GRADIO_CACHE)
+            explained = service.explain_file(file, view.model, view.method, caller.progress)
+            data = archive(explained, view, link)
+        return save_for_download(data, f"{view.model}-{view.method}.zip", download.GRADIO_CACHE)
 
-    def take_apart(event: gr.EventData):
-        there = {name for model in potplants.MODELS.values() for name in target_choices(model)}
-        return event_value(event, "explained", there), event_value(event, "column", COLUMNS), gr.Tabs(selected="steps")
+    def open_steps(event: gr.EventData):
+        target = event_value(event, "explained", every_target())
+        return target, event_value(event, "column", COLUMNS), gr.Tabs(selected="steps")
 
     with gr.Tab("Explain", id="explain") as tab:
-        words = gr.HTML(elem_id="verdict", apply_default_css=False)
+        prediction = gr.HTML(elem_id="verdict", apply_default_css=False)
         grid = gr.HTML(elem_id="grid", js_on_load=LIGHTBOX, apply_default_css=False)
         with gr.Row(elem_id="keep"):
-            wanted = gr.Button("Save figure, maps and report", size="sm", min_width=120)
-            copied = gr.Button("Copy link to this view", size="sm", min_width=120)
-            saved = gr.DownloadButton(visible="hidden", elem_id="saved")
+            save_button = gr.Button("Save figure, maps and report", size="sm", min_width=120)
+            copy_button = gr.Button("Copy link to this view", size="sm", min_width=120)
+            download = gr.DownloadButton(visible="hidden", elem_id="saved")
         with gr.Accordion("What is this, and what can it not tell?", open=True, elem_id="about"):
             gr.Markdown(ABOUT)
 
-    settings = [controls.model, controls.method, controls.base, controls.colormap, controls.scale]
-    wanted.click(
-        save, [controls.photo, controls.link, *settings], saved, show_progress_on=grid, **QUIET, **ONE_AT_A_TIME
-    ).then(None, js=TAKE, **QUIET)
-    copied.click(None, js=COPY, **QUIET)
-    grid.select(take_apart, None, [controls.target, controls.layer, tabs], queue=False, **QUIET)
-
-    asked = [
-        controls.photo,
-        controls.model,
-        controls.method,
-        controls.target,
-        controls.layer,
-        controls.base,
-        controls.colormap,
-        controls.scale,
-    ]
-    controls.bind(tab, show, asked, [words, grid])
+    inputs = [controls.photo, controls.link, controls.view]
+    saved = save_button.click(
+        handler(save, inputs), components_of(inputs), download, show_progress_on=grid, **QUIET, **ONE_AT_A_TIME
+    )
+    saved.then(None, js=DOWNLOAD, **QUIET)
+    copy_button.click(None, js=COPY, **QUIET)
+    grid.select(open_steps, None, [controls.target, controls.layer, tabs], queue=False, **QUIET)
+    controls.bind(tab, show, [controls.photo, controls.view], [prediction, grid])

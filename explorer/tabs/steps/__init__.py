@@ -1,1 +1,1 @@
-"""The tab Step by step: one Grad-CAM heatmap taken apart, from activations to pixels."""
+"""The tab Step by step: one Grad-CAM heatmap, step by step from activations to pixels."""

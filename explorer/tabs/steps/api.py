@@ -1,4 +1,4 @@
-"""/step_by_step: one heatmap taken apart, in numbers and pictures, for callers."""
+"""/step_by_step: the steps of one heatmap in numbers and pictures, for callers."""
 
 import gradio as gr
 
@@ -10,9 +10,9 @@ from explorer.server.cancellation import cancellable
 from explorer.server.errors import as_sentence
 from explorer.server.picture_files import saved_pictures_exactly
 from explorer.server.upload import upload
+from explorer.settings import View
 
-from .breakdown import gallery as gallery_of
-from .breakdown import steps_of_file
+from .breakdown import captioned_pictures, steps_of_file
 
 
 def define(service: ExplanationService, examples: Examples, default_model: str):
@@ -31,11 +31,12 @@ def define(service: ExplanationService, examples: Examples, default_model: str):
             steps: model, method, target, layer, score, logits by class, map_shape, weights (index and weight of each map, heaviest
             first), sum_min, sum_max, positive_share, peak, empty, heat_by_top_maps, summary (each layer of the network), note
             gallery: the 16 heaviest feature maps, then the weighted sum, after ReLU, over the photo
-        """
+        """  # noqa: E501 (Gradio takes an argument's description from one line only)
         with as_sentence():
-            taken = steps_of_file(service, image, model, target, layer, cancellable())
-        pictures = [(caption.partition(" · ")[0], pixels, caption) for pixels, caption in gallery_of(taken)]
-        return taken.report(), saved_pictures_exactly(pictures, gallery.GRADIO_CACHE)
+            steps = steps_of_file(service, image, model, target, layer, cancellable())
+        captioned = captioned_pictures(steps, View())
+        pictures = [(caption.partition(" · ")[0], pixels, caption) for pixels, caption in captioned]
+        return steps.report(), saved_pictures_exactly(pictures, gallery.GRADIO_CACHE)
 
     with gr.Column(visible=False):
         image = upload(label="image: a photo of a pot plant")
@@ -50,5 +51,5 @@ def define(service: ExplanationService, examples: Examples, default_model: str):
         )
         trigger = gr.Button()
 
-    asked = [image, model, target, layer]
-    trigger.click(step_by_step, asked, [numbers, gallery], api_name="step_by_step", **ONE_AT_A_TIME)
+    inputs = [image, model, target, layer]
+    trigger.click(step_by_step, inputs, [numbers, gallery], api_name="step_by_step", **ONE_AT_A_TIME)

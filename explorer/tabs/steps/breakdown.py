@@ -1,4 +1,4 @@
-"""Grad-CAM step by step: one class at one layer of a study, and every quantity between the photo and its heatmap."""
+"""Grad-CAM step by step: every quantity between a photo and its heatmap, for one class at one layer."""
 
 from dataclasses import asdict, dataclass, replace
 from functools import cache, cached_property, partial
@@ -10,15 +10,16 @@ from torch import Tensor, nn
 
 import potplants
 from explorer.explanation.device import Device
-from explorer.explanation.grid import BASES
+from explorer.explanation.grid import coloured, ground_of
 from explorer.explanation.service import ExplainedPhoto, ExplanationService, Progress, as_image, targets_of
-from explorer.rendering.wording import signed_number
-from gradcam import Anatomy, overlay, take_apart
+from explorer.rendering.wording import precise_peak, signed_number
+from explorer.settings import View
+from gradcam import Anatomy, take_apart
 
-METHOD = "Grad-CAM"  # the one that is taken apart here
+METHOD = "Grad-CAM"  # the only one that is broken down here
 TOP_MAPS = 16  # feature maps in the gallery
-COUNTED = (1, 3, 8, 16)  # how many of the strongest maps a report counts together
-ZERO = 127  # where the diverging colours have their neutral one
+TOP_COUNTS = (1, 3, 8, 16)  # numbers of maps whose joint share of the heat a report gives
+ZERO = 127  # index of the neutral colour in the diverging table
 COLDEST = (34.0, 20.0, -56.0)  # L*a*b*, blue
 NEUTRAL = (96.0, 0.0, 0.0)
 HOTTEST = (34.0, 54.0, 38.0)  # red, as dark as the blue: neither sign may look stronger
@@ -29,8 +30,8 @@ class Steps:
     """Letters as in `Anatomy`: Aᵏ the layer's maps, αₖ their weights, y the score, S = Σ αₖAᵏ."""
 
     explained: ExplainedPhoto
-    target: str  # an entry of study.targets
-    column: str  # an entry of study.COLUMNS
+    target: str  # an entry of explained.targets
+    column: str  # an entry of service.COLUMNS
     anatomy: Anatomy
 
     @property
@@ -53,40 +54,40 @@ class Steps:
 
     @property
     def evidence_for(self) -> float:
-        """What S adds up to where it is above zero."""
+        """The sum of S where it is above zero."""
         return self._summed.clamp(min=0).sum().item()
 
     @property
     def evidence_against(self) -> float:
-        """What S adds up to where it is below zero: what the ReLU leaves out."""
+        """The sum of S where it is below zero: what the ReLU removes."""
         return self._summed.clamp(max=0).sum().item()
 
     @property
     def positive_share(self) -> float | None:
-        """Of all that is in S, how much speaks for the target; None where S is zero everywhere."""
-        everything = self.evidence_for - self.evidence_against
-        return self.evidence_for / everything if everything else None
+        """The part of Σ|S| that is evidence for the target; None where S is zero everywhere."""
+        total = self.evidence_for - self.evidence_against
+        return self.evidence_for / total if total else None
 
     @cached_property
     def shares(self) -> tuple[float, ...] | None:
-        """Each map's part of the heat, 1 together: αₖAᵏ summed where S is above zero.
+        """Each map's part of the heat, 1 in all: αₖAᵏ summed where S is above zero.
 
-        Below 0: the map takes away there. None where there is no heat.
+        Negative for a map that lowers S there. None where there is no heat.
         """
         if self.empty:
             return None
-        left = self._summed > 0  # [h, w]
-        parts = self.anatomy.weights.double() * (self.anatomy.activation.double() * left).sum((1, 2))  # [C]
+        positive = self._summed > 0  # [h, w]
+        parts = self.anatomy.weights.double() * (self.anatomy.activation.double() * positive).sum((1, 2))  # [C]
         return tuple((parts / parts.sum()).tolist())
 
     def share_of_top(self, count: int) -> float | None:
-        """The part of the heat that the `count` maps of the largest |αₖ| bring together."""
-        return self.shares and sum(self.shares[k] for k in self.order[:count])
+        """The part of the heat that the `count` maps of the largest |αₖ| contribute together; None without heat."""
+        return None if self.shares is None else sum(self.shares[k] for k in self.order[:count])
 
     @cached_property
     def hottest(self) -> tuple[int, int]:
         """Row and column where S is largest, on the layer's own grid."""
-        return divmod(self.anatomy.summed.argmax().item(), self.anatomy.summed.shape[1])
+        return divmod(int(self.anatomy.summed.argmax()), self.anatomy.summed.shape[1])
 
     def terms(self, point: tuple[int, int]) -> Tensor:
         """αₖAᵏ at one point of the layer's grid, [C]; their sum is S there."""
@@ -114,23 +115,23 @@ class Steps:
             "peak": self.peak,
             "empty": self.empty,
             "heat_by_top_maps": [
-                {"maps": count, "share": self.share_of_top(count)} for count in COUNTED if count <= len(self.order)
+                {"maps": count, "share": self.share_of_top(count)} for count in TOP_COUNTS if count <= len(self.order)
             ],
             "summary": [asdict(row) for row in summary(model)],
             "note": self.explained.note,
         }
 
 
-def take_steps(explained: ExplainedPhoto, network: nn.Module, target: str, column: str) -> Steps:
-    """Take one heatmap of the study apart. Raises ValueError, naming what there is, for an unknown target or column."""
+def break_down(explained: ExplainedPhoto, network: nn.Module, target: str, column: str) -> Steps:
+    """Recompute one heatmap in its steps. Raises ValueError, naming the choices, for an unknown target or column."""
     name, layer = explained.target(target), explained.layer(column)
-    question = targets_of(explained.model)[name]
-    return Steps(explained, name, column, take_apart(network, layer, as_image(explained.photo)[0], question))
+    anatomy = take_apart(network, layer, as_image(explained.photo)[0], targets_of(explained.model)[name])
+    return Steps(explained, name, column, anatomy)
 
 
 def steps_of(device: Device, explained: ExplainedPhoto, target: str, column: str) -> Steps:
-    """What `take_steps` gives, asked of the study's model where models compute."""
-    work = partial(take_steps, explained, target=target, column=column)
+    """`break_down` with the photo's model on the device, and the device's note added."""
+    work = partial(break_down, explained, target=target, column=column)
     steps, note = device.ask(explained.model.name, work)
     return replace(steps, explained=steps.explained.noted(note))
 
@@ -138,7 +139,7 @@ def steps_of(device: Device, explained: ExplainedPhoto, target: str, column: str
 def steps_of_file(
     service: ExplanationService, file, model: str, target: str, column: str, progress: Progress | None = None
 ) -> Steps:
-    """The steps of a visitor's file. Raises as `Studies.of` does."""
+    """The steps of an uploaded file. Raises as `ExplanationService.explain_file` does."""
     return steps_of(service.device, service.explain_file(file, model, METHOD, progress), target, column)
 
 
@@ -155,18 +156,18 @@ class SummaryRow:
 
 @cache
 def summary(model: potplants.Model) -> tuple[SummaryRow, ...]:
-    """The network's layers in the order they run. Only shapes are computed, so no weights are needed."""
+    """The network's layers in order of execution. Only shapes are computed, so no weights are needed."""
     rows = []
     with torch.device("meta"), torch.no_grad():
         network = model.network().eval()
         for name, module in network.named_modules():
             if not any(module.children()):
-                module.register_forward_hook(partial(_note, rows, name))
+                module.register_forward_hook(partial(_record_layer, rows, name))
         network(torch.empty(1, 3, model.size, model.size))
     return tuple(rows)
 
 
-def _note(rows, name, module, inputs, output):
+def _record_layer(rows, name, module, inputs, output):
     parameters = sum(parameter.numel() for parameter in module.parameters())
     rows.append(SummaryRow(name, type(module).__name__, tuple(output.shape[1:]), parameters))
 
@@ -176,78 +177,69 @@ def _note(rows, name, module, inputs, output):
 
 @cache
 def diverging_table() -> np.ndarray:
-    """255 RGB colours, blue over a neutral one at ZERO to red, equally dark on both sides: uint8 [255, 3]."""
-    away = np.abs(np.arange(-ZERO, ZERO + 1))[:, None] / ZERO  # [255, 1], 0 at ZERO
+    """255 RGB colours, blue over neutral at ZERO to red, equally dark on both sides: uint8 [255, 3]."""
+    distance = np.abs(np.arange(-ZERO, ZERO + 1))[:, None] / ZERO  # [255, 1], 0 at ZERO
     end = np.where(np.arange(255)[:, None] < ZERO, COLDEST, HOTTEST)
-    lab = (NEUTRAL + away * (end - NEUTRAL)).astype(np.float32)
+    lab = (NEUTRAL + distance * (end - NEUTRAL)).astype(np.float32)
     return (cv2.cvtColor(lab[None], cv2.COLOR_Lab2RGB)[0] * 255).round().astype(np.uint8)
 
 
-def reach(values: Tensor) -> float:
-    """The largest magnitude: the darkest colour on either side."""
+def largest_magnitude(values: Tensor) -> float:
+    """The limit that gives the largest magnitude the darkest colour."""
     return values.abs().max().item()
 
 
-def usual_reach(values: Tensor) -> float:
-    """The magnitude that a hundredth of the numbers exceeds, or else the largest.
-
-    Gradients have few points that outshine all others.
-    """
+def robust_magnitude(values: Tensor) -> float:
+    """The 99th percentile of the magnitudes, the largest where that is 0: a gradient has few, extreme outliers."""
     magnitudes = values.abs().flatten()
-    return magnitudes.kthvalue(-(-99 * len(magnitudes) // 100)).values.item() or reach(values)
+    return magnitudes.kthvalue(-(-99 * len(magnitudes) // 100)).values.item() or largest_magnitude(values)
 
 
-def shades(values: Tensor, limit: float) -> np.ndarray:
-    """Signed numbers [h, w] as places in the diverging table, −limit … limit and no further: uint8 [h, w].
+def colour_indices(values: Tensor, limit: float) -> np.ndarray:
+    """Signed numbers [h, w] as indices into the diverging table, clipped to −limit … limit: uint8 [h, w].
 
-    Exactly zero is ZERO. Raises ValueError for numbers that are not finite.
+    Exactly zero becomes ZERO. Raises ValueError for numbers that are not finite.
     """
     if not values.isfinite().all():
         raise ValueError(
             "There is no picture of these numbers: the model's activations or gradients overflowed; "
             "choose another layer or model."
         )
-    scaled = values.double() / (limit or 1.0)  # all zero: all neutral
+    scaled = values.double() / (limit or 1.0)  # limit 0: all zero, all neutral
     return ZERO + (scaled.clamp(-1, 1) * ZERO).round().numpy().astype(np.int16).astype(np.uint8)
 
 
 def signed_picture(values: Tensor, side: int, limit: float) -> np.ndarray:
     """Signed numbers [h, w] in diverging colours, each a square of one colour: RGB uint8 [side, side, 3]."""
-    small = diverging_table()[shades(values, limit)]
+    small = diverging_table()[colour_indices(values, limit)]
     return cv2.resize(small, (side, side), interpolation=cv2.INTER_NEAREST)
 
 
-def laid_over(steps: Steps, base: str, colormap: str) -> np.ndarray:
-    """The last step, as the tab Explain shows it: RGB uint8 [S, S, 3].
+def heat_over_photo(steps: Steps, view: View) -> np.ndarray:
+    """The heatmap over the photo, as the tab Explain shows it: RGB uint8 [S, S, 3].
 
     Raises ValueError for an unknown base or colormap.
     """
-    if base not in BASES:
-        raise ValueError(f"There is no base {base!r}; choose one of {', '.join(BASES)}.")
-    opacity, picture = BASES[base]
-    return overlay(picture(steps.explained.photo), steps.anatomy.heatmap, colormap, opacity)
+    return coloured(ground_of(steps.explained.photo, view), steps.anatomy.heatmap, view)
 
 
-def gallery(steps: Steps, base: str = "edges", colormap: str = "jet") -> list[tuple[np.ndarray, str]]:
-    """The strongest maps, then S, its ReLU and the heat over the photo: (RGB uint8 [S, S, 3], caption) each."""
+def captioned_pictures(steps: Steps, view: View) -> list[tuple[np.ndarray, str]]:
+    """The TOP_MAPS of largest |αₖ|, S, its ReLU, the heat over the photo: (RGB uint8 [S, S, 3], caption) each."""
     anatomy, side = steps.anatomy, steps.explained.model.size
-    strongest = reach(anatomy.summed)
-    maps = [
-        (
-            signed_picture(values, side, reach(values)),
-            f"A{k} · α {signed_number(anatomy.weights[k].item())} · {span(values)}",
-        )
-        for k, values in ((k, anatomy.activation[k]) for k in steps.order[:TOP_MAPS])
-    ]
-    found = "no positive evidence" if steps.empty else f"peak {signed_number(steps.peak)}"
+    limit = largest_magnitude(anatomy.summed)
     return [
-        *maps,
-        (signed_picture(anatomy.summed, side, strongest), f"weighted sum · {span(anatomy.summed)}"),
-        (signed_picture(anatomy.rectified, side, strongest), f"after ReLU · {span(anatomy.rectified)}"),
-        (laid_over(steps, base, colormap), f"over the photo · {found}"),
+        *(_captioned_map(anatomy, k, side) for k in steps.order[:TOP_MAPS]),
+        (signed_picture(anatomy.summed, side, limit), f"weighted sum · {value_range(anatomy.summed)}"),
+        (signed_picture(anatomy.rectified, side, limit), f"after ReLU · {value_range(anatomy.rectified)}"),
+        (heat_over_photo(steps, view), f"over the photo · {precise_peak(steps.peak)}"),
     ]
 
 
-def span(values: Tensor) -> str:
-    """From the smallest to the largest."""
+def _captioned_map(anatomy, k, side):
+    values, weight = anatomy.activation[k], signed_number(anatomy.weights[k].item())
+    return signed_picture(values, side, largest_magnitude(values)), f"A{k} · α {weight} · {value_range(values)}"
+
+
+def value_range(values: Tensor) -> str:
+    """Minimum and maximum in words."""
     return f"{signed_number(values.min().item())} … {signed_number(values.max().item())}"

@@ -1,4 +1,4 @@
-"""What the tab Step by step shows: captioned maps, bars, and the formulas with this photo's numbers in them."""
+"""HTML of the tab Step by step: captioned maps, bars, and the formulas with this photo's numbers in them."""
 
 import cv2
 from torch import Tensor
@@ -6,42 +6,51 @@ from torch import Tensor
 from explorer.explanation.service import FOR_AND_AGAINST, MIXTURE
 from explorer.rendering.images import data_uri, png_uri
 from explorer.rendering.templates import render
-from explorer.rendering.wording import magnitude, plural, scientific, signed_number, signed_share, with_exponent
+from explorer.rendering.wording import (
+    magnitude,
+    plural,
+    precise_peak,
+    scientific,
+    signed_number,
+    signed_share,
+    with_exponent,
+)
+from explorer.settings import View
 
 from .breakdown import (
     METHOD,
     Steps,
+    colour_indices,
     diverging_table,
-    laid_over,
-    reach,
-    shades,
+    heat_over_photo,
+    largest_magnitude,
+    robust_magnitude,
     signed_picture,
-    span,
     summary,
-    usual_reach,
+    value_range,
 )
 
 TEMPLATE = "steps/template.html"
-SHOWN = 12  # maps before the fold
+SHOWN = 12  # maps that are not folded away
 WRITTEN_OUT = 3  # terms of the weighted sum
 SMALL = 128  # a map up to this side is shown pixel by pixel, a larger one reduced to it
 
 
-def walkthrough(steps: Steps, base: str, colormap: str, chosen_method: str = METHOD) -> str:
+def walkthrough(steps: Steps, view: View) -> str:
     """The whole tab: from the score to the heat over the photo, then the network's layers."""
     return render(
         TEMPLATE,
         "walkthrough",
         steps,
         method=METHOD,
-        chosen_method=chosen_method,
+        chosen_method=view.method,
         title=_title(steps),
         mark=_mark(steps),
         colours=diverging_table()[::127].tolist(),
         score=_score(steps),
         maps=_maps(steps),
         weights=_weights(steps),
-        total=_sum(steps, base, colormap),
+        total=_sum(steps, view),
         layers=summary(steps.explained.model),
     )
 
@@ -54,7 +63,7 @@ def _score(steps):
     return {
         "mixture": steps.target == MIXTURE,
         "direction": steps.target in FOR_AND_AGAINST,
-        "turned": FOR_AND_AGAINST.get(steps.target, 0) != 0,
+        "negated": FOR_AND_AGAINST.get(steps.target, 0) != 0,
         "quantity": steps.explained.model.classes[0],
         "negative": value < 0,
         "digits": f"{abs(value):.3f}",
@@ -76,28 +85,28 @@ def _maps(steps):
 def _card(steps, k):
     anatomy = steps.anatomy
     pictures = (
-        _map(f"feature map {k}", anatomy.activation[k], reach),
-        _map(f"gradient of map {k}", anatomy.gradient[k], usual_reach),
+        _map(f"feature map {k}", anatomy.activation[k], largest_magnitude),
+        _map(f"gradient of map {k}", anatomy.gradient[k], robust_magnitude),
     )
-    brings = None if steps.shares is None else signed_share(steps.shares[k])
-    return {"k": k, "weight": scientific(anatomy.weights[k].item()), "brings": brings, "pictures": pictures}
+    share = None if steps.shares is None else signed_share(steps.shares[k])
+    return {"k": k, "weight": scientific(anatomy.weights[k].item()), "share": share, "pictures": pictures}
 
 
 def _map(name, values, limit):
     small = max(values.shape) <= SMALL
-    return {"name": name, "numbers": span(values), "small": small, "source": _thumbnail(values, limit(values))}
+    return {"name": name, "numbers": value_range(values), "small": small, "source": _thumbnail(values, limit(values))}
 
 
 def _weights(steps):
     anatomy, k = steps.anatomy, steps.order[0]
-    still = int((anatomy.gradient == 0).all(2).all(1).sum())
+    without = int((anatomy.gradient == 0).all(2).all(1).sum())
     return {
         "k": k,
         "total": scientific(anatomy.gradient[k].double().sum().item()),
         "mean": scientific(anatomy.weights[k].item()),
         "above": int((anatomy.weights > 0).sum()),
         "below": int((anatomy.weights < 0).sum()),
-        "idle": f"{plural(still, 'map')} {'has' if still == 1 else 'have'}" if still else "",
+        "without_gradient": f"{plural(without, 'map')} {'has' if without == 1 else 'have'}" if without else "",
         **_bars(anatomy.weights.tolist(), steps.order),
     }
 
@@ -105,65 +114,68 @@ def _weights(steps):
 def _bars(weights, order):
     """αₖ in the order of the maps."""
     limit = max(map(abs, weights)) or 1.0
+    extremes = f"{signed_number(min(weights))} to {signed_number(max(weights))}"
     return {
         "bars": [(k, f"α {k} = {signed_number(weights[k])}", weights[k] / limit) for k in order],
         "limit": (signed_number(limit), signed_number(-limit)),
-        "said": f"{len(weights)} weights from {signed_number(min(weights))} to {signed_number(max(weights))}, strongest first",
+        "description": f"{len(weights)} weights from {extremes}, strongest first",
     }
 
 
-def _sum(steps, base, colormap):
-    limit = reach(steps.anatomy.summed)
+def _sum(steps, view):
+    limit = largest_magnitude(steps.anatomy.summed)
     return {
         "terms": [(k, scientific(steps.anatomy.weights[k].item())) for k in steps.order[:WRITTEN_OUT]],
         "rest": len(steps.order) - WRITTEN_OUT,
-        "pictures": _pictures(steps, base, colormap, limit),
+        "pictures": _pictures(steps, view, limit),
         "limit": (signed_number(-limit), signed_number(limit)),
         "balance": _balance(steps),
-        "worked": _worked(steps),
+        "example": _example(steps),
     }
 
 
-def _pictures(steps, base, colormap, limit):
-    """The sum, what is left of it, and the heat: (name, title, numbers, source) of each."""
+def _pictures(steps, view, limit):
+    """S, its ReLU, the heatmap and its overlay: (name, title, numbers, source) of each."""
     anatomy, side = steps.anatomy, steps.explained.model.size
     signed = (
         ("weighted sum", "Weighted sum", anatomy.summed),
         ("after ReLU", "After ReLU", anatomy.rectified),
         ("enlarged", f"Enlarged to {side} × {side}", anatomy.heatmap),
     )
-    found = "no positive evidence" if steps.empty else f"peak {signed_number(steps.peak)}"
     return [
-        *((name, title, span(values), png_uri(signed_picture(values, side, limit))) for name, title, values in signed),
-        ("over the photo", "Over the photo", found, data_uri(laid_over(steps, base, colormap))),
+        *(
+            (name, title, value_range(values), png_uri(signed_picture(values, side, limit)))
+            for name, title, values in signed
+        ),
+        ("over the photo", "Over the photo", precise_peak(steps.peak), data_uri(heat_over_photo(steps, view))),
     ]
 
 
 def _balance(steps):
-    """What the sum holds of either sign; None where it is zero everywhere."""
+    """The parts of the sum above and below zero; None where it is zero everywhere."""
     share = steps.positive_share
     if share is None:
         return None
-    speaks_for = round(share * 100, 1)
+    positive = round(share * 100, 1)
     return {
         "empty": steps.empty,
-        "shares": (f"{speaks_for:.1f} %", f"{100 - speaks_for:.1f} %"),
+        "shares": (f"{positive:.1f} %", f"{100 - positive:.1f} %"),
         "sums": (signed_number(steps.evidence_for), signed_number(steps.evidence_against)),
-        "brought": "" if steps.empty else _brought(steps),
+        "top_maps": "" if steps.empty else _top_maps(steps),
     }
 
 
-def _brought(steps):
-    """Which maps the heat is made of: not always those of the heaviest weights."""
-    share, most = steps.share_of_top(WRITTEN_OUT), max(steps.order, key=lambda k: steps.shares[k])
-    top = f"bring {signed_share(share)} of" if share >= 0 else f"take {signed_share(-share)} away from"
+def _top_maps(steps):
+    """A sentence on the maps that contribute most heat: not always those of the largest weights."""
+    share, largest = steps.share_of_top(WRITTEN_OUT), max(steps.order, key=lambda k: steps.shares[k])
+    verb = f"bring {signed_share(share)} of" if share >= 0 else f"take {signed_share(-share)} away from"
     return (
-        f"The {WRITTEN_OUT} heaviest weights together {top} the heat; "
-        f"the map that brings the most, {signed_share(steps.shares[most])}, is number {most}."
+        f"The {WRITTEN_OUT} heaviest weights together {verb} the heat; "
+        f"the map that brings the most, {signed_share(steps.shares[largest])}, is number {largest}."
     )
 
 
-def _worked(steps):
+def _example(steps):
     """The sum at its largest point, term by term: the largest terms by their maps, then all others as one."""
     terms, total = steps.terms(steps.hottest), steps.anatomy.summed[steps.hottest].item()
     parts = [(k, terms[k].item()) for k in steps.order[:WRITTEN_OUT]]
@@ -178,20 +190,20 @@ def _worked(steps):
 
 
 def _title(steps):
-    """The target in the middle of a sentence."""
+    """The target as written in the middle of a sentence."""
     if steps.target == MIXTURE:
         return "the mixture"
     return steps.target if steps.target in FOR_AND_AGAINST else steps.target.capitalize()
 
 
 def _mark(steps):
-    """The target in a formula."""
+    """The target as written in a formula."""
     return steps.target.capitalize() if steps.target in steps.explained.model.classes else steps.target
 
 
 def _thumbnail(values: Tensor, limit: float) -> str:
     """Signed numbers [h, w] in diverging colours; a large map is reduced, or a page would be megabytes."""
-    places = shades(values, limit)
-    if max(places.shape) <= SMALL:
-        return png_uri(places, diverging_table())
-    return data_uri(cv2.resize(diverging_table()[places], (SMALL, SMALL), interpolation=cv2.INTER_AREA))
+    indices = colour_indices(values, limit)
+    if max(indices.shape) <= SMALL:
+        return png_uri(indices, diverging_table())
+    return data_uri(cv2.resize(diverging_table()[indices], (SMALL, SMALL), interpolation=cv2.INTER_AREA))

@@ -1,6 +1,5 @@
 """Can the picture be believed? Methods against chance, a model that forgets, what a map costs, networks that differ by their seed."""
 
-import hashlib
 import math
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -8,6 +7,7 @@ from functools import partial
 from explorer.explanation.coalescing import ResultCache
 from explorer.explanation.device import joined
 from explorer.explanation.service import ExplanationService, Progress
+from explorer.photos.decode import pixels_sha256
 from gradcam import METHODS, peaks
 
 from .costs import CostRow, cost_rows, verdict
@@ -186,9 +186,15 @@ def _number(value):
 
 
 def _key(asked: MapUnderTest):
-    digest = hashlib.sha256(asked.explained.photo.tobytes()).digest()
-    marked = None if asked.parts is None else hashlib.sha256(asked.parts.tobytes()).digest()
-    return digest, marked, asked.explained.note, asked.model.name, asked.target, asked.column
+    mask = None if asked.parts is None else pixels_sha256(asked.parts)
+    return (
+        pixels_sha256(asked.explained.photo),
+        mask,
+        asked.explained.note,
+        asked.model.name,
+        asked.target,
+        asked.column,
+    )
 
 
 def _part(tell: Progress, start: float, end: float) -> Progress:

@@ -5,15 +5,14 @@ from typing import Any
 
 import gradio as gr
 
-from explorer.controls import ONE_AT_A_TIME, QUIET, Controls
+from explorer.controls import ONE_AT_A_TIME, QUIET, Controls, components_of, handler
 from explorer.explanation.service import ExplanationService
 from explorer.photos.examples import Examples
 from explorer.rendering.parts import error_message
 from explorer.rendering.static import script
-from explorer.server.cancellation import cancellable
 from explorer.server.errors import EXPECTED
 
-from . import view
+from . import view as views
 from .checks import Trust
 
 LIGHTBOX = script("lightbox.js")
@@ -29,24 +28,25 @@ def build(controls: Controls, tabs: gr.Tabs, service: ExplanationService, exampl
     """Lay the tab out in the current Tabs and wire it: the quick checks first, then what takes seconds."""
     checks = service.shared(Trust)
 
-    def check(file, model, method, target, layer, base, colormap, progress=gr.Progress()):  # noqa: B008
+    def check(file, view, caller):
         try:
-            found = checks.checks(file, model, method, target, layer, examples.mask_of(file), cancellable(progress))
-            sanity, seeds = view.sanity(found, base, colormap), view.seeds(found, base, colormap)
+            asked = file, view.model, view.method, view.target, view.layer, examples.mask_of(file)
+            found = checks.checks(*asked, caller.progress)
+            sanity, seeds = views.sanity(found, view), views.seeds(found, view)
         except EXPECTED as error:
             return error_message(str(error)), "", "", "", gr.skip()
         already = checks.measured_already(found.subject)
         if already is None:
-            return view.waiting(), sanity, "", seeds, time.monotonic()
-        table, costs = view.methods(already, base, colormap, method), view.costs(already, base, colormap)
-        return table, sanity, costs, seeds, gr.skip()
+            return views.waiting(), sanity, "", seeds, time.monotonic()
+        return views.methods(already, view), sanity, views.costs(already, view), seeds, gr.skip()
 
-    def measure(due, file, model, method, target, layer, base, colormap, progress=gr.Progress()):  # noqa: B008
+    def measure(due, file, view, caller):
         if due is None:  # Gradio tells of a state's change also when a session begins
             return gr.skip(), gr.skip()
         try:
-            found = checks.measured(file, model, target, layer, examples.mask_of(file), cancellable(progress))
-            return view.methods(found, base, colormap, method), view.costs(found, base, colormap)
+            asked = file, view.model, view.target, view.layer, examples.mask_of(file)
+            found = checks.measured(*asked, caller.progress)
+            return views.methods(found, view), views.costs(found, view)
         except EXPECTED as error:
             return error_message(str(error)), ""
 
@@ -57,17 +57,16 @@ def build(controls: Controls, tabs: gr.Tabs, service: ExplanationService, exampl
         costs = gr.HTML(elem_id="trust-costs", **PICTURES)
         seeds = gr.HTML(elem_id="trust-seeds", **PICTURES)
         with gr.Accordion("How the verdicts are reached", open=False):
-            gr.Markdown(view.RULES)
+            gr.Markdown(views.RULES)
         due = gr.State()  # when the checks were shown without the table: then it is due
 
-    asked = [
-        controls.photo,
-        controls.model,
-        controls.method,
-        controls.target,
-        controls.layer,
-        controls.base,
-        controls.colormap,
-    ]
-    controls.bind(tab, check, asked, [methods, sanity, costs, seeds, due])
-    due.change(measure, [due, *asked], [methods, costs], trigger_mode="always_last", **QUIET, **ONE_AT_A_TIME)
+    inputs = [controls.photo, controls.view]
+    controls.bind(tab, check, inputs, [methods, sanity, costs, seeds, due], unused=["scale"])
+    due.change(
+        handler(measure, [due, *inputs]),
+        components_of([due, *inputs]),
+        [methods, costs],
+        trigger_mode="always_last",
+        **QUIET,
+        **ONE_AT_A_TIME,
+    )

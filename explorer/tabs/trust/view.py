@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from explorer.explanation.grid import BASES
+from explorer.explanation.grid import coloured, ground_of
 from explorer.rendering.templates import render
 from explorer.rendering.wording import duration, peak, percent, share
-from gradcam import METHODS, overlay, peaks
+from explorer.settings import View
+from gradcam import METHODS, peaks
 
 from .checks import Checks, Measured
 from .methods import BLUR, CURVES, DRAWS, EDGES, MARGIN, SPAN, STEPS, Comparison, Row
@@ -54,14 +55,14 @@ class Figure:
     lines: tuple[str, ...]
 
 
-def methods(measured: Measured, base: str, colormap: str, chosen: str) -> str:
-    """The table of methods and yardsticks. chosen: the method on the desk, which is marked."""
+def methods(measured: Measured, view: View) -> str:
+    """The table of methods and yardsticks; the method of the view is marked."""
     comparison = measured.comparison
     subject = comparison.subject
-    ground, covers = _ground(subject.explained.photo, base), comparison.covers
-    rows = [_method(comparison, row, _picture(ground, row.heat, colormap), covers) for row in comparison.rows]
+    ground, covers = ground_of(subject.explained.photo, view), comparison.covers
+    rows = [_method(comparison, row, _picture(ground, row.heat, view), covers) for row in comparison.rows]
     return render(
-        TEMPLATE, "methods", _asked(subject), _summary(comparison), covers, rows, chosen, subject.explained.note
+        TEMPLATE, "methods", _asked(subject), _summary(comparison), covers, rows, view.method, subject.explained.note
     )
 
 
@@ -70,27 +71,27 @@ def waiting() -> str:
     return render(TEMPLATE, "waiting")
 
 
-def sanity(checks: Checks, base: str, colormap: str) -> str:
+def sanity(checks: Checks, view: View) -> str:
     """The verdict on the method, and its map while the model forgets."""
     trial, subject = checks.trial, checks.subject
-    ground = _ground(subject.explained.photo, base)
-    figures = [_step(trial, step, _picture(ground, heat, colormap)) for step, heat in zip(trial.steps, trial.maps)]
+    ground = ground_of(subject.explained.photo, view)
+    figures = [_step(trial, step, _picture(ground, heat, view)) for step, heat in zip(trial.steps, trial.maps)]
     verdict = _mark(trial.word), trial.sentence
     return render(TEMPLATE, "sanity", trial.method, _asked(subject), *verdict, figures, subject.explained.note)
 
 
-def seeds(checks: Checks, base: str, colormap: str) -> str:
+def seeds(checks: Checks, view: View) -> str:
     """The maps of networks trained alike but for their seed."""
-    family, ground = checks.family, _ground(checks.subject.explained.photo, base)
-    figures = [_sibling(member, _picture(ground, member.heat, colormap)) for member in family.members]
+    family, ground = checks.family, ground_of(checks.subject.explained.photo, view)
+    figures = [_sibling(member, _picture(ground, member.heat, view)) for member in family.members]
     return render(TEMPLATE, "seeds", checks.trial.method, _asked(checks.subject), family.sentence, figures)
 
 
-def costs(measured: Measured, base: str, colormap: str) -> str:
+def costs(measured: Measured, view: View) -> str:
     """Four ways of making a heatmap, and what each took."""
     subject, first = measured.comparison.subject, measured.ways[0].cost
-    ground = _ground(subject.explained.photo, base)
-    figures = [_way(way, _picture(ground, way.heat, colormap), first) for way in measured.ways]
+    ground = ground_of(subject.explained.photo, view)
+    figures = [_way(way, _picture(ground, way.heat, view), first) for way in measured.ways]
     return render(TEMPLATE, "costs", _asked(subject), measured.cheapest, figures)
 
 
@@ -183,18 +184,9 @@ def _way(way, picture, first):
     return Figure(picture, f"{way.name}, {lines[-1]}", way.name, lines)
 
 
-def _picture(ground, heat, colormap):
+def _picture(ground, heat, view):
     """The map over what lies under it; None where there is no map."""
-    opacity, under = ground
-    return None if heat is None else overlay(under, heat, colormap, opacity)
-
-
-def _ground(photo, base) -> tuple[float, np.ndarray]:
-    """Opacity of the heat, and what lies under it. Raises ValueError for an unknown base."""
-    if base not in BASES:
-        raise ValueError(f"There is no base {base!r}; choose one of {', '.join(BASES)}.")
-    opacity, picture = BASES[base]
-    return opacity, picture(photo)
+    return None if heat is None else coloured(ground, heat, view)
 
 
 def _peak(heat):

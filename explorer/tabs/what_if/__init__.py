@@ -1,1 +1,1 @@
-"""The tab What if?: a part of the photo is changed, and the model is asked again."""
+"""The tab What if?: a part of the photo is changed, and the model explains the photo before and after."""

@@ -1,10 +1,11 @@
 """/what_if: the changed photo, the heat before and after, and a report, for callers."""
 
+from dataclasses import dataclass
+
 import gradio as gr
 
 import potplants
 from explorer.controls import ONE_AT_A_TIME
-from explorer.deep_links import View
 from explorer.explanation.service import COLUMNS, ExplanationService, every_target
 from explorer.photos.edits import POT_COLOURS
 from explorer.photos.examples import Examples
@@ -13,6 +14,7 @@ from explorer.server.cancellation import cancellable
 from explorer.server.errors import as_sentence
 from explorer.server.picture_files import saved_exactly, saved_pictures
 from explorer.server.upload import upload
+from explorer.settings import View
 from gradcam import METHODS
 
 from .intervention import EDITS, REGIONS, Change, compare, intervene
@@ -20,8 +22,26 @@ from .intervention import EDITS, REGIONS, Change, compare, intervene
 
 def define(service: ExplanationService, examples: Examples, default_model: str):
     """Define /what_if. Nothing of it is shown."""
+    with gr.Column(visible=False):
+        inputs = _inputs(default_model)
+        photo = gr.Image(format="png", label="photo: as changed")
+        gallery = gr.Gallery(object_fit="contain", label="gallery: the heat before and after, on one scale")
+        report = gr.JSON(label="report: region, before, after, change")
+        trigger = gr.Button()
+    endpoint = Endpoint(service, examples, photo, gallery)
+    trigger.click(endpoint.what_if, inputs, [photo, gallery, report], api_name="what_if", **ONE_AT_A_TIME)
 
-    def what_if(image, model, method, region, percent, target, layer, edit, colour, mask=None):
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Handler of /what_if. Its docstring is public: MCP tools and openapi.json repeat it."""
+
+    service: ExplanationService
+    examples: Examples
+    photo: gr.Image
+    gallery: gr.Gallery
+
+    def what_if(self, image, model, method, region, percent, target, layer, edit, colour, mask=None):
         """What the classifier says when a part of the photo looks otherwise: the changed photo, the heat before and after, a report.
 
         Args:
@@ -41,41 +61,43 @@ def define(service: ExplanationService, examples: Examples, default_model: str):
             gallery: the heat before and after, for the same class and layer and on one scale
             report: model, region (kind, percent of the pixels), changed_percent, before and after (predicted, classes with logit and
             probability, peak, empty), change (of each class's logit and probability)
-        """
+        """  # noqa: E501 (Gradio takes an argument's description from one line only, and MCP shows the first as it is)
         with as_sentence():
-            drawn = _masked(region, mask, image, model)
-            before = service.explain_file(image, model, method, cancellable())
-            question = Change(region, percent, target, layer, edit, colour)
-            found = intervene(service, before, question, examples.known(image), drawn, cancellable())
-            cells = compare(found, "edges", "jet")
-        pictures = [
-            (when, cell.picture, f"{when.capitalize()}: {cell.caption}")
-            for when, cell in zip(("before", "after"), cells)
-        ]
-        changed = saved_exactly("changed", found.after.photo, photo.GRADIO_CACHE)
-        return changed, saved_pictures(pictures, gallery.GRADIO_CACHE), found.report()
-
-    asked, view = Change(), View()
-    with gr.Column(visible=False):
-        image = upload(label="image: a photo of a pot plant")
-        model = gr.Dropdown(list(potplants.MODELS), value=default_model, label="model: a name that /models lists")
-        method = gr.Dropdown(list(METHODS), value=view.method, label="method: the CAM method")
-        region = gr.Dropdown(list(REGIONS), value=asked.region, label="region: what is changed")
-        percent = gr.Number(asked.percent, label="percent: how much of the photo the hottest part is")
-        target = gr.Dropdown(every_target(), value=asked.target, label="target: the class whose heat is meant")
-        layer = gr.Dropdown(list(COLUMNS), value=asked.layer, label="layer: where the heat is read")
-        edit = gr.Dropdown(list(EDITS), value=asked.edit, label="edit: how it is changed")
-        colour = gr.Textbox(asked.colour, label=f"colour: {', '.join(POT_COLOURS)} or #rrggbb")
-        mask = upload(value=None, label="mask: white where the photo shall change, for the region brush")
-        photo = gr.Image(format="png", label="photo: as changed")
-        gallery = gr.Gallery(object_fit="contain", label="gallery: the heat before and after, on one scale")
-        report = gr.JSON(label="report: region, before, after, change")
-        trigger = gr.Button()
-    parts = [image, model, method, region, percent, target, layer, edit, colour, mask]
-    trigger.click(what_if, parts, [photo, gallery, report], api_name="what_if", **ONE_AT_A_TIME)
+            drawn = _drawn_region(region, mask, image, model)
+            before = self.service.explain_file(image, model, method, cancellable())
+            change = Change(region, percent, target, layer, edit, colour)
+            example = self.examples.known(image)
+            intervention = intervene(self.service, before, change, example, drawn, cancellable())
+            cells = compare(intervention, View())
+        changed = saved_exactly("changed", intervention.after.photo, self.photo.GRADIO_CACHE)
+        return changed, saved_pictures(_pictures(cells), self.gallery.GRADIO_CACHE), intervention.report()
 
 
-def _masked(region, mask, image, model):
+def _inputs(default_model):
+    """In the order of what_if's parameters."""
+    view, change = View(), Change()
+    return [
+        upload(label="image: a photo of a pot plant"),
+        gr.Dropdown(list(potplants.MODELS), value=default_model, label="model: a name that /models lists"),
+        gr.Dropdown(list(METHODS), value=view.method, label="method: the CAM method"),
+        gr.Dropdown(list(REGIONS), value=change.region, label="region: what is changed"),
+        gr.Number(change.percent, label="percent: how much of the photo the hottest part is"),
+        gr.Dropdown(every_target(), value=change.target, label="target: the class whose heat is meant"),
+        gr.Dropdown(list(COLUMNS), value=change.layer, label="layer: where the heat is read"),
+        gr.Dropdown(list(EDITS), value=change.edit, label="edit: how it is changed"),
+        gr.Textbox(change.colour, label=f"colour: {', '.join(POT_COLOURS)} or #rrggbb"),
+        upload(value=None, label="mask: white where the photo shall change, for the region brush"),
+    ]
+
+
+def _pictures(cells):
+    """(name, picture, caption) of the heat before and after."""
+    named = zip(("before", "after"), cells)
+    return [(when, cell.picture, f"{when.capitalize()}: {cell.caption}") for when, cell in named]
+
+
+def _drawn_region(region, mask, image, model):
+    """The mask as bool [S, S], or None. Raises ValueError for a mask without the region brush, or the reverse."""
     if mask is None:
         if region == "brush":
             raise ValueError(

@@ -1,21 +1,24 @@
-"""Networks and uses that engineers bring, a family a file. `CASES` is the table; tests/unit/gradcam/test_nets.py asks for each."""
+"""Networks, and uses of them, that engineers bring: one module per family.
 
-from . import (  # noqa: F401
+`CASES` is the table; tests/unit/gradcam/test_nets.py runs every case.
+"""
+
+from . import (  # noqa: F401 (imported for the cases that they register)
     aliases,
     architectures,
     batches,
-    classes,
-    dice,
+    cross_references,
+    custom_classes,
     gradients,
-    holders,
+    hidden_modules,
     hooks,
-    memories,
-    relations,
-    runs,
+    input_formats,
+    layer_calls,
+    random_draws,
     sequences,
-    shapes,
+    stateful,
+    transformed,
     weights,
-    wrapped,
 )
 from .case import CASES
 

@@ -1,16 +1,16 @@
-"""One thing under two names: what is shared inside the model must stay shared inside any copy of it."""
+"""Aliases: objects that the model holds under two names must stay shared in any copy of it."""
 
 import itertools
 
 import torch
 from torch import nn
 
-from .case import BOTH, NO_COPY, Small, meet, network
+from .case import CONVS, COPY_ERROR, Small, register, wait_for_threads
 
 
-@network(BOTH)
+@register(CONVS)
 class OneListUnderTwoNames(Small):
-    """A log and its view for others: what is appended to one is read from the other."""
+    """A log and a public reference to it: what is appended to one is read from the other."""
 
     def __init__(self):
         super().__init__()
@@ -19,13 +19,13 @@ class OneListUnderTwoNames(Small):
 
     def stem(self, x):
         self.log.append(super().stem(x))
-        meet()
+        wait_for_threads()
         return self.public["log"][-1] * len(self.public["log"])
 
 
-@network(BOTH)
+@register(CONVS)
 class OneDictInTwoModules(Small):
-    """A cache handed to every block at construction, as key-value caches and skip registries are."""
+    """A cache passed to every block at construction, as key-value caches and skip registries are."""
 
     def __init__(self):
         super().__init__()
@@ -34,7 +34,7 @@ class OneDictInTwoModules(Small):
 
     def stem(self, x):
         x = self.writer(super().stem(x))
-        meet()
+        wait_for_threads()
         return self.reader(x)
 
 
@@ -53,7 +53,7 @@ class _Reads(_Writes):
         return x + self.cache["skip"]
 
 
-@network(BOTH)
+@register(CONVS)
 class OneBufferUnderTwoNames(Small):
     """A buffer registered twice, written by one name and read by the other."""
 
@@ -68,7 +68,7 @@ class OneBufferUnderTwoNames(Small):
         return super().stem(x) * self.read
 
 
-@network(BOTH)
+@register(CONVS)
 class ViewOfABuffer(Small):
     """A plain attribute that is a view of a buffer: a window into a memory bank."""
 
@@ -95,39 +95,39 @@ class _Flat(Small):
         return self
 
 
-@network(BOTH)
+@register(CONVS)
 class FlatWeights(_Flat):
-    """All weights in one flat vector, as optimisers and sharded training lay them; the forward reads it too."""
+    """All weights in one flat vector, as optimisers and sharded training store them; the forward reads it too."""
 
     def stem(self, x):
         return super().stem(x) * self.flat.abs().mean()
 
 
-@network(BOTH, sentence=NO_COPY, or_right=True)
-class FlatWeightsWrittenTo(_Flat):
-    """The same, and the forward rounds the flat vector: the weights are to follow."""
+@register(CONVS, error=COPY_ERROR, maps_allowed=True)
+class FlatWeightsModified(_Flat):
+    """The same, and the forward rounds the flat vector in place, which changes the weights."""
 
     def stem(self, x):
         self.flat.mul_(8).round_().div_(8)
         return super().stem(x)
 
 
-@network(BOTH)
-class SwapsInItsAverage(Small):
-    """`load_state_dict` in the forward: the averaged weights are asked in place of the trained ones."""
+@register(CONVS)
+class LoadsAveragedWeights(Small):
+    """`load_state_dict` in the forward: the averaged weights replace the trained ones."""
 
     def __init__(self):
         super().__init__()
         self.average = {name: torch.rand_like(value) for name, value in self.head.state_dict().items()}
 
     def stem(self, x):
-        meet()
+        wait_for_threads()
         self.head.load_state_dict(self.average)
         return super().stem(x)
 
 
-@network(BOTH)
-class CastsItself(Small):
+@register(CONVS)
+class CastsItsHead(Small):
     """`self.head.float()` in the forward, for a head that must compute in another precision."""
 
     def top(self, x):
@@ -135,7 +135,7 @@ class CastsItself(Small):
         return self.head.double()(pooled) + self.head.float()(pooled.float()).double()
 
 
-@network(BOTH)
+@register(CONVS)
 class WeightInAPlainList(Small):
     """Parameters and their views in plain lists, for regularisers and for gradient checks."""
 
@@ -148,9 +148,9 @@ class WeightInAPlainList(Small):
         return super().stem(x) * self.named["norm"].mean() * sum(weight.abs().mean() for weight in self.weights)
 
 
-@network(BOTH, sentence=NO_COPY, or_right=True)
+@register(CONVS, error=COPY_ERROR, maps_allowed=True)
 class CountsWithAnIterator(Small):
-    """`itertools.count()` as a step counter: an iterator's place is state, and nothing shows it."""
+    """`itertools.count()` as a step counter: an iterator's position is state that cannot be inspected."""
 
     def __init__(self):
         super().__init__()
@@ -160,7 +160,7 @@ class CountsWithAnIterator(Small):
         return super().stem(x) * next(self.steps)
 
 
-@network(BOTH)
+@register(CONVS)
 class TensorWithAnAttribute(Small):
     """Attributes on tensors and parameters: `weight.initialised = True`, quantisation scales."""
 
@@ -181,15 +181,15 @@ class TensorWithAnAttribute(Small):
 
 
 class _Labelled(nn.Parameter):
-    """A Parameter of a class of its own, as quantised, sharded and half-sharded ones are."""
+    """A subclass of Parameter, as quantised, sharded and half-sharded ones are."""
 
     def labelled(self):
         return 2.0
 
 
-@network(BOTH)
+@register(CONVS)
 class ParameterOfItsOwnClass(Small):
-    """Parameters with a class of their own, whose methods the forward calls."""
+    """A subclass of Parameter whose methods the forward calls."""
 
     def __init__(self):
         super().__init__()
@@ -199,9 +199,9 @@ class ParameterOfItsOwnClass(Small):
         return super().stem(x) * self.gain * self.gain.labelled()
 
 
-@network(BOTH)
-class TablesByParameter(Small):
-    """A dict by parameter, as optimisers keep, and one by tensor: keys that answer `==` with a tensor."""
+@register(CONVS)
+class DictsKeyedByParameter(Small):
+    """A dict keyed by parameter, as optimisers keep, and one by tensor: keys whose `==` returns a tensor."""
 
     def __init__(self):
         super().__init__()
@@ -214,8 +214,8 @@ class TablesByParameter(Small):
         return super().stem(x) * self.by_tensor[self.key] * known
 
 
-@network(BOTH)
-class AsksForItsParameters(Small):
+@register(CONVS)
+class IteratesOverItsParameters(Small):
     """A forward over `self.parameters()`, `self.modules()`, `self.state_dict()`: weight decay, size checks."""
 
     def stem(self, x):

@@ -1,13 +1,14 @@
-"""Published architectures, from transformers' configurations and timm's names, small and with random weights."""
+"""Published architectures from transformers and timm, small and with random weights."""
 
 import importlib.util
+from contextlib import suppress
 
 import torch
 import transformers as hf
 
-from .case import lived_in, network
+from .case import initialised, register
 
-FOUR = {"num_labels": 4}
+FOUR_CLASSES = {"num_labels": 4}
 VIT = {
     "hidden_size": 16,
     "num_hidden_layers": 2,
@@ -27,8 +28,8 @@ TWO_STAGES = {
 SEGFORMER = TWO_STAGES | {"patch_sizes": [7, 3], "strides": [4, 2], "mlp_ratios": [2, 2]}
 
 
-def squares(extra=0):
-    """Tokens [B, extra + side², D] as maps [B, D, side, side]: class and register tokens have no place."""
+def as_square_maps(extra=0):
+    """Tokens [B, extra + side², D] as maps [B, D, side, side]: class and register tokens have no position."""
 
     def as_maps(tokens):
         side = int((tokens.shape[1] - extra) ** 0.5)
@@ -41,86 +42,86 @@ def channels_first(maps):
     return maps.movedim(-1, 1)  # [B, h, w, C] → [B, C, h, w]
 
 
-def published(name, family, layers, *, settings=None, size=32, **use):
-    """Enter transformers' `{family}ForImageClassification`, or another kind, with these settings in its config."""
+def register_transformers(name, family, layers, *, settings=None, size=32, **use):
+    """Register transformers' `{family}ForImageClassification`, or another kind, with these config settings."""
     kind = use.pop("kind", "ForImageClassification")
 
-    def make():
-        config = getattr(hf, f"{family}Config")(**(settings or {}), **FOUR)
-        return lived_in(getattr(hf, family + kind)(config))
+    def build():
+        config = getattr(hf, f"{family}Config")(**(settings or {}), **FOUR_CLASSES)
+        return initialised(getattr(hf, family + kind)(config))
 
-    make.__doc__ = f"{name} as transformers builds it: fine-tuned from the Hub, explained as it comes."
-    network(layers, (2, 3, size, size), name=name, **use)(make)
+    build.__doc__ = f"{name} as transformers builds it: fine-tuned from the Hub, explained unmodified."
+    register(layers, (2, 3, size, size), name=name, **use)(build)
 
 
-published(
+register_transformers(
     "ResNet",
     "ResNet",
     ["resnet.encoder.stages.0", "resnet.encoder.stages.1.layers.0.layer.2.convolution"],
     settings={"embedding_size": 8, "hidden_sizes": [8, 12], "depths": [1, 1]},
 )
 CONVNEXT = {"hidden_sizes": [8, 12], "depths": [1, 1], "num_stages": 2}
-published(
+register_transformers(
     "ConvNeXt",
     "ConvNext",
     ["convnext.encoder.stages.0", "convnext.encoder.stages.1.layers.0.dwconv"],
     settings=CONVNEXT | {"layer_scale_init_value": 1.0},
 )
-published(
-    "ConvNeXt read at its norm, channels last",
+register_transformers(
+    "ConvNeXt, a norm layer, channels last",
     "ConvNext",
     "convnext.encoder.stages.1.layers.0.layernorm",
     settings=CONVNEXT | {"layer_scale_init_value": 1.0},
     reshape=channels_first,
 )
-published(
+register_transformers(
     "ConvNeXt V2",
     "ConvNextV2",
     ["convnextv2.encoder.stages.0", "convnextv2.encoder.stages.1.layers.0"],
     settings=CONVNEXT,
 )
-published(
+register_transformers(
     "MobileNet V1",
     "MobileNetV1",
     ["mobilenet_v1.layer.4", "mobilenet_v1.layer.12.convolution"],
     settings={"depth_multiplier": 0.125, "min_depth": 4},
     size=64,
 )
-published(
+register_transformers(
     "MobileNet V2",
     "MobileNetV2",
     ["mobilenet_v2.layer.4", "mobilenet_v2.layer.12.reduce_1x1.convolution"],
     settings={"depth_multiplier": 0.125, "min_depth": 4, "depth_divisible_by": 4},
     size=64,
 )
-published(
+register_transformers(
     "RegNet",
     "RegNet",
     ["regnet.encoder.stages.0", "regnet.encoder.stages.1.layers.0.shortcut.convolution"],
     settings={"embedding_size": 8, "hidden_sizes": [8, 16], "depths": [1, 1], "groups_width": 8},
     targets=(1, 3),
 )
-published(
+register_transformers(
     "EfficientNet",
     "EfficientNet",
     ["efficientnet.encoder.blocks.3", "efficientnet.encoder.top_conv"],
     settings={"width_coefficient": 0.1, "depth_coefficient": 0.1, "hidden_dim": 128},
     size=64,
 )
-published(
+register_transformers(
     "BiT",
     "Bit",
     ["bit.encoder.stages.0", "bit.norm"],
     settings={"embedding_size": 8, "hidden_sizes": [32, 32], "depths": [1, 1], "num_groups": 4},
 )
-published(
+register_transformers(
     "PoolFormer",
     "PoolFormer",
     ["poolformer.encoder.block.2.0", "poolformer.encoder.block.1.0.output.conv2"],
     settings={"hidden_sizes": [8, 8, 8, 12], "depths": [1, 1, 1, 1]},
-    opened=lambda output: output[0] if isinstance(output, tuple) else output,
+    activation_of=lambda output: output[0] if isinstance(output, tuple) else output,
 )
-published(
+register_transformers(
     "MobileViT",
     "MobileViT",
     ["mobilevit.encoder.layer.2", "mobilevit.conv_1x1_exp.convolution"],
@@ -132,7 +133,7 @@ published(
     },
     size=64,
 )
-published(
+register_transformers(
     "MobileViT V2",
     "MobileViTV2",
     ["mobilevitv2.encoder.layer.1", "mobilevitv2.encoder.layer.4"],
@@ -144,57 +145,61 @@ published(
     },
     size=64,
 )
-published("ViT", "ViT", ["vit.layers.0", "vit.layers.1.layernorm_before"], settings=VIT, reshape=squares(1))
-published("ViT read without reshape", "ViT", "vit.layers.0", settings=VIT, sentence=r"reshape")
-published(
+register_transformers(
+    "ViT", "ViT", ["vit.layers.0", "vit.layers.1.layernorm_before"], settings=VIT, reshape=as_square_maps(1)
+)
+register_transformers("ViT without reshape", "ViT", "vit.layers.0", settings=VIT, error=r"reshape")
+register_transformers(
     "DeiT with its teacher",
     "DeiT",
     ["deit.layers.0", "deit.layers.1.layernorm_before"],
     kind="ForImageClassificationWithTeacher",
     settings=VIT,
-    reshape=squares(2),
+    reshape=as_square_maps(2),
 )
-published(
+register_transformers(
     "BEiT",
     "Beit",
     ["beit.layers.0", "beit.layers.1"],
     settings=VIT | {"use_relative_position_bias": True, "layer_scale_init_value": 1.0},
-    reshape=squares(1),
+    reshape=as_square_maps(1),
 )
 DINO = {key: value for key, value in VIT.items() if key != "intermediate_size"} | {"mlp_ratio": 2}
-published("DINOv2", "Dinov2", ["dinov2.encoder.layer.0", "dinov2.layernorm"], settings=DINO, reshape=squares(1))
-published(
+register_transformers(
+    "DINOv2", "Dinov2", ["dinov2.encoder.layer.0", "dinov2.layernorm"], settings=DINO, reshape=as_square_maps(1)
+)
+register_transformers(
     "DINOv2 with registers",
     "Dinov2WithRegisters",
     ["dinov2_with_registers.encoder.layer.0", "dinov2_with_registers.encoder.layer.1.norm1"],
     settings=DINO,
-    reshape=squares(5),
+    reshape=as_square_maps(5),
 )
 SWIN = {"embed_dim": 8, "depths": [2, 1], "num_heads": [2, 2], "window_size": 4, "image_size": 32, "patch_size": 4}
-published(
+register_transformers(
     "Swin",
     "Swin",
     ["swin.encoder.layers.0.blocks.1.layernorm_before", "swin.layernorm"],
     settings=SWIN,
-    reshape=squares(),
+    reshape=as_square_maps(),
 )
-published(
-    "Swin read at a block that puts out a tuple",
+register_transformers(
+    "Swin, a block that returns a tuple",
     "Swin",
     "swin.encoder.layers.1.blocks.0",
     settings=SWIN,
-    reshape=squares(),
-    opened=lambda output: output[0],
+    reshape=as_square_maps(),
+    activation_of=lambda output: output[0],
 )
-published(
+register_transformers(
     "Swin V2",
     "Swinv2",
     ["swinv2.encoder.layers.0.blocks.1.layernorm_before", "swinv2.layernorm"],
     settings=SWIN,
-    reshape=squares(),
+    reshape=as_square_maps(),
 )
-published("Segformer", "Segformer", ["segformer.stages.0", "segformer.stages.1"], settings=SEGFORMER)
-published(
+register_transformers("Segformer", "Segformer", ["segformer.stages.0", "segformer.stages.1"], settings=SEGFORMER)
+register_transformers(
     "Segformer that segments",
     "Segformer",
     ["segformer.stages.1", "decode_head.linear_fuse"],
@@ -202,26 +207,26 @@ published(
     settings=SEGFORMER | {"decoder_hidden_size": 8},
     targets=(lambda maps: maps[:, 1, 2:6, 2:6].sum((1, 2)), lambda maps: maps[:, 3].mean((1, 2))),
 )
-published(
+register_transformers(
     "SigLIP",
     "Siglip",
     ["vision_model.encoder.layers.0", "vision_model.post_layernorm"],
     settings={"vision_config": VIT, "text_config": TEXT | {"bos_token_id": 0, "eos_token_id": 1}},
-    reshape=squares(),
+    reshape=as_square_maps(),
 )
-published(
+register_transformers(
     "CLIP",
     "CLIP",
     ["vision_model.encoder.layers.0", "vision_model.encoder.layers.1.layer_norm1"],
     settings={"vision_config": VIT, "text_config": TEXT | {"bos_token_id": 0, "eos_token_id": 1}},
-    reshape=squares(1),
+    reshape=as_square_maps(1),
 )
-published(
+register_transformers(
     "LeViT",
     "Levit",
     ["levit.encoder.stages.0", "levit.encoder.stages.1"],
     size=64,
-    reshape=squares(),
+    reshape=as_square_maps(),
     settings={
         "image_size": 64,
         "hidden_sizes": [16, 16, 16],
@@ -233,11 +238,11 @@ published(
         "down_ops": [["Subsample", 4, 4, 2, 2, 2]] * 2,
     },
 )
-published(
+register_transformers(
     "FocalNet",
     "FocalNet",
     ["focalnet.encoder.stages.0.layers.0", "focalnet.encoder.stages.1.layers.0"],
-    reshape=squares(),
+    reshape=as_square_maps(),
     settings={
         "embed_dim": 8,
         "depths": [1, 1],
@@ -247,27 +252,27 @@ published(
         "image_size": 32,
     },
 )
-published(
+register_transformers(
     "PVT V2",
     "PvtV2",
     ["pvt_v2.encoder.layers.0.layer_norm", "pvt_v2.encoder.layers.1.layer_norm"],
-    reshape=squares(),
+    reshape=as_square_maps(),
     settings=SEGFORMER | {"image_size": 32},
 )
-published(
+register_transformers(
     "Data2Vec",
     "Data2VecVision",
     ["data2vec_vision.encoder.layer.0", "data2vec_vision.encoder.layer.1.layernorm_before"],
     settings=VIT,
-    reshape=squares(1),
-    opened=lambda output: output[0] if isinstance(output, tuple) else output,
+    reshape=as_square_maps(1),
+    activation_of=lambda output: output[0] if isinstance(output, tuple) else output,
 )
-published("I-JEPA", "IJepa", ["ijepa.layers.0", "ijepa.layernorm"], settings=VIT, reshape=squares())
-published(
+register_transformers("I-JEPA", "IJepa", ["ijepa.layers.0", "ijepa.layernorm"], settings=VIT, reshape=as_square_maps())
+register_transformers(
     "Hiera",
     "Hiera",
     ["hiera.encoder.stages.0.layers.0.mlp", "hiera.encoder.stages.1.layers.0.mlp"],
-    reshape=squares(),
+    reshape=as_square_maps(),
     settings={
         "embed_dim": 8,
         "image_size": [32, 32],
@@ -284,21 +289,21 @@ published(
         "embed_dim_multiplier": 2.0,
     },
 )
-published(
+register_transformers(
     "SwiftFormer",
     "SwiftFormer",
     ["swiftformer.encoder.network.0", "swiftformer.encoder.network.4"],
     size=64,
     settings={"image_size": 64, "depths": [1, 1, 1, 1], "embed_dims": [8, 8, 8, 8], "mlp_ratio": 2},
 )
-published(
-    "VitPose, which puts out no logits",
+register_transformers(
+    "VitPose, which returns no logits",
     "VitPose",
     ["backbone.layernorm"],
     kind="ForPoseEstimation",
-    reshape=squares(),
+    reshape=as_square_maps(),
     targets=(lambda joints: joints[:, 2].amax((1, 2)),),
-    sentence=r"logits.*wrap",
+    error=r"logits.*wrap",
     settings={
         "backbone_config": hf.VitPoseBackboneConfig(
             hidden_size=16,
@@ -310,16 +315,16 @@ published(
         )
     },
 )
-published(
+register_transformers(
     "YOLOS, one box's class",
     "Yolos",
     "vit.encoder.layer.0",
     kind="ForObjectDetection",
-    reshape=lambda tokens: squares(1)(tokens[:, :-3]),
+    reshape=lambda tokens: as_square_maps(1)(tokens[:, :-3]),
     targets=(lambda boxes: boxes[:, 0, 1], lambda boxes: boxes[:, 2, 3]),
     settings=VIT | {"image_size": [32, 32], "num_detection_tokens": 3},
 )
-published(
+register_transformers(
     "TextNet",
     "TextNet",
     ["textnet.encoder.stages.0", "textnet.encoder.stages.2"],
@@ -328,14 +333,14 @@ published(
 )
 
 
-@network(
+@register(
     ["decode_head.fpn_bottleneck.conv", "backbone.encoder.stages.1"],
     (2, 3, 32, 32),
     targets=(lambda maps: maps[:, 2, 8:20].sum((1, 2)),),
     name="UPerNet on ConvNeXt",
 )
 def upernet():
-    """Segmenters have a backbone from one place, a head from another, and an auxiliary head that nobody asks."""
+    """Segmenters have a backbone from one place, a head from another, and an auxiliary head that is not used."""
     backbone = hf.ConvNextConfig(
         hidden_sizes=[4, 4, 4, 8],
         depths=[1, 1, 1, 1],
@@ -343,50 +348,52 @@ def upernet():
         out_features=["stage1", "stage2", "stage3", "stage4"],
     )
     settings = {"hidden_size": 8, "auxiliary_channels": 4, "auxiliary_in_channels": 4, "use_auxiliary_head": True}
-    return lived_in(hf.UperNetForSemanticSegmentation(hf.UperNetConfig(backbone_config=backbone, **settings, **FOUR)))
+    return initialised(
+        hf.UperNetForSemanticSegmentation(hf.UperNetConfig(backbone_config=backbone, **settings, **FOUR_CLASSES))
+    )
 
 
-def from_timm(name, layers, size=64, **use):
-    """Enter timm's `name` with four classes; skipped where timm is not installed."""
+def register_timm(name, layers, size=64, **use):
+    """Register timm's `name` with four classes; skipped where timm is not installed."""
     settings = use.pop("settings", {})
 
-    def make():
-        without_compiled_torchvision()
+    def build():
+        define_torchvision_operators()
         import timm
 
-        return lived_in(timm.create_model(name, pretrained=False, num_classes=4, **settings))
+        return initialised(timm.create_model(name, pretrained=False, num_classes=4, **settings))
 
-    make.__doc__ = f"{name} as timm builds it: the zoo that most image classifiers come from."
-    network(layers, (2, 3, size, size), name=f"timm {name}", needs="timm", **use)(make)
-
-
-_DEFINED = []  # torch.library's definitions live as long as this
+    build.__doc__ = f"{name} as timm builds it: the library that most image classifiers come from."
+    register(layers, (2, 3, size, size), name=f"timm {name}", requires="timm", **use)(build)
 
 
-def without_compiled_torchvision():
-    """Let timm import a torchvision whose compiled part does not load: it wants two operators, and calls none."""
-    if _DEFINED or importlib.util.find_spec("torchvision") is None:
+_LIBRARIES = []  # torch.library drops its definitions with the object
+
+
+def define_torchvision_operators():
+    """Let timm import a torchvision whose compiled part does not load: two operators must exist, none is called."""
+    if _LIBRARIES or importlib.util.find_spec("torchvision") is None:
         return
     library = torch.library.Library("torchvision", "FRAGMENT")
-    _DEFINED.append(library)
+    _LIBRARIES.append(library)
     for signature in (
         "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
         "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
     ):
-        try:
+        with suppress(RuntimeError):  # the compiled part is there
             library.define(signature)
-        except RuntimeError:
-            pass  # the compiled part is there
 
 
-from_timm("resnet18", ["layer1", "layer4.1.conv2"])
-from_timm("mobilenetv3_small_050", ["blocks.1", "conv_head"])
-from_timm("convnext_atto", ["stages.1", "stages.3.blocks.1.conv_dw"])
-from_timm("ghostnet_050", ["blocks.3", "conv_head"])
-from_timm("levit_128s", ["stem.conv4.linear"], 224)
-from_timm("efficientformerv2_s0", ["stages.2", "stages.3"], 224)
-from_timm("vit_tiny_patch16_224", ["blocks.0", "blocks.11.norm1"], settings={"img_size": 64}, reshape=squares(1))
-from_timm(
+register_timm("resnet18", ["layer1", "layer4.1.conv2"])
+register_timm("mobilenetv3_small_050", ["blocks.1", "conv_head"])
+register_timm("convnext_atto", ["stages.1", "stages.3.blocks.1.conv_dw"])
+register_timm("ghostnet_050", ["blocks.3", "conv_head"])
+register_timm("levit_128s", ["stem.conv4.linear"], 224)
+register_timm("efficientformerv2_s0", ["stages.2", "stages.3"], 224)
+register_timm(
+    "vit_tiny_patch16_224", ["blocks.0", "blocks.11.norm1"], settings={"img_size": 64}, reshape=as_square_maps(1)
+)
+register_timm(
     "swin_tiny_patch4_window7_224",
     ["layers.0", "norm"],
     settings={"img_size": 64, "window_size": 4, "embed_dim": 24},

@@ -1,32 +1,32 @@
-"""Networks whose images are not independent, or that put out other than a row an image. The batch must stay whole."""
+"""Networks whose images interact, or whose output is not one row per image. The batch must not be split."""
 
 import torch
 from torch import nn
 
-from .case import BOTH, Small, network
+from .case import CONVS, Small, register
 
-SIX, SIXTEEN = (6, 3, 10, 10), (16, 3, 10, 10)
+SIX_IMAGES, SIXTEEN_IMAGES = (6, 3, 10, 10), (16, 3, 10, 10)
 
 
-@network(BOTH, shape=(8, 3, 10, 10))
+@register(CONVS, shape=(8, 3, 10, 10))
 class TemporalShift(Small):
-    """TSM: frames of a clip lie in the batch axis, and some channels are shifted from frame to frame."""
+    """TSM: frames of a clip are stacked along the batch axis, and some channels are shifted from frame to frame."""
 
     def stem(self, x):
         x = super().stem(x)
         return torch.cat([x[:, :1].roll(1, 0), x[:, 1:2].roll(-1, 0), x[:, 2:]], 1)
 
 
-@network(BOTH, shape=SIXTEEN)
+@register(CONVS, shape=SIXTEEN_IMAGES)
 class VideoOfEightFrames(Small):
-    """`view(-1, 8, …)`: eight frames make one clip, so 16 images give two rows of logits."""
+    """`view(-1, 8, …)`: eight frames are one clip, so 16 images give two rows of logits."""
 
     def top(self, x):
         pooled = self.conv2(x).relu().mean((2, 3))
         return self.head(pooled.view(-1, 8, 5).mean(1))
 
 
-@network(BOTH, shape=SIX)
+@register(CONVS, shape=SIX_IMAGES)
 class BatchCentred(Small):
     """Features centred over the batch: `x - x.mean(0)`."""
 
@@ -35,7 +35,7 @@ class BatchCentred(Small):
         return x - x.mean(0)
 
 
-@network(BOTH, shape=SIX, targets=(0, 5))
+@register(CONVS, shape=SIX_IMAGES, targets=(0, 5))
 class Contrastive(Small):
     """Logits of pairs, `x @ x.T`: each image against all of its batch."""
 
@@ -44,7 +44,7 @@ class Contrastive(Small):
         return features @ features.T
 
 
-@network(BOTH, shape=SIX)
+@register(CONVS, shape=SIX_IMAGES)
 class AttentionOverTheBatch(Small):
     """Set transformers and batch attention: images attend to one another."""
 
@@ -53,16 +53,16 @@ class AttentionOverTheBatch(Small):
         return self.head(torch.softmax(pooled @ pooled.T, 1) @ pooled)
 
 
-@network(BOTH, shape=SIX)
-class MultipleInstances(Small):
-    """A bag of patches gives one answer: the output has one row for the whole batch."""
+@register(CONVS, shape=SIX_IMAGES)
+class MultipleInstanceLearning(Small):
+    """A bag of patches is classified as a whole: the output has one row for the batch."""
 
     def top(self, x):
         return self.head(self.conv2(x).relu().mean((2, 3)).amax(0, keepdim=True))
 
 
-@network(
-    BOTH,
+@register(
+    CONVS,
     shape=(7, 3, 10, 10),
     targets=(lambda outputs: outputs[torch.arange(7), torch.tensor([0, 1, 2, 3, 0, 1, 2])], 1),
 )
@@ -70,18 +70,18 @@ class LabelPerImage(Small):
     """A callable that indexes the whole batch: one label for each image."""
 
 
-@network(
-    BOTH,
-    shape=SIX,
+@register(
+    CONVS,
+    shape=SIX_IMAGES,
     targets=(lambda outputs: outputs[:, 0] - outputs[:, 1:].logsumexp(1), lambda outputs: outputs.log_softmax(1)[:, 2]),
 )
-class Margins(Small):
-    """Callables of one's own: a margin, a log-probability."""
+class MarginTargets(Small):
+    """Callable targets: a margin, a log-probability."""
 
 
-@network(BOTH, shape=SIX)
+@register(CONVS, shape=SIX_IMAGES)
 class InstanceAndGroupNorm(Small):
-    """Instance, group, layer and local response normalisation: images stay apart."""
+    """Instance, group, layer and local response normalisation: images stay independent."""
 
     def __init__(self):
         super().__init__()
@@ -90,7 +90,7 @@ class InstanceAndGroupNorm(Small):
         )
 
 
-@network(BOTH, shape=SIX)
+@register(CONVS, shape=SIX_IMAGES)
 class TrackedInstanceNorm(Small):
     """InstanceNorm with running statistics, which it uses in eval mode."""
 
@@ -99,28 +99,25 @@ class TrackedInstanceNorm(Small):
         self.norm = nn.InstanceNorm2d(4, track_running_stats=True)
 
 
-@network(BOTH, shape=SIX)
+@register(CONVS, shape=SIX_IMAGES)
 class GhostBatchNorm(Small):
-    """Normalised in pairs of two: chunks of the batch."""
+    """Batch normalisation over pairs: chunks of the batch."""
 
     def stem(self, x):
         x = self.conv1(x)
         pairs = x.view(-1, 2, *x.shape[1:])
-        return (
-            ((x.view_as(pairs) - pairs.mean((1, 3, 4), keepdim=True)) / pairs.std((1, 3, 4), keepdim=True))
-            .view_as(x)
-            .relu()
-        )
+        normalised = (pairs - pairs.mean((1, 3, 4), keepdim=True)) / pairs.std((1, 3, 4), keepdim=True)
+        return normalised.view_as(x).relu()
 
 
-@network(BOTH, shape=(9, 3, 10, 10))
+@register(CONVS, shape=(9, 3, 10, 10))
 class ManyImages(Small):
-    """Nothing odd but nine images, more than share a batch on a CPU."""
+    """A plain network and nine images, more than share a batch on a CPU."""
 
 
-@network(BOTH, shape=SIX)
-class RemembersTheBatchBefore(Small):
-    """A feature of the last batch is added to this one's: MoCo's queue, memory banks."""
+@register(CONVS, shape=SIX_IMAGES)
+class RemembersThePreviousBatch(Small):
+    """A feature of the previous batch is added to this one's: MoCo's queue, memory banks."""
 
     def __init__(self):
         super().__init__()

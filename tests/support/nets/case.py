@@ -1,130 +1,126 @@
-"""What a network or a use of one is called, how it is made, where it is read, and what must come of it."""
+"""Test cases: how a network is built, which layers and targets are explained, and what the result must be."""
 
 import threading
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
-CASES: list["Case"] = []  # every case of every family, in the order of their definition
+CASES: list["Case"] = []  # every case of every family, in the order of definition
 
 
 @dataclass(frozen=True)
 class Case:
-    """One network or one use of it.
+    """One network, or one use of it.
 
-    With `sentence` None the maps must be right. Else the answer is a ValueError or TypeError that `sentence`, a regular
-    expression, describes; `or_right` allows right maps as well, where doing it and saying why not are both fair.
+    With `error` None the maps must be right. Otherwise a ValueError or TypeError whose message matches the regular
+    expression `error` is expected; `maps_allowed` accepts right maps as well, where either behaviour is reasonable.
     """
 
     name: str
-    why: str  # why engineers meet this shape
+    reason: str  # why engineers use such a network
     build: Callable[[], nn.Module]
     layers: tuple  # names, or (name, call)
     shape: tuple[int, ...]  # of the images
     targets: tuple
-    sentence: str | None
-    or_right: bool
+    error: str | None
+    maps_allowed: bool
     reshape: Callable[[Tensor], Tensor] | None
-    plain: (
-        Callable[[], nn.Module] | None
-    )  # the same network without the oddity, where a plain hook does not reach into it
-    opened: Callable  # what a layer puts out → the tensor that is its activation
-    mode: bool | None  # handed over in training mode, in eval mode, or (None) as it was made
-    draws: bool  # draws random numbers in eval mode: the maps are right for one of the draws
-    alone: bool  # not asked in threads: what it or its context writes belongs to the process
-    empty: bool  # the right maps are empty
-    tolerance: float  # of the largest number in the map
-    around: Callable  # a context in which the caller asks
-    needs: str | None  # a package that may be absent
+    oracle_build: Callable[[], nn.Module] | None  # the same network without the feature that plain hooks cannot handle
+    activation_of: Callable  # a layer's output → the tensor that is its activation
+    training: bool | None  # explained in training mode, in eval mode, or (None) as it was built
+    draws_random: bool  # random in eval mode: the maps must be right for one of the possible draws
+    process_wide: bool  # not run in threads: what it or its context writes belongs to the process
+    empty_maps: bool  # the right maps are empty
+    tolerance: float  # relative to the largest value in the map
+    context: Callable  # the context manager around the explainer's calls
+    requires: str | None  # a package that may not be installed
     dtype: torch.dtype
-    plain_dtype: torch.dtype | None  # of the images for the oracle, where it computes in another precision
+    oracle_dtype: torch.dtype | None  # of the oracle's images, where it computes in another precision
 
     def make(self) -> nn.Module:
-        """The model, the same each time, in the mode in which it is handed over."""
-        return self._made(self.build, self.mode)
+        """The model, with the same weights each time, in the mode in which it is explained."""
+        return self._made(self.build, self.training)
 
-    def make_plain(self) -> nn.Module:
-        """The same network, in eval mode, for the oracle."""
-        return self._made(self.plain or self.build, None if self.mode is None else False)
+    def make_for_oracle(self) -> nn.Module:
+        """The same network in eval mode, for the oracle."""
+        return self._made(self.oracle_build or self.build, None if self.training is None else False)
 
     def images(self, seed=0) -> Tensor:
         generator = torch.Generator().manual_seed(seed)
         return torch.rand(self.shape, dtype=torch.float64, generator=generator).to(self.dtype)
 
-    def _made(self, build, mode):
+    def _made(self, build, training):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             model = build()
-        if mode is not None:
-            model.train(mode)
+        if training is not None:
+            model.train(training)
         return model
 
 
-def network(
+def register(
     layers,
     shape=(2, 3, 10, 10),
     targets=(0, 2),
-    sentence=None,
+    error=None,
     *,
-    or_right=False,
+    maps_allowed=False,
     reshape=None,
-    plain=None,
-    opened=lambda output: output,
-    mode=True,
-    draws=False,
-    alone=False,
-    empty=False,
+    oracle_build=None,
+    activation_of=lambda output: output,
+    training=True,
+    draws_random=False,
+    process_wide=False,
+    empty_maps=False,
     tolerance=1e-9,
-    around=torch.enable_grad,
-    needs=None,
+    context=torch.enable_grad,
+    requires=None,
     dtype=torch.float64,
-    plain_dtype=None,
+    oracle_dtype=None,
     name=None,
 ):
-    """Enter a module class, or a function that makes a model, into CASES. A class goes through `lived_in`."""
+    """Decorator that adds a module class, or a function that builds a model, to CASES. A class is `initialised`."""
 
-    def enter(made):
-        build = made if not isinstance(made, type) else lambda: lived_in(made())
-        layers_asked = (layers,) if isinstance(layers, str) else tuple(layers)
+    def add(factory):
         CASES.append(
             Case(
-                name or _words(made.__name__),
-                made.__doc__,
-                build,
-                layers_asked,
-                shape,
-                tuple(targets),
-                sentence,
-                or_right,
-                reshape,
-                plain,
-                opened,
-                mode,
-                draws,
-                alone,
-                empty,
-                tolerance,
-                around,
-                needs,
-                dtype,
-                plain_dtype,
+                name=name or _words(factory.__name__),
+                reason=factory.__doc__,
+                build=factory if not isinstance(factory, type) else lambda: initialised(factory()),
+                layers=(layers,) if isinstance(layers, str) else tuple(layers),
+                shape=shape,
+                targets=tuple(targets),
+                error=error,
+                maps_allowed=maps_allowed,
+                reshape=reshape,
+                oracle_build=oracle_build,
+                activation_of=activation_of,
+                training=training,
+                draws_random=draws_random,
+                process_wide=process_wide,
+                empty_maps=empty_maps,
+                tolerance=tolerance,
+                context=context,
+                requires=requires,
+                dtype=dtype,
+                oracle_dtype=oracle_dtype,
             )
         )
-        return made
+        return factory
 
-    return enter
-
-
-def also(**changed):
-    """Another use of the network that was entered last, with these fields changed."""
-    CASES.append(replace(CASES[-1], **changed))
+    return add
 
 
-def lived_in(model):
-    """In float64, and BatchNorm with statistics of its own, so that training mode and eval mode tell apart."""
+def register_variant(**changes):
+    """Add the case that was registered last once more, with these fields changed."""
+    CASES.append(replace(CASES[-1], **changes))
+
+
+def initialised(model):
+    """In float64, with random BatchNorm statistics, so that training mode and eval mode give different outputs."""
     for module in model.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.running_mean is not None:
             module.running_mean.normal_()
@@ -138,7 +134,7 @@ def _words(name):
 
 
 class Small(nn.Module):
-    """Two convolutions, BatchNorm, ReLU, a mean and a head: what most cases change one thing of."""
+    """Two convolutions, BatchNorm, ReLU, a mean and a head: the base of most cases."""
 
     def __init__(self, inputs=3, outputs=4):
         super().__init__()
@@ -158,30 +154,27 @@ class Small(nn.Module):
 
 
 def small():
-    return lived_in(Small())
+    return initialised(Small())
 
 
-BOTH = ("conv1", "conv2")
-NO_COPY = r"copy|copied|shared|apart"  # what a sentence says where the model holds something that cannot be doubled
+CONVS = ("conv1", "conv2")
+COPY_ERROR = r"copy|copied|shared|apart"  # words of the error where the model holds something that cannot be copied
 
-_meeting = None  # a barrier, while threads are to meet in the middle of a forward
+_barriers: list[threading.Barrier] = []  # at most one, while `synchronised_threads` is active
 
 
-def meet():
-    """Called by networks between writing something down and reading it: threads that share it are made to notice."""
-    if _meeting is not None:
-        try:
-            _meeting.wait()
-        except threading.BrokenBarrierError:
-            pass  # they come one after the other, which is as good
+def wait_for_threads():
+    """Called by networks between writing state and reading it, so that threads that share the state interfere."""
+    for barrier in _barriers:
+        with suppress(threading.BrokenBarrierError):  # the threads run one after the other: as good
+            barrier.wait()
 
 
 @contextmanager
-def meetings(threads: int):
-    """While active, `meet` waits for so many threads; half a second at most, once."""
-    global _meeting
-    _meeting = threading.Barrier(threads, timeout=0.5)
+def synchronised_threads(count: int):
+    """While active, `wait_for_threads` waits for `count` threads; half a second at most, once."""
+    _barriers.append(threading.Barrier(count, timeout=0.5))
     try:
         yield
     finally:
-        _meeting = None
+        _barriers.clear()

@@ -1,4 +1,4 @@
-"""Where the gradient stops, changes or takes another way: no_grad, detach, checkpoints, own functions."""
+"""Networks that stop, change or recompute the gradient: no_grad, detach, checkpoints, custom functions."""
 
 import torch
 from torch import nn
@@ -7,14 +7,14 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from gradcam import Explainer
 
-from .case import BOTH, Small, also, lived_in, network, small
+from .case import CONVS, Small, initialised, register, register_variant, small
 
-NO_WAY = r"gradient|depend|differentia"
+NO_GRADIENT_ERROR = r"gradient|depend|differentia"
 
 
-@network("conv1", sentence=NO_WAY)
+@register("conv1", error=NO_GRADIENT_ERROR)
 class NoGradInside(Small):
-    """`with torch.no_grad()` around a frozen backbone; asked for a layer inside it."""
+    """`with torch.no_grad()` around a frozen backbone; the explained layer is inside it."""
 
     mode = staticmethod(torch.no_grad)
 
@@ -23,11 +23,11 @@ class NoGradInside(Small):
             return super().stem(x)
 
 
-also(name="no grad inside, read behind it", layers=("conv2",), sentence=None)
+register_variant(name="no grad inside, layer after it", layers=("conv2",), error=None)
 
 
 class _LeafBehind(Small):
-    """The oracle's way to what follows: the layer's output made a leaf once the block of no_grad is over."""
+    """For the oracle: the layer's output becomes a leaf once the no_grad block has ended."""
 
     def __init__(self):
         super().__init__()
@@ -39,9 +39,9 @@ class _LeafBehind(Small):
         return self.norm(x.requires_grad_()).relu()
 
 
-@network("norm", or_right=True, sentence=NO_WAY, plain=lambda: lived_in(_LeafBehind()))
+@register("norm", maps_allowed=True, error=NO_GRADIENT_ERROR, oracle_build=lambda: initialised(_LeafBehind()))
 class NoGradUpToTheLayer(Small):
-    """The asked layer is the last under no_grad: its output feeds layers that do have gradients."""
+    """The explained layer is the last under no_grad: its output feeds layers that do have gradients."""
 
     def stem(self, x):
         with torch.no_grad():
@@ -49,7 +49,7 @@ class NoGradUpToTheLayer(Small):
         return x.relu()
 
 
-@network("conv1", sentence=NO_WAY)
+@register("conv1", error=NO_GRADIENT_ERROR)
 class DecoratedForward(Small):
     """`@torch.no_grad()` on the forward itself: inference classes."""
 
@@ -58,14 +58,14 @@ class DecoratedForward(Small):
         return super().forward(x)
 
 
-@network("conv1", sentence=NO_WAY)
+@register("conv1", error=NO_GRADIENT_ERROR)
 class InferenceModeInside(NoGradInside):
-    """`torch.inference_mode()` inside, whose tensors autograd refuses for ever."""
+    """`torch.inference_mode()` inside, whose tensors autograd never accepts."""
 
     mode = staticmethod(torch.inference_mode)
 
 
-@network("conv1", sentence=NO_WAY)
+@register("conv1", error=NO_GRADIENT_ERROR)
 class InferenceModeForward(Small):
     """`@torch.inference_mode()` on the forward."""
 
@@ -74,7 +74,7 @@ class InferenceModeForward(Small):
         return super().forward(x)
 
 
-@network("conv1", sentence=NO_WAY)
+@register("conv1", error=NO_GRADIENT_ERROR)
 class Detached(Small):
     """`x.detach()` between backbone and head, as self-supervised probes do."""
 
@@ -82,11 +82,11 @@ class Detached(Small):
         return super().top(x.detach())
 
 
-also(name="detached, read behind it", layers=("conv2",), sentence=None)
-also(name="detached, beside a live one", layers=("conv1", "conv2"), sentence=NO_WAY)
+register_variant(name="detached, layer after it", layers=("conv2",), error=None)
+register_variant(name="detached, together with a layer after it", layers=("conv1", "conv2"), error=NO_GRADIENT_ERROR)
 
 
-@network("conv1", sentence=NO_WAY)
+@register("conv1", error=NO_GRADIENT_ERROR)
 class ThroughNumpy(Small):
     """A step in numpy in the middle of the network."""
 
@@ -94,17 +94,17 @@ class ThroughNumpy(Small):
         return super().top(torch.from_numpy(x.detach().cpu().numpy().clip(0)))
 
 
-@network("conv1", sentence=NO_WAY)
+@register("conv1", error=NO_GRADIENT_ERROR)
 class ThroughData(Small):
-    """`.data`, the old way to stop a gradient."""
+    """`.data`, the legacy way to stop a gradient."""
 
     def top(self, x):
         return super().top(x.data)
 
 
-@network(("conv1", "side"), sentence=NO_WAY)
+@register(("conv1", "side"), error=NO_GRADIENT_ERROR)
 class SideBranch(Small):
-    """A layer that runs and leads nowhere: an auxiliary head, a projector whose output only the loss reads."""
+    """A layer whose output is unused: an auxiliary head, a projector whose output only the loss reads."""
 
     def __init__(self):
         super().__init__()
@@ -115,7 +115,7 @@ class SideBranch(Small):
         return super().top(x)
 
 
-@network(("conv1", "side"), sentence=r"did not", name="a layer that does not run")
+@register(("conv1", "side"), error=r"did not", name="a layer that does not run")
 class NotRun(Small):
     """An auxiliary head that runs in training only."""
 
@@ -124,17 +124,17 @@ class NotRun(Small):
         self.side = nn.Conv2d(4, 2, 1)
 
 
-@network(BOTH, targets=(0, 1))
+@register(CONVS, targets=(0, 1))
 class OneOutputConstant(Small):
-    """One class's logit does not depend on the picture, the others do: an empty map beside a full one."""
+    """One class's logit does not depend on the image, the others do: an empty map beside a full one."""
 
     def forward(self, x):
         return super().forward(x) * torch.tensor([1.0, 0.0, 1.0, 1.0], dtype=x.dtype)
 
 
-@network(BOTH)
+@register(CONVS)
 class Checkpointed(Small):
-    """Activation checkpointing without re-entrance: the layers run again in the backward."""
+    """Non-reentrant activation checkpointing: the layers run again in the backward."""
 
     reentrant = False
 
@@ -145,14 +145,14 @@ class Checkpointed(Small):
         return checkpoint(super().top, x, use_reentrant=self.reentrant)
 
 
-@network(BOTH, plain=small, sentence=r"checkpoint|gradient", or_right=True)
+@register(CONVS, oracle_build=small, error=r"checkpoint|gradient", maps_allowed=True)
 class CheckpointedReentrant(Checkpointed):
-    """The older, re-entrant kind, which runs the layers under no_grad first."""
+    """The older, reentrant kind, which runs the layers under no_grad first."""
 
     reentrant = True
 
 
-also(name="checkpointed reentrant, read before it", layers=("norm",))
+register_variant(name="checkpointed reentrant, layer norm", layers=("norm",))
 
 
 class _CheckpointedHead(Checkpointed):
@@ -162,9 +162,9 @@ class _CheckpointedHead(Checkpointed):
         return Small.stem(self, x)
 
 
-@network(("norm",), plain=small, sentence=r"checkpoint|gradient", or_right=True)
+@register(("norm",), oracle_build=small, error=r"checkpoint|gradient", maps_allowed=True)
 class OnlyTheHeadCheckpointedReentrant(_CheckpointedHead):
-    """The layer lies before a re-entrant checkpoint, which allows `backward` and no `grad`."""
+    """The layer precedes a reentrant checkpoint, which allows `backward` but not `grad`."""
 
 
 class _Swish(torch.autograd.Function):
@@ -180,9 +180,9 @@ class _Swish(torch.autograd.Function):
         return gradient * (s + x * s * (1 - s))
 
 
-@network(BOTH)
+@register(CONVS)
 class OwnFunction(Small):
-    """A custom autograd.Function, which torch.vmap knows nothing of."""
+    """A custom autograd.Function, which torch.vmap cannot batch."""
 
     function = _Swish
 
@@ -190,8 +190,8 @@ class OwnFunction(Small):
         return self.function.apply(self.norm(self.conv1(x)))
 
 
-class _Looks(torch.autograd.Function):
-    """Its backward looks at values, which vmap forbids."""
+class _ReadsValues(torch.autograd.Function):
+    """Its backward reads values, which vmap forbids."""
 
     @staticmethod
     def forward(ctx, x):
@@ -204,11 +204,11 @@ class _Looks(torch.autograd.Function):
         return gradient * (x > 0) if float(gradient.abs().max()) > 0 else gradient
 
 
-@network(BOTH)
-class OwnFunctionThatLooks(OwnFunction):
+@register(CONVS)
+class OwnFunctionThatReadsValues(OwnFunction):
     """A backward with `.item()` in it."""
 
-    function = _Looks
+    function = _ReadsValues
 
 
 class _Reversed(torch.autograd.Function):
@@ -221,15 +221,15 @@ class _Reversed(torch.autograd.Function):
         return -gradient
 
 
-@network(BOTH)
+@register(CONVS)
 class GradientReversal(OwnFunction):
-    """Domain adaptation turns the gradient round on purpose: the map is of the gradient that autograd gives."""
+    """Domain adaptation negates the gradient on purpose: the map is of the gradient that autograd gives."""
 
     function = _Reversed
 
 
-class _Once(torch.autograd.Function):
-    """Frees in its backward what it saved outside autograd, as reversible networks and some CUDA kernels do."""
+class _KeepsAttributes(torch.autograd.Function):
+    """Saves its input outside autograd, as reversible networks and some CUDA kernels do."""
 
     @staticmethod
     def forward(ctx, x):
@@ -241,14 +241,14 @@ class _Once(torch.autograd.Function):
         return gradient * (ctx.kept[0] > 0)
 
 
-@network(BOTH)
+@register(CONVS)
 class OwnFunctionWithAttributes(OwnFunction):
     """Tensors kept as attributes of ctx instead of by save_for_backward."""
 
-    function = _Once
+    function = _KeepsAttributes
 
 
-@network(BOTH)
+@register(CONVS)
 class StraightThrough(Small):
     """Rounding with a straight-through gradient."""
 
@@ -257,9 +257,9 @@ class StraightThrough(Small):
         return x + (x.round() - x).detach()
 
 
-@network(BOTH)
+@register(CONVS)
 class HooksOnTensors(Small):
-    """`x.register_hook` in the forward changes the gradient, by clipping say: part of the model's own backward."""
+    """`x.register_hook` in the forward changes the gradient, e.g. clips it: part of the model's own backward."""
 
     def stem(self, x):
         x = super().stem(x)
@@ -268,7 +268,7 @@ class HooksOnTensors(Small):
         return x
 
 
-@network("norm")
+@register("norm")
 class GradientOfItself(Small):
     """Energy-based and physics-informed nets take a gradient inside the forward, with create_graph."""
 
@@ -280,9 +280,9 @@ class GradientOfItself(Small):
         return self.head(torch.cat([force.tanh(), force.mean(1, keepdim=True)], 1).mean((2, 3)))
 
 
-@network("conv1")
+@register("conv1")
 class ExplainsItself(Small):
-    """Attention-mining networks (GAIN) ask for a heatmap of a part of themselves in their own forward."""
+    """Attention-mining networks (GAIN) compute a heatmap of one of their parts in their own forward."""
 
     def __init__(self):
         super().__init__()
@@ -294,7 +294,7 @@ class ExplainsItself(Small):
         return x * heat.sigmoid()
 
 
-@network(BOTH)
+@register(CONVS)
 class EnableGradInside(Small):
     """`torch.enable_grad()` or `set_grad_enabled(True)` inside the forward."""
 
@@ -306,35 +306,35 @@ class EnableGradInside(Small):
         return logits
 
 
-@network(BOTH, around=torch.no_grad, name="the caller is under no_grad")
+@register(CONVS, context=torch.no_grad, name="the caller is under no_grad")
 def under_no_grad():
     """Evaluation loops run under no_grad."""
     return small()
 
 
-@network(BOTH, around=torch.inference_mode, name="the caller is under inference_mode")
+@register(CONVS, context=torch.inference_mode, name="the caller is under inference_mode")
 def under_inference_mode():
     """Servers run under inference mode."""
     return small()
 
 
-def _strict():
+def _detect_anomaly():
     return torch.autograd.set_detect_anomaly(True, check_nan=True)
 
 
-@network(BOTH, around=_strict, alone=True, name="the caller detects anomalies")
+@register(CONVS, context=_detect_anomaly, process_wide=True, name="the caller detects anomalies")
 def under_anomaly_detection():
     """A debugging session with anomaly detection on."""
     return small()
 
 
-@network(BOTH, around=lambda: torch.autograd.graph.save_on_cpu(), name="the caller saves tensors on the CPU")
+@register(CONVS, context=torch.autograd.graph.save_on_cpu, name="the caller saves tensors on the CPU")
 def with_saved_tensors_hooks():
-    """Saved-tensor hooks that offload or compress what autograd keeps."""
+    """Saved-tensor hooks that offload or compress what autograd saves."""
     return small()
 
 
-@network(BOTH, around=lambda: FlopCounterMode(display=False), name="the caller counts operations")
+@register(CONVS, context=lambda: FlopCounterMode(display=False), name="the caller counts operations")
 def under_a_dispatch_mode():
-    """Profilers of torch's own work as dispatch modes: FLOP counters, memory trackers."""
+    """Profilers that are dispatch modes: FLOP counters, memory trackers."""
     return small()

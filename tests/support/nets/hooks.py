@@ -1,4 +1,4 @@
-"""Hooks that the model brings along, hooks of the whole process, and forwards with unusual signatures."""
+"""Hooks registered on the model, global hooks, and forwards with unusual signatures or outputs."""
 
 import functools
 import threading
@@ -7,12 +7,12 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from .case import BOTH, Small, also, lived_in, meet, network, small
+from .case import CONVS, Small, initialised, register, register_variant, small, wait_for_threads
 
 
-@network(BOTH)
+@register(CONVS)
 def forward_hook_that_changes_the_output():
-    """Steering, clamping, feature editing: a forward hook whose answer replaces the output. It is part of the model."""
+    """Steering, clamping, feature editing: a forward hook whose return value replaces the output; part of the model."""
     model = small()
     model.norm.register_forward_hook(lambda module, args, output: output * 2)
     model.conv2.register_forward_hook(lambda module, args, output: output.tanh())
@@ -20,7 +20,7 @@ def forward_hook_that_changes_the_output():
     return model
 
 
-@network(BOTH)
+@register(CONVS)
 def forward_hook_with_keywords():
     """Hooks registered with `with_kwargs=True`, `prepend=True` and `always_call=True`."""
     model = small()
@@ -30,7 +30,7 @@ def forward_hook_with_keywords():
     return model
 
 
-@network(BOTH)
+@register(CONVS)
 def forward_pre_hook():
     """Normalisation of the input as a pre-hook, plain and with keywords."""
     model = small()
@@ -39,9 +39,9 @@ def forward_pre_hook():
     return model
 
 
-@network(BOTH)
+@register(CONVS)
 def hook_that_closes_over_the_model():
-    """A hook that reaches for another layer of the same model."""
+    """A hook that calls another layer of the same model."""
     model = small()
     model.conv2.register_forward_hook(
         lambda module, args, output: output * model.norm.weight.mean() + model.norm(args[0]).mean()
@@ -49,11 +49,11 @@ def hook_that_closes_over_the_model():
     return model
 
 
-@network(BOTH)
+@register(CONVS)
 def hook_that_is_a_method_of_the_model():
     """`self.conv2.register_forward_hook(self._save)` in the constructor, and the forward reads what was saved."""
 
-    class Saves(Small):
+    class SavesOutputs(Small):
         def __init__(self):
             super().__init__()
             self.saved = None
@@ -65,43 +65,43 @@ def hook_that_is_a_method_of_the_model():
         def forward(self, x):
             return super().forward(x) + self.saved.mean((2, 3))
 
-    return lived_in(Saves())
+    return initialised(SavesOutputs())
 
 
-@network(BOTH)
+@register(CONVS)
 def hooks_that_are_partials_and_objects():
-    """`functools.partial(self._save, name=…)` as a hook, and a callable object that keeps what it saw."""
+    """`functools.partial(self._save, name=…)` as a hook, and a callable object that records outputs."""
 
-    class Keeper:
+    class Recorder:
         def __init__(self):
-            self.kept = {}
+            self.outputs = {}
 
         def __call__(self, module, args, output):
-            self.kept["last"] = output
+            self.outputs["last"] = output
 
-    class Saves(Small):
+    class SavesOutputs(Small):
         def __init__(self):
             super().__init__()
-            self.saved, self.keeper = {}, Keeper()
+            self.saved, self.recorder = {}, Recorder()
             self.conv1.register_forward_hook(functools.partial(self._save, name="conv1"))
-            self.norm.register_forward_hook(self.keeper)
+            self.norm.register_forward_hook(self.recorder)
 
         def _save(self, module, args, output, name):
             self.saved[name] = output
 
         def forward(self, x):
             logits = super().forward(x)
-            meet()
-            return logits + self.saved["conv1"].mean((2, 3)) + self.keeper.kept["last"].mean((2, 3))
+            wait_for_threads()
+            return logits + self.saved["conv1"].mean((2, 3)) + self.recorder.outputs["last"].mean((2, 3))
 
-    return lived_in(Saves())
+    return initialised(SavesOutputs())
 
 
-@network((("conv1", 0), ("conv2", 0)))
+@register((("conv1", 0), ("conv2", 0)))
 def hook_removed_by_its_handle():
-    """A warm-up hook whose handle the model keeps, and removes in its first forward."""
+    """A warm-up hook whose handle the model keeps and removes in its first forward."""
 
-    class WarmsUp(Small):
+    class RemovesItsHook(Small):
         def __init__(self):
             super().__init__()
             self.handle = self.norm.register_forward_hook(lambda module, args, output: output * 2)
@@ -111,10 +111,10 @@ def hook_removed_by_its_handle():
             self.handle.remove()
             return logits + super().forward(x[:, :, 1:, 1:]).detach()
 
-    return lived_in(WarmsUp())
+    return initialised(RemovesItsHook())
 
 
-@network((("conv1", 0), ("conv2", 0)))
+@register((("conv1", 0), ("conv2", 0)))
 class HookForOneForward(Small):
     """A hook registered and removed within the forward: attention maps, probes."""
 
@@ -127,21 +127,21 @@ class HookForOneForward(Small):
             handle.remove()
 
 
-@network(BOTH)
+@register(CONVS)
 def feature_extractor_by_hooks():
-    """Hooks that leave each layer's output in a dict, from which the head is fed — before any hook of ours runs."""
+    """Hooks that leave each layer's output in a dict, which the head reads — before any hook of the explainer runs."""
 
     class Extractor(Small):
         def __init__(self):
             super().__init__()
             self.features = {}
             for name in ("norm", "conv2"):
-                self.get_submodule(name).register_forward_hook(self.keep(name))
+                self.get_submodule(name).register_forward_hook(self.save(name))
 
-        def keep(self, name):
+        def save(self, name):
             def hook(module, args, output):
                 self.features[name] = output
-                meet()
+                wait_for_threads()
 
             return hook
 
@@ -150,12 +150,12 @@ def feature_extractor_by_hooks():
             self.conv2(self.features["norm"].relu())
             return self.head(self.features["conv2"].mean((2, 3)))
 
-    return lived_in(Extractor())
+    return initialised(Extractor())
 
 
-@network(BOTH, plain=small)
+@register(CONVS, oracle_build=small)
 def backward_hooks():
-    """Full backward hooks and pre-hooks of a training loop, which log and change gradients: not ours to run."""
+    """Full backward hooks and pre-hooks of a training loop, which log and change gradients: not to be run."""
     model = small()
     seen = model.seen = []
     model.conv2.register_full_backward_hook(
@@ -165,7 +165,7 @@ def backward_hooks():
     return model
 
 
-@network(BOTH)
+@register(CONVS)
 def hooks_of_its_state_dict():
     """State-dict hooks that rename keys, and load hooks."""
     model = small()
@@ -173,13 +173,13 @@ def hooks_of_its_state_dict():
         lambda module, state, prefix, metadata: state.update(extra=torch.zeros(1)) or state
     )
     model.register_load_state_dict_post_hook(lambda module, keys: None)
-    model.norm.register_state_dict_pre_hook(lambda module, prefix, keep: None)
+    model.norm.register_state_dict_pre_hook(lambda module, prefix, save: None)
     return model
 
 
-@network(BOTH)
+@register(CONVS)
 class ExtraState(Small):
-    """`get_extra_state` and `set_extra_state`, for what is no tensor."""
+    """`get_extra_state` and `set_extra_state`, for state that is not a tensor."""
 
     def __init__(self):
         super().__init__()
@@ -195,23 +195,23 @@ class ExtraState(Small):
         return super().stem(x) * self.vocabulary["a"]
 
 
-_inside = []  # who is in the context below, whichever thread
+_active = []  # the hook, then one entry per active context below, in any thread
 
 
 @contextmanager
-def _globally():
-    """A context in which a global forward hook follows every BatchNorm: one hook, however many are inside."""
+def _global_batch_norm_hook():
+    """A context with a global forward hook on every BatchNorm: one hook, however many threads are in the context."""
     with _LOCK:
-        if not _inside:
-            _inside.append(nn.modules.module.register_module_forward_hook(_double_norms))
-        _inside.append(None)
+        if not _active:
+            _active.append(nn.modules.module.register_module_forward_hook(_double_norms))
+        _active.append(None)
     try:
         yield
     finally:
         with _LOCK:
-            _inside.pop()
-            if len(_inside) == 1:
-                _inside.pop().remove()
+            _active.pop()
+            if len(_active) == 1:
+                _active.pop().remove()
 
 
 _LOCK = threading.Lock()
@@ -226,21 +226,21 @@ class _Doubled(Small):
         return (self.norm(self.conv1(x)) * 2).relu()
 
 
-@network(BOTH, around=_globally, plain=lambda: lived_in(_Doubled()))
+@register(CONVS, context=_global_batch_norm_hook, oracle_build=lambda: initialised(_Doubled()))
 def global_hook():
     """Profilers and debuggers hook every module of the process."""
     return small()
 
 
-@network(BOTH)
+@register(CONVS)
 class AnyArguments(Small):
-    """`forward(*args, **kwargs)`: wrappers that hand on whatever comes."""
+    """`forward(*args, **kwargs)`: wrappers that pass on all arguments."""
 
     def forward(self, *args, **kwargs):
         return super().forward(*args, **kwargs)
 
 
-@network(BOTH)
+@register(CONVS)
 class ExtraDefaults(Small):
     """Further arguments with defaults: masks, flags, labels."""
 
@@ -249,7 +249,7 @@ class ExtraDefaults(Small):
         return {"logits": logits, "loss": None} if return_dict else (None, logits)
 
 
-@network(BOTH)
+@register(CONVS)
 class TupleOutput(Small):
     """A tuple, logits first: with auxiliary heads, with features, with a loss."""
 
@@ -258,7 +258,7 @@ class TupleOutput(Small):
         return self.top(maps), maps.mean(), [maps]
 
 
-@network(BOTH)
+@register(CONVS)
 class NestedTupleOutput(Small):
     """A list with the logits first."""
 
@@ -266,34 +266,34 @@ class NestedTupleOutput(Small):
         return [super().forward(x)]
 
 
-@network(BOTH, sentence=r"logits")
+@register(CONVS, error=r"logits")
 class OutputWithoutLogits(Small):
-    """A dict of losses and boxes, in which no logits can be found."""
+    """A dict of losses and boxes, without logits."""
 
     def forward(self, x):
         return {"boxes": super().forward(x)}
 
 
-@network(BOTH, sentence=r"call|callable|\[B, N\]|shape", shape=(2, 3, 10, 10))
+@register(CONVS, error=r"call|callable|\[B, N\]|shape", shape=(2, 3, 10, 10))
 class OneNumberPerImage(Small):
-    """A regressor that puts out [B], asked for class 0."""
+    """A regressor with outputs [B], explained for class 0."""
 
     def forward(self, x):
         return super().forward(x)[:, 0]
 
 
-also(
-    name="one number per image, by a callable",
-    sentence=None,
+register_variant(
+    name="one number per image, callable target",
+    error=None,
     targets=(lambda outputs: outputs * 2, lambda outputs: -outputs),
 )
 
 
-@network(
+@register(
     ("conv1", "last"), targets=(lambda maps: maps[:, 1, 2:5, 2:5].sum((1, 2)), lambda maps: maps[:, 0].amax((1, 2)))
 )
 class Segmentation(Small):
-    """A segmenter, [B, N, H, W], asked by callables for a class in a region and for its strongest pixel."""
+    """A segmenter, [B, N, H, W]; callable targets select a class in a region and its strongest pixel."""
 
     def __init__(self):
         super().__init__()
@@ -303,18 +303,20 @@ class Segmentation(Small):
         return nn.functional.interpolate(self.last(self.conv2(x).relu()), scale_factor=2.0, mode="bilinear")
 
 
-@network((("conv1", 0), ("conv2", 1)), sentence=r"complex|real")
+@register((("conv1", 0), ("conv2", 1)), error=r"complex|real")
 class ComplexOutputs(Small):
-    """Complex logits: a spectral head that was never brought back to the reals."""
+    """Complex logits: a spectral head without a final real part."""
 
     def forward(self, x):
         return torch.complex(super().forward(x), super().forward(x))
 
 
-also(name="complex outputs, asked for their size", targets=(lambda outputs: outputs[:, 1].abs(),), or_right=True)
+register_variant(
+    name="complex outputs, target their magnitude", targets=(lambda outputs: outputs[:, 1].abs(),), maps_allowed=True
+)
 
 
-@network(BOTH)
+@register(CONVS)
 class ComplexInside(Small):
     """A Fourier transform inside, real logits outside."""
 
@@ -324,9 +326,9 @@ class ComplexInside(Small):
         ).real
 
 
-@network(BOTH, sentence=r"gradient|integer|floating|dtype|whole")
+@register(CONVS, error=r"gradient|integer|floating|dtype|whole")
 class IntegerOutputs(Small):
-    """A model that puts out its decision, `argmax`, or integer counts."""
+    """A model that returns its decision, `argmax`, or integer counts."""
 
     def forward(self, x):
         return nn.functional.one_hot(super().forward(x).argmax(1), 4)

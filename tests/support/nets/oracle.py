@@ -1,51 +1,53 @@
-"""Grad-CAM, HiResCAM and LayerCAM as their papers tell them: a hook, one gradient at a time, plain loops."""
+"""Grad-CAM, HiResCAM and LayerCAM by their papers' equations: hooks, one gradient at a time, plain loops."""
 
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional as F  # noqa: N812 (PyTorch's convention)
 
 METHODS = ("Grad-CAM", "HiResCAM", "LayerCAM")
-ENLARGE = {1: "linear", 2: "bilinear", 3: "trilinear"}  # axes of a map → how it is enlarged
+INTERPOLATION = {1: "linear", 2: "bilinear", 3: "trilinear"}  # spatial axes of a map → mode of F.interpolate
 
 
 @dataclass(frozen=True)
-class Plain:
-    """What the model says, the maps by method, and the size of what they sum up: rounding is in proportion to it."""
+class OracleResult:
+    """The model's outputs, the maps by method, and the magnitude of their terms, which rounding is relative to."""
 
     outputs: Tensor  # [B, N]
     maps: dict[str, Tensor]  # [B, K, L, H, W] each
     terms: dict[str, Tensor]  # [K, L] each: the largest Σ_C |weight · activation|
 
 
-def plain_maps(model: nn.Module, layers, images: Tensor, targets, reshape=None, opened=lambda output: output) -> Plain:
-    """One forward with hooks, and a backward for each target and layer. The model is used up."""
+def plain_maps(
+    model: nn.Module, layers, images: Tensor, targets, reshape=None, activation_of=lambda output: output
+) -> OracleResult:
+    """One forward with hooks, and a backward for each target and layer. Hooks stay on the model."""
     for parameter in model.parameters():
         parameter.requires_grad_(True)
-    names, kept = [layer if isinstance(layer, str) else layer[0] for layer in layers], {}
+    names, captured = [layer if isinstance(layer, str) else layer[0] for layer in layers], {}
     for name in dict.fromkeys(names):
-        kept[name] = []
-        model.get_submodule(name).register_forward_hook(_keeper(kept[name], opened))
+        captured[name] = []
+        model.get_submodule(name).register_forward_hook(_capture(captured[name], activation_of))
     with torch.inference_mode(False), torch.enable_grad():
         outputs = logits(model(images.clone().requires_grad_() * 1))
-    tensors = [kept[name][0 if isinstance(layer, str) else layer[1]] for name, layer in zip(names, layers)]
-    found = [[_explained(outputs, target, *layer, images, reshape) for layer in tensors] for target in targets]  # K × L
-    maps = {m: torch.stack([torch.stack([one[m][0] for one in row], 1) for row in found], 1) for m in METHODS}
-    terms = {m: torch.stack([torch.stack([one[m][1] for one in row]) for row in found]) for m in METHODS}
-    return Plain(outputs.detach().double(), maps, terms)
+    tensors = [captured[name][0 if isinstance(layer, str) else layer[1]] for name, layer in zip(names, layers)]
+    rows = [[_maps_of(outputs, target, *layer, images, reshape) for layer in tensors] for target in targets]  # K × L
+    maps = {m: torch.stack([torch.stack([one[m][0] for one in row], 1) for row in rows], 1) for m in METHODS}
+    terms = {m: torch.stack([torch.stack([one[m][1] for one in row]) for row in rows]) for m in METHODS}
+    return OracleResult(outputs.detach().double(), maps, terms)
 
 
-def _explained(outputs, target, output, activation, images, reshape):
-    """One target at one layer: {method: (maps [B, H, W], size of their terms)}."""
+def _maps_of(outputs, target, output, activation, images, reshape):
+    """One target at one layer: {method: (maps [B, H, W], magnitude of their terms)}."""
     value = target(outputs) if callable(target) else outputs[:, target]
     (gradient,) = torch.autograd.grad(value.sum(), output, retain_graph=True)
-    small = _three(_as_maps(activation, reshape), _as_maps(gradient, reshape))
-    return {method: (_enlarged(heat, images.shape[2:]), terms.max()) for method, (heat, terms) in small.items()}
+    small = _small_maps(_as_maps(activation, reshape), _as_maps(gradient, reshape))
+    return {method: (_resized(heat, images.shape[2:]), terms.max()) for method, (heat, terms) in small.items()}
 
 
-def _enlarged(heat, size):
-    return F.interpolate(heat[:, None], size, mode=ENLARGE[len(size)], align_corners=False)[:, 0]
+def _resized(heat, size):
+    return F.interpolate(heat[:, None], size, mode=INTERPOLATION[len(size)], align_corners=False)[:, 0]
 
 
 def logits(outputs):
@@ -56,10 +58,10 @@ def logits(outputs):
     return outputs["logits"] if isinstance(outputs, dict) else outputs[0]
 
 
-def _keeper(kept, opened):
+def _capture(captured, activation_of):
     def hook(module, args, output):
-        tensor = opened(output)
-        kept.append((tensor, tensor.detach().clone()))
+        tensor = activation_of(output)
+        captured.append((tensor, tensor.detach().clone()))
         return tensor.clone() if tensor is output else None  # the next layer may work in place
 
     return hook
@@ -69,8 +71,8 @@ def _as_maps(tensor, reshape):
     return (tensor if reshape is None else reshape(tensor)).detach().double()
 
 
-def _three(activation, gradient):
-    """[B, C, h, w] twice → {method: (map [B, h, w], its terms' absolute sum)}; maps of one or three axes alike."""
+def _small_maps(activation, gradient):
+    """[B, C, h, w] twice → {method: (map [B, h, w], sum of absolute terms)}; likewise with one or three axes."""
     area = gradient[0, 0].numel()
     sums = {method: (torch.zeros_like(gradient[:, 0]), torch.zeros_like(gradient[:, 0])) for method in METHODS}
     for image in range(len(gradient)):

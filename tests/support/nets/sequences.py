@@ -3,23 +3,23 @@
 import torch
 from torch import nn
 
-from .architectures import squares
-from .case import BOTH, Small, also, lived_in, network
+from .architectures import as_square_maps
+from .case import CONVS, Small, initialised, register, register_variant
 
-LITTLE = (2, 3, 7, 7)  # whose maps have 25 positions behind the first convolution
+SMALL_IMAGES = (2, 3, 7, 7)  # 25 positions after the first convolution
 
 
 class OverTokens(Small):
-    """A convolutional stem, then something over its positions as a sequence."""
+    """A convolutional stem, then a layer over its positions as a sequence."""
 
-    def over(self, tokens):  # [B, hw, 4] → [B, 5]
+    def over_tokens(self, tokens):  # [B, hw, 4] → [B, 5]
         raise NotImplementedError
 
     def top(self, x):
-        return self.head(self.over(x.flatten(2).mT))
+        return self.head(self.over_tokens(x.flatten(2).mT))
 
 
-@network(("conv1", "norm"), LITTLE)
+@register(("conv1", "norm"), SMALL_IMAGES, name="LSTM head")
 class LSTMHead(OverTokens):
     """An LSTM over positions: captioning, OCR (CRNN)."""
 
@@ -27,12 +27,12 @@ class LSTMHead(OverTokens):
         super().__init__()
         self.rnn = nn.LSTM(4, 5, batch_first=True, num_layers=2, dropout=0.3)
 
-    def over(self, tokens):
+    def over_tokens(self, tokens):
         self.rnn.flatten_parameters()
         return self.rnn(tokens)[0][:, -1]
 
 
-@network(("conv1", "norm"), LITTLE)
+@register(("conv1", "norm"), SMALL_IMAGES, name="GRU head")
 class GRUHead(OverTokens):
     """A bidirectional GRU."""
 
@@ -40,11 +40,11 @@ class GRUHead(OverTokens):
         super().__init__()
         self.rnn, self.head = nn.GRU(4, 3, batch_first=True, bidirectional=True), nn.Linear(6, 4)
 
-    def over(self, tokens):
+    def over_tokens(self, tokens):
         return self.rnn(tokens)[0].mean(1)
 
 
-@network(("conv1", "norm"), LITTLE)
+@register(("conv1", "norm"), SMALL_IMAGES, name="plain RNN head")
 class PlainRNNHead(OverTokens):
     """nn.RNN with ReLUs, time first."""
 
@@ -52,12 +52,12 @@ class PlainRNNHead(OverTokens):
         super().__init__()
         self.rnn = nn.RNN(4, 5, nonlinearity="relu")
 
-    def over(self, tokens):
+    def over_tokens(self, tokens):
         return self.rnn(tokens.transpose(0, 1))[1][0]
 
 
-@network("rnn", LITTLE, reshape=squares(), opened=lambda output: output[0])
-class ReadAtTheLSTM(LSTMHead):
+@register("rnn", SMALL_IMAGES, reshape=as_square_maps(), activation_of=lambda output: output[0], name="LSTM as layer")
+class LSTMAsLayer(LSTMHead):
     """The LSTM itself is the layer: a tuple of its outputs and a tuple of states."""
 
 
@@ -67,47 +67,58 @@ class _Encoder(OverTokens):
         block = nn.TransformerEncoderLayer(4, 2, 8, dropout=0.2, batch_first=True, norm_first=False)
         self.encoder, self.head = nn.TransformerEncoder(block, 2), nn.Linear(4, 4)
 
-    def over(self, tokens):
+    def over_tokens(self, tokens):
         return self.encoder(tokens).mean(1)
 
 
-@network(("conv1", "norm"), LITTLE)
+@register(("conv1", "norm"), SMALL_IMAGES)
 class TransformerEncoder(_Encoder):
-    """nn.TransformerEncoder: in eval mode and without gradients it takes a fused path around its own modules."""
+    """nn.TransformerEncoder: in eval mode without gradients it takes a fused path that bypasses its modules."""
 
 
-also(name="transformer encoder, read at its blocks", layers=("encoder.layers.0", "encoder.layers.1"), reshape=squares())
-also(
-    name="transformer encoder, read at its attention",
+register_variant(
+    name="transformer encoder, its blocks as layers",
+    layers=("encoder.layers.0", "encoder.layers.1"),
+    reshape=as_square_maps(),
+)
+register_variant(
+    name="transformer encoder, its attention as layer",
     layers=("encoder.layers.0.self_attn",),
-    opened=lambda output: output[0],
+    activation_of=lambda output: output[0],
 )
-also(
-    name="transformer encoder, read at its norms",
+register_variant(
+    name="transformer encoder, its norms as layers",
     layers=("encoder.layers.0.norm1", "encoder.layers.1.linear1"),
-    opened=lambda output: output,
+    activation_of=lambda output: output,
 )
-also(name="transformer encoder, frozen", build=lambda: lived_in(TransformerEncoder()).requires_grad_(False))
+register_variant(
+    name="transformer encoder, frozen", build=lambda: initialised(TransformerEncoder()).requires_grad_(False)
+)
 
 
-@network("attention", LITTLE, reshape=squares(), opened=lambda output: output[0])
+@register("attention", SMALL_IMAGES, reshape=as_square_maps(), activation_of=lambda output: output[0])
 class MultiheadAttention(OverTokens):
-    """nn.MultiheadAttention, whose weights' average comes as second output, or None."""
+    """nn.MultiheadAttention, whose second output is the averaged weights, or None."""
 
     def __init__(self):
         super().__init__()
         self.attention, self.head = nn.MultiheadAttention(4, 2, batch_first=True), nn.Linear(4, 4)
 
-    def over(self, tokens):
+    def over_tokens(self, tokens):
         return self.attention(tokens, tokens, tokens, need_weights=False)[0].mean(1)
 
 
-also(name="multihead attention, read before it", layers=("conv1", "norm"), reshape=None, opened=lambda output: output)
+register_variant(
+    name="multihead attention, layers before it",
+    layers=("conv1", "norm"),
+    reshape=None,
+    activation_of=lambda output: output,
+)
 
 
-@network(("conv1", "decoder"), LITTLE, sentence=r"reshape|maps", opened=lambda output: output)
+@register(("conv1", "decoder"), SMALL_IMAGES, error=r"reshape|maps", activation_of=lambda output: output)
 class QueryDecoder(OverTokens):
-    """Learned queries attend to the positions (DETR): the decoder's tokens have no place."""
+    """Learned queries attend to the positions (DETR): the decoder's tokens have no position."""
 
     def __init__(self):
         super().__init__()
@@ -115,15 +126,15 @@ class QueryDecoder(OverTokens):
         self.decoder, self.head = nn.TransformerDecoder(block, 1), nn.Linear(4, 4)
         self.queries = nn.Parameter(torch.rand(1, 3, 4))
 
-    def over(self, tokens):
+    def over_tokens(self, tokens):
         return self.decoder(self.queries.expand(len(tokens), -1, -1), tokens).mean(1)
 
 
-also(name="query decoder, read before it", layers=("conv1",), sentence=None)
+register_variant(name="query decoder, layer before it", layers=("conv1",), error=None)
 
 
 class ClassToken(nn.Module):
-    """A small ViT by hand: a class token, read at the end by the head."""
+    """A small ViT by hand, whose head reads the class token."""
 
     def __init__(self):
         super().__init__()
@@ -141,19 +152,22 @@ class ClassToken(nn.Module):
         return self.head(self.norm(tokens)[:, 0])
 
 
-network(
-    ("patch", "blocks.0"), (2, 3, 16, 16), reshape=lambda t: t if t.ndim == 4 else squares(1)(t), name="a class token"
+register(
+    ("patch", "blocks.0"),
+    (2, 3, 16, 16),
+    reshape=lambda t: t if t.ndim == 4 else as_square_maps(1)(t),
+    name="a class token",
 )(ClassToken)
-also(
-    name="a class token, behind which patches have no say",
+register_variant(
+    name="a class token, after which patches have no effect",
     layers=("norm",),
-    sentence=r"gradient|depend",
-    or_right=True,
-    empty=True,
+    error=r"gradient|depend",
+    maps_allowed=True,
+    empty_maps=True,
 )
 
 
-@network("layer", shape=(2, 3, 8, 8), reshape=lambda maps: maps.movedim(-1, 1))
+@register("layer", shape=(2, 3, 8, 8), reshape=lambda maps: maps.movedim(-1, 1))
 class ChannelsLastInside(nn.Module):
     """A network whose maps are [B, h, w, C] inside, as Swin's and ConvNeXt's norms are."""
 
@@ -165,9 +179,9 @@ class ChannelsLastInside(nn.Module):
         return self.head(self.layer(self.patch(x).movedim(1, -1)).relu().mean((1, 2)))
 
 
-@network(BOTH)
+@register(CONVS)
 class Hypernetwork(Small):
-    """Weights made from the picture: dynamic convolutions, one group for each image."""
+    """Weights computed from the image: dynamic convolutions, one group per image."""
 
     def __init__(self):
         super().__init__()
@@ -182,7 +196,7 @@ class Hypernetwork(Small):
 
 
 class _Affine(nn.BatchNorm2d):
-    """BatchNorm in eval mode as what it is: one factor and one shift a channel."""
+    """BatchNorm in eval mode written out: one factor and one shift per channel."""
 
     def forward(self, x):
         factor = self.weight / (self.running_var + self.eps).sqrt()
@@ -190,26 +204,26 @@ class _Affine(nn.BatchNorm2d):
 
 
 class _Hybrid(OverTokens):
-    norm_of = nn.BatchNorm2d
+    norm_class = nn.BatchNorm2d
 
     def __init__(self):
         super().__init__()
-        self.norm, self.mix = self.norm_of(4), nn.Linear(4, 5)
+        self.norm, self.mix = self.norm_class(4), nn.Linear(4, 5)
 
     def stem(self, x):
         return self.norm(self.conv1(x))
 
-    def over(self, tokens):
+    def over_tokens(self, tokens):
         return self.mix(tokens).tanh().mean(1)
 
 
 class _PlainHybrid(_Hybrid):
-    norm_of = _Affine
+    norm_class = _Affine
 
 
-@network("conv1", (1, 3, 7, 7), plain=lambda: lived_in(_PlainHybrid()))
-class TokensBehindABatchNorm(_Hybrid):
-    """Hybrids make tokens of a BatchNorm's maps; for one image on a CPU torch 2.13 itself takes a wrong gradient."""
+@register("conv1", (1, 3, 7, 7), oracle_build=lambda: initialised(_PlainHybrid()))
+class TokensAfterABatchNorm(_Hybrid):
+    """Hybrids make tokens of a BatchNorm's maps; for one image on a CPU torch 2.13 computes a wrong gradient."""
 
 
-also(name="tokens behind a batch norm, two images", shape=(2, 3, 7, 7), plain=None)
+register_variant(name="tokens after a batch norm, two images", shape=(2, 3, 7, 7), oracle_build=None)

@@ -1,13 +1,15 @@
-"""Weights that are made while the network runs, shared, frozen, missing or of another kind."""
+"""Weights that are computed in the forward, frozen, missing, offloaded, quantised or of another class."""
+
+import warnings
 
 import torch
 from torch import nn
 from torch.nn.utils import parametrizations, prune
 
-from .case import BOTH, Small, lived_in, network, small
+from .case import CONVS, Small, initialised, register, small
 
 
-@network(BOTH)
+@register(CONVS)
 def weight_norm():
     """Weight normalisation by parametrisation."""
     model = small()
@@ -16,7 +18,7 @@ def weight_norm():
     return model
 
 
-@network(BOTH)
+@register(CONVS)
 def spectral_norm():
     """Spectral normalisation, whose power iteration writes buffers in training mode."""
     model = small()
@@ -24,7 +26,7 @@ def spectral_norm():
     return model
 
 
-@network(BOTH)
+@register(CONVS)
 def orthogonal():
     """Orthogonal weights by parametrisation."""
     model = small()
@@ -38,9 +40,9 @@ class _Symmetric(nn.Module):
         return weight + weight.flip(-1)
 
 
-@network(BOTH)
+@register(CONVS)
 def own_parametrisation():
-    """A parametrisation of one's own, two on one weight, and one weight cached."""
+    """Custom parametrisations: two on one weight, and one from torch."""
     model = small()
     nn.utils.parametrize.register_parametrization(model.conv1, "weight", _Symmetric())
     nn.utils.parametrize.register_parametrization(model.conv1, "weight", nn.Tanh())
@@ -48,9 +50,9 @@ def own_parametrisation():
     return model
 
 
-@network((("conv1", 1), "conv2"))
+@register((("conv1", 1), "conv2"))
 class CachedParametrisation(Small):
-    """`parametrize.cached()` inside the forward keeps made weights in a table of torch's own."""
+    """`parametrize.cached()` inside the forward keeps computed weights in a table of torch."""
 
     def __init__(self):
         super().__init__()
@@ -62,9 +64,7 @@ class CachedParametrisation(Small):
             return super().stem(x)
 
 
-def _old(normalise, *names):
-    import warnings
-
+def _legacy(normalise, *names):
     model = small()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
@@ -73,19 +73,19 @@ def _old(normalise, *names):
     return model
 
 
-@network(BOTH)
+@register(CONVS)
 def legacy_weight_norm():
     """`nn.utils.weight_norm`: a forward pre-hook that sets a plain attribute `weight` with a graph."""
-    return _old(nn.utils.weight_norm, "conv1", "head")
+    return _legacy(nn.utils.weight_norm, "conv1", "head")
 
 
-@network(BOTH)
+@register(CONVS)
 def legacy_spectral_norm():
     """`nn.utils.spectral_norm`: a pre-hook with a plain attribute and power iteration buffers."""
-    return _old(nn.utils.spectral_norm, "conv2", "head")
+    return _legacy(nn.utils.spectral_norm, "conv2", "head")
 
 
-@network(BOTH)
+@register(CONVS)
 def pruned():
     """`prune` keeps weight_orig and a mask; a forward pre-hook multiplies them into a plain attribute."""
     model = small()
@@ -94,7 +94,7 @@ def pruned():
     return model
 
 
-@network(BOTH)
+@register(CONVS)
 def pruned_twice():
     """Pruned again after fine-tuning: a container of methods in one hook."""
     model = small()
@@ -103,13 +103,13 @@ def pruned_twice():
     return model
 
 
-@network(BOTH)
+@register(CONVS)
 def frozen():
     """A frozen backbone: no weight requires a gradient."""
     return small().requires_grad_(False)
 
 
-@network(BOTH)
+@register(CONVS)
 def half_frozen_with_gradients():
     """Fine-tuning in progress: some weights frozen, others with a `.grad` and hooks on it."""
     model = small()
@@ -120,9 +120,9 @@ def half_frozen_with_gradients():
     return model
 
 
-@network(BOTH, plain=small)
+@register(CONVS, oracle_build=small)
 def made_in_inference_mode():
-    """A model built under `torch.inference_mode()`, whose weights autograd refuses."""
+    """A model built under `torch.inference_mode()`, whose weights autograd does not accept."""
     with torch.inference_mode():
         return small()
 
@@ -137,52 +137,52 @@ def _with_buffers(mode):
     return model
 
 
-@network(BOTH, plain=lambda: _with_buffers(torch.no_grad))
+@register(CONVS, oracle_build=lambda: _with_buffers(torch.no_grad))
 def buffers_made_in_inference_mode():
-    """A model that ran once under inference mode: buffers and plain tensors come from there."""
+    """A model that ran once under inference mode: buffers and plain tensors were created there."""
     return _with_buffers(torch.inference_mode)
 
 
-@network("conv1", sentence=r"lazy|uninitiali[sz]ed|once", name="lazy, not run yet")
+@register("conv1", error=r"lazy|uninitiali[sz]ed|once", name="lazy, not run yet")
 def lazy():
     """Lazy modules know their shapes after the first forward; before it there are no weights to share."""
-    return _named(
+    return _sequential(
         conv1=nn.LazyConv2d(4, 3), act=nn.ReLU(), pool=nn.AdaptiveAvgPool2d(1), flat=nn.Flatten(), head=nn.LazyLinear(4)
     )
 
 
-@network("conv1")
+@register("conv1")
 def lazy_after_one_run():
-    """The same after a dry run: the classes have changed under the modules."""
+    """The same after a dry run, which changed the modules' classes."""
     model = lazy()
     model(torch.rand(1, 3, 10, 10))
     return model.double()
 
 
-def _named(**modules):
+def _sequential(**modules):
     model = nn.Sequential()
     for name, module in modules.items():
         model.add_module(name, module)
     return model
 
 
-@network(BOTH, sentence=r"meta")
+@register(CONVS, error=r"meta")
 def on_the_meta_device():
-    """Large models are made on the meta device and filled later; unfilled they hold no numbers."""
+    """Large models are created on the meta device and loaded later; until then they hold no numbers."""
     with torch.device("meta"):
         return Small().double()
 
 
-@network(BOTH, sentence=r"meta", name="partly on the meta device")
+@register(CONVS, error=r"meta", name="partly on the meta device")
 def partly_meta():
-    """Offloaded layers lie on the meta device until a hook brings them."""
+    """Offloaded layers stay on the meta device until a hook loads them."""
     model = small()
     model.head.to("meta")
     return model
 
 
-def _offloaded(module):
-    """Its weights lie in a plain dict, and on the module only while it runs."""
+def _offload(module):
+    """Move a module's weights to a plain dict; hooks put them on the module only while it runs."""
     weights = {name: nn.Parameter(weight.detach()) for name, weight in module.named_parameters(recurse=False)}
     empty = {name: nn.Parameter(weight.detach().to("meta")) for name, weight in weights.items()}
     module._parameters.update(empty)
@@ -190,16 +190,16 @@ def _offloaded(module):
     module.register_forward_hook(lambda module, args, output: module._parameters.update(empty))
 
 
-@network(BOTH, sentence=r"meta", or_right=True, plain=small)
+@register(CONVS, error=r"meta", maps_allowed=True, oracle_build=small)
 def offloaded():
-    """Models larger than the memory: weights on the meta device that hooks bring before a layer runs, and take away."""
+    """Models larger than the memory: hooks load a layer's weights from elsewhere before it runs, and unload them."""
     model = small()
     for name in ("conv1", "norm", "conv2", "head"):
-        _offloaded(model.get_submodule(name))
+        _offload(model.get_submodule(name))
     return model
 
 
-@network(BOTH, sentence=r"meta", or_right=True, plain=small, needs="accelerate", mode=None)
+@register(CONVS, error=r"meta", maps_allowed=True, oracle_build=small, requires="accelerate", training=None)
 def offloaded_by_accelerate():
     """The same by accelerate's `cpu_offload`."""
     import accelerate
@@ -207,7 +207,7 @@ def offloaded_by_accelerate():
     return accelerate.cpu_offload(small().eval(), execution_device=torch.device("cpu"))
 
 
-@network("conv2")
+@register("conv2")
 class NoParametersAtAll(nn.Module):
     """Fixed filters in plain tensors: scattering and Gabor networks have no parameter."""
 
@@ -221,18 +221,16 @@ class NoParametersAtAll(nn.Module):
         return self.conv2(nn.functional.conv2d(x, self.filters)).relu().mean((2, 3)) @ self.weights
 
 
-@network(BOTH, sentence=r"quanti[sz]|gradient", dtype=torch.float32)
+@register(CONVS, error=r"quanti[sz]|gradient", dtype=torch.float32)
 def quantised_head():
     """`quantize_dynamic` puts a packed int8 Linear at the end, through which no gradient flows."""
-    import warnings
-
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return torch.ao.quantization.quantize_dynamic(small().float(), {nn.Linear}, dtype=torch.qint8)
 
 
 class _Lora(nn.Module):
-    """A Linear beside a low-rank one, the base kept in a list so that it is not saved."""
+    """A Linear plus a low-rank one; the base is in a list so that it is not saved."""
 
     def __init__(self, base, rank=2):
         super().__init__()
@@ -246,7 +244,7 @@ class _Lora(nn.Module):
         return self.base[0](x) + self.up(self.down(x))
 
 
-@network(BOTH)
+@register(CONVS)
 def low_rank_adapters():
     """LoRA: a Linear is replaced by one with adapters beside it."""
     model = small()
@@ -254,9 +252,9 @@ def low_rank_adapters():
     return model
 
 
-@network(BOTH)
+@register(CONVS)
 class WeightIsAProperty(Small):
-    """Standardised weights: a Conv2d subclass that makes its weight anew in each forward."""
+    """Standardised weights: a Conv2d subclass that computes its weight in each forward."""
 
     def __init__(self):
         super().__init__()
@@ -269,7 +267,7 @@ class _Standardised(nn.Conv2d):
         return self._conv_forward(x, weight / weight.std((1, 2, 3), keepdim=True), self.bias)
 
 
-@network(BOTH)
+@register(CONVS)
 class TensorSubclass(Small):
     """Weights and activations of a Tensor subclass, as torchvision's tv_tensors and distributed tensors are."""
 
@@ -285,10 +283,10 @@ class _Tagged(torch.Tensor):
     pass
 
 
-@network(BOTH)
+@register(CONVS)
 def reparametrised_after_training():
-    """RepVGG and friends: branches fused into one convolution, the old ones deleted."""
-    model = lived_in(Small()).eval()
+    """RepVGG and similar: branches fused into one convolution, the old ones deleted."""
+    model = initialised(Small()).eval()
     model.conv1 = torch.nn.utils.fuse_conv_bn_eval(model.conv1, model.norm)
     model.norm = nn.Identity()
     return model

@@ -1,4 +1,4 @@
-"""A link says what is seen, and nothing else: every view survives the way into a URL and back."""
+"""Deep links: every view survives the round trip through a URL, and unknown values are left out."""
 
 from dataclasses import FrozenInstanceError, replace
 from urllib.parse import parse_qsl
@@ -8,91 +8,92 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from explorer import deep_links
-from explorer.deep_links import View, query
+from explorer.deep_links import Link, query
 from explorer.explanation.grid import BASES
 from explorer.explanation.service import COLUMNS, target_choices
 from explorer.photos import examples
+from explorer.settings import View
 from gradcam import COLORMAPS, METHODS, SCALES
 from potplants import MODELS
 
 EXAMPLES = examples.embedded()
-
-
 TABS = ("explain", "steps", "what-if", "audit", "trust")
 
 
-def view_of(parameters, examples):
-    return deep_links.view_of(parameters, examples, TABS)
+def link_of(parameters, examples):
+    return deep_links.link_of(parameters, examples, TABS)
 
 
-def parameters(link):
-    return dict(parse_qsl(link.removeprefix("?"), strict_parsing=bool(link)))
+def parameters(query):
+    return dict(parse_qsl(query.removeprefix("?"), strict_parsing=bool(query)))
 
 
 @st.composite
-def views(draw):
-    model = draw(st.sampled_from([None, *MODELS]))
-    pick = {"method": METHODS, "layer": COLUMNS, "base": BASES, "colormap": COLORMAPS, "scale": SCALES, "tab": TABS}
-    chosen = {name: draw(st.sampled_from(list(there))) for name, there in pick.items()}
+def links(draw):
+    model = draw(st.sampled_from(["", *MODELS]))
+    choices = {"method": METHODS, "layer": COLUMNS, "base": BASES, "colormap": COLORMAPS, "scale": SCALES}
+    settings = {name: draw(st.sampled_from(list(names))) for name, names in choices.items()}
+    target = draw(st.sampled_from(target_choices(MODELS.get(model))))
     example = draw(st.sampled_from([None, *EXAMPLES.every]))
-    return View(example, model, target=draw(st.sampled_from(target_choices(MODELS.get(model)))), **chosen)
+    return Link(example, View(model, target=target, **settings), draw(st.sampled_from(TABS)))
 
 
-@given(views())
-def test_there_and_back(view):
-    assert view_of(parameters(query(view)), EXAMPLES) == (view, ())
+@given(links())
+def test_a_link_survives_the_round_trip(link):
+    assert link_of(parameters(query(link)), EXAMPLES) == (link, ())
 
 
-def test_the_page_as_it_opens_needs_no_words():
-    assert query(View()) == ""
-    assert query(View(example="test/0_001", layer="conv2")) == "?example=test%2F0_001&layer=conv2"
+def test_defaults_are_left_out_of_the_query():
+    assert query(Link()) == ""
+    assert query(Link("test/0_001", View(layer="conv2"))) == "?example=test%2F0_001&layer=conv2"
 
 
-def test_a_link_that_was_sent_keeps_its_meaning():
-    """What it leaves out is as the page opened then: written out here, lest a changed default change it."""
-    opened = View(
+def test_old_links_keep_their_meaning():
+    """Defaults are written out here, since changing one would change links that leave it out."""
+    defaults = Link(
         example=None,
-        model=None,
-        method="Grad-CAM",
-        target="predicted",
-        layer="conv3",
-        base="edges",
-        colormap="jet",
-        scale="each map",
+        view=View(
+            model="",
+            method="Grad-CAM",
+            target="predicted",
+            layer="conv3",
+            base="edges",
+            colormap="jet",
+            scale="each map",
+        ),
         tab="explain",
     )
-    assert view_of({}, EXAMPLES) == (opened, ())
+    assert link_of({}, EXAMPLES) == (defaults, ())
     for tab in ("explain", "steps", "what-if", "audit", "trust"):
-        assert view_of({"tab": tab}, EXAMPLES) == (replace(opened, tab=tab), ())
+        assert link_of({"tab": tab}, EXAMPLES) == (replace(defaults, tab=tab), ())
 
 
-def test_a_view_is_a_value():
-    """Equal ones are one, and none is changed under whoever holds it."""
+def test_views_are_hashable_and_frozen():
     assert {View(layer="conv2"), View(layer="conv2"), View()} == {View(), View(layer="conv2")}
     with pytest.raises(FrozenInstanceError):
         View().layer = "conv2"
 
 
 @pytest.mark.parametrize(
-    "asked",
+    "unknown",
     [
         {"example": "../../etc/passwd"},
         {"model": "resnet"},
         {"method": ""},
-        {"target": "further left"},  # the embedded classifier knows no such thing
+        {"target": "further left"},  # the embedded classifier has no such target
         {"layer": "conv9"},
         {"tab": "<a href=//evil.example>Sign in again</a>"},
         {"base": "Your time is up, go to evil.example"},
     ],
 )
-def test_what_is_not_here_is_told_and_left_out(asked):
-    view, missing = view_of({**asked, "scale": "shared", "utm_source": "elsewhere"}, EXAMPLES)
-    assert view == View(scale="shared")
-    ((name, value),) = asked.items()
+def test_an_unknown_value_is_left_out_with_a_sentence(unknown):
+    link, missing = link_of({**unknown, "scale": "shared", "utm_source": "elsewhere"}, EXAMPLES)
+    assert link == Link(view=View(scale="shared"))
+    ((name, value),) = unknown.items()
     assert missing == (f"The {name} that the link asks for is not here; the page opens with another.",)
     assert not value or value not in missing[0]
 
 
-def test_a_model_brings_its_own_targets():
-    view, missing = view_of({"model": "car_single_room", "target": "further left"}, EXAMPLES)
-    assert view.target == "further left" and not missing
+def test_targets_depend_on_the_model():
+    link, missing = link_of({"model": "car_single_room", "target": "further left"}, EXAMPLES)
+    assert link.view.target == "further left" and not missing

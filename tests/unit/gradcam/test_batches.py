@@ -1,20 +1,21 @@
-"""Batches: what may share one, what must not be cut, and inputs of one, two and three axes."""
+"""Batches: when images may share a pass or must stay together; memory limits; inputs with one, two and three axes."""
 
 import pytest
 import torch
 from torch import nn
-from torch.nn import functional as F
+from torch.nn import functional as F  # noqa: N812 (PyTorch's convention)
 
 from gradcam import METHODS, Explainer, memory
 from gradcam.forward_pass import Layer
-from gradcam.layer_view import Meter, Run, VariantPasses
-from gradcam.model_copy import Replicas
+from gradcam.layer_view import ForwardPass
+from gradcam.model_copy import ModelCopies
+from gradcam.variant_passes import PassCounter, VariantPasses
 
 EXACT = {"rtol": 1e-9, "atol": 1e-12}
 
 
 class Centred(nn.Module):
-    """Features less their mean over the batch, and a ReLU: what the network says of an image depends on the others."""
+    """Features minus their batch mean, then ReLU: an image's output depends on the other images."""
 
     def __init__(self):
         super().__init__()
@@ -22,9 +23,9 @@ class Centred(nn.Module):
         self.conv, self.head = nn.Conv2d(3, 4, 3, padding=1), nn.Linear(4, 3)
 
     def forward(self, x):
-        return self.behind(self.conv(x))
+        return self.after_layer(self.conv(x))
 
-    def behind(self, maps):
+    def after_layer(self, maps):
         return self.head((maps - maps.mean(0)).relu().mean((2, 3)))
 
 
@@ -34,12 +35,12 @@ def centred():
 
 
 @pytest.fixture
-def five():
+def five_images():
     return torch.rand(5, 3, 6, 6, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
 
 
 @pytest.mark.parametrize("at_once", [0, -1, True, False, 2.5, 2.0, "2", torch.tensor(2)], ids=repr)
-def test_at_once_is_a_number_of_images(at_once, network, images):
+def test_at_once_must_be_a_positive_integer_or_none(at_once, network, images):
     with pytest.raises(ValueError, match="expected at_once as a number of images from 1, or None for all together"):
         Explainer(network).explain(images, 0, at_once=at_once)
 
@@ -47,109 +48,109 @@ def test_at_once_is_a_number_of_images(at_once, network, images):
 def plain_maps(model, images, classes):
     """Grad-CAM of layer "conv" by plain autograd over the whole batch, signed: [B, K, H, W]."""
     maps = model.conv(images)
-    logits = model.behind(maps)
-    found = []
+    logits = model.after_layer(maps)
+    result = []
     for label in classes:
         (gradient,) = torch.autograd.grad(logits[:, label].sum(), maps, retain_graph=True)
-        found.append((gradient.mean((2, 3), keepdim=True) * maps).sum(1))
-    return torch.stack(found, 1).detach()
+        result.append((gradient.mean((2, 3), keepdim=True) * maps).sum(1))
+    return torch.stack(result, 1).detach()
 
 
-def test_a_network_that_mixes_its_batch_gets_all_of_it(centred, five):
-    found = Explainer(centred).explain(five, [0, 1, 2], signed=True)
-    torch.testing.assert_close(found.heatmaps[:, :, 0], plain_maps(centred, five, [0, 1, 2]), **EXACT)
-    torch.testing.assert_close(found.logits, centred(five).detach(), **EXACT)
+def test_a_network_whose_images_interact_gets_the_whole_batch(centred, five_images):
+    result = Explainer(centred).explain(five_images, [0, 1, 2], signed=True)
+    torch.testing.assert_close(result.heatmaps[:, :, 0], plain_maps(centred, five_images, [0, 1, 2]), **EXACT)
+    torch.testing.assert_close(result.logits, centred(five_images).detach(), **EXACT)
 
 
-def test_who_says_how_many_share_a_batch_gets_that(centred, five):
-    """Two, two and one: another answer from this network, and the one that it gives to such batches."""
-    together = Explainer(centred).explain(five, [0, 1], signed=True)
-    found = Explainer(centred).explain(five, [0, 1], signed=True, at_once=2)
-    assert not torch.allclose(found.logits, together.logits) and not torch.allclose(found.heatmaps, together.heatmaps)
-    parts = five.split(2)
-    torch.testing.assert_close(found.logits, torch.cat([centred(part) for part in parts]).detach(), **EXACT)
+def test_at_once_splits_the_batch_as_requested(centred, five_images):
+    """Two, two and one: outputs differ from those of the whole batch and equal the network's on such batches."""
+    together = Explainer(centred).explain(five_images, [0, 1], signed=True)
+    result = Explainer(centred).explain(five_images, [0, 1], signed=True, at_once=2)
+    assert not torch.allclose(result.logits, together.logits) and not torch.allclose(result.heatmaps, together.heatmaps)
+    parts = five_images.split(2)
+    torch.testing.assert_close(result.logits, torch.cat([centred(part) for part in parts]).detach(), **EXACT)
     expected = torch.cat([plain_maps(centred, part, [0, 1]) for part in parts])
-    torch.testing.assert_close(found.heatmaps[:, :, 0], expected, **EXACT)
+    torch.testing.assert_close(result.heatmaps[:, :, 0], expected, **EXACT)
 
 
-def test_ablation_takes_a_map_from_one_image_of_the_whole_batch(centred, five):
-    """The paper's weights in plain loops, where the other images stay beside the one that loses a map."""
-    found = Explainer(centred).explain(five, [0, 2], "Ablation-CAM", signed=True).heatmaps[:, :, 0]
+def test_ablation_zeroes_a_map_of_one_image_within_the_whole_batch(centred, five_images):
+    """The paper's weights in plain loops; the other images stay in the batch of the image that loses a map."""
+    result = Explainer(centred).explain(five_images, [0, 2], "Ablation-CAM", signed=True).heatmaps[:, :, 0]
     with torch.no_grad():
-        maps = centred.conv(five)
-        logits = centred.behind(maps)
+        maps = centred.conv(five_images)
+        logits = centred.after_layer(maps)
         for image in range(5):
             for k, label in enumerate((0, 2)):
                 expected = torch.zeros(6, 6, dtype=torch.float64)
                 for channel in range(4):
-                    without = maps.clone()
-                    without[image, channel] = 0
-                    lost = logits[image, label] - centred.behind(without)[image, label]
-                    expected += lost / logits[image, label].abs() * maps[image, channel]
-                torch.testing.assert_close(found[image, k], expected, **EXACT)
+                    ablated = maps.clone()
+                    ablated[image, channel] = 0
+                    drop = logits[image, label] - centred.after_layer(ablated)[image, label]
+                    expected += drop / logits[image, label].abs() * maps[image, channel]
+                torch.testing.assert_close(result[image, k], expected, **EXACT)
 
 
-def test_score_cam_masks_one_photo_of_the_whole_batch(centred, five):
-    found = Explainer(centred).explain(five, 1, "Score-CAM", signed=True).heatmaps[:, 0, 0]
+def test_score_cam_masks_one_photo_within_the_whole_batch(centred, five_images):
+    result = Explainer(centred).explain(five_images, 1, "Score-CAM", signed=True).heatmaps[:, 0, 0]
     with torch.no_grad():
-        maps = centred.conv(five)
+        maps = centred.conv(five_images)
         for image in range(5):
             scores = []
             for one in maps[image]:
-                photos = five.clone()
+                photos = five_images.clone()
                 photos[image] *= (one - one.min()) / (one.max() - one.min())
                 scores.append(centred(photos)[image, 1])
             weights = torch.stack(scores).softmax(0)
-            torch.testing.assert_close(found[image], (weights[:, None, None] * maps[image]).sum(0), **EXACT)
+            torch.testing.assert_close(result[image], (weights[:, None, None] * maps[image]).sum(0), **EXACT)
 
 
-def doubled(came):
+def doubled(seen):
     def outputs(photos):
-        came.append(photos.flatten().tolist())
+        seen.append(photos.flatten().tolist())
         return 2 * photos
 
     return outputs
 
 
-def minus_mean(came):
+def minus_mean(seen):
     def outputs(photos):
-        came.append(photos.flatten().tolist())
+        seen.append(photos.flatten().tolist())
         return photos - photos.mean(0)
 
     return outputs
 
 
-OWN, VARIANTS = torch.tensor([[1.0], [2.0], [6.0]]), torch.tensor([[5.0], [8.0]])
+IMAGES, VARIANTS = torch.tensor([[1.0], [2.0], [6.0]]), torch.tensor([[5.0], [8.0]])
 
 
-def test_variants_share_a_pass_behind_the_image_where_that_is_harmless():
-    """The image, 2, goes before the first of them only."""
-    came = []
-    passes = VariantPasses(doubled(came), (OWN,), 1, torch.tensor([4.0]), mixes=None)
+def test_variants_share_a_pass_with_the_image_if_images_are_independent():
+    """The image, 2, is added to the first batch of variants only."""
+    seen = []
+    passes = VariantPasses(doubled(seen), (IMAGES,), 1, torch.tensor([4.0]), mixes=None)
     assert passes.outputs_of((VARIANTS,)).tolist() == [[10], [16]]
     assert passes.outputs_of((VARIANTS[:1],)).tolist() == [[10]]
-    assert came == [[2, 5, 8], [5]]
+    assert seen == [[2, 5, 8], [5]]
 
 
-def test_variants_go_alone_among_the_others_where_the_batch_is_mixed():
-    """2 among 1, 2, 6 got −1. Beside 5 and 8 it gets −3, so 5 and 8 each take its place: 5 − 4 and 8 − 5."""
-    came = []
-    passes = VariantPasses(minus_mean(came), (OWN,), 1, torch.tensor([-1.0]), mixes=None)
+def test_variants_replace_the_image_one_by_one_if_images_interact():
+    """2 in the batch 1, 2, 6 gives −1. With 5 and 8 it gives −3, so 5 and 8 each replace it: 5 − 4 and 8 − 5."""
+    seen = []
+    passes = VariantPasses(minus_mean(seen), (IMAGES,), 1, torch.tensor([-1.0]), mixes=None)
     assert passes.outputs_of((VARIANTS,)).tolist() == [[1], [3]]
     assert passes.outputs_of((VARIANTS[:1],)).tolist() == [[1]]
-    assert came == [[2, 5, 8], [1, 5, 6], [1, 8, 6], [1, 5, 6]]
-    assert OWN.flatten().tolist() == [1, 2, 6]
+    assert seen == [[2, 5, 8], [1, 5, 6], [1, 8, 6], [1, 5, 6]]
+    assert IMAGES.flatten().tolist() == [1, 2, 6]
 
 
-def test_who_says_that_images_are_apart_is_believed():
-    came = []
-    passes = VariantPasses(minus_mean(came), (OWN,), 1, torch.tensor([-1.0]), mixes=False)
+def test_images_declared_independent_are_not_probed():
+    seen = []
+    passes = VariantPasses(minus_mean(seen), (IMAGES,), 1, torch.tensor([-1.0]), mixes=False)
     assert passes.outputs_of((VARIANTS,)).tolist() == [[-1.5], [1.5]]
-    assert came == [[5, 8]]
+    assert seen == [[5, 8]]
 
 
-def test_a_network_that_takes_only_its_own_number_of_images():
-    """By an error, or by another number of rows than images: both say that the batch must stay as it was."""
+def test_a_network_with_a_fixed_batch_size_gets_full_batches():
+    """An error, or another number of rows than images: either way the batch size must stay the same."""
 
     def refuses(photos):
         if len(photos) != 3:
@@ -159,41 +160,44 @@ def test_a_network_that_takes_only_its_own_number_of_images():
     def one_answer(photos):
         return photos.mean(0, keepdim=True).expand(3, 1) if len(photos) == 3 else photos.mean(0, keepdim=True)
 
-    assert VariantPasses(refuses, (OWN,), 0, torch.tensor([2.0]), None).outputs_of((VARIANTS,)).tolist() == [[10], [16]]
-    found = VariantPasses(one_answer, (OWN,), 0, torch.tensor([3.0]), None).outputs_of((VARIANTS,))
-    torch.testing.assert_close(found, torch.tensor([[13 / 3], [16 / 3]]))
+    result = VariantPasses(refuses, (IMAGES,), 0, torch.tensor([2.0]), None).outputs_of((VARIANTS,))
+    assert result.tolist() == [[10], [16]]
+    result = VariantPasses(one_answer, (IMAGES,), 0, torch.tensor([3.0]), None).outputs_of((VARIANTS,))
+    torch.testing.assert_close(result, torch.tensor([[13 / 3], [16 / 3]]))
 
 
-def test_a_full_gpu_is_not_taken_for_a_mixed_batch():
+def test_out_of_memory_is_not_mistaken_for_interacting_images():
     def full(photos):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     with pytest.raises(torch.OutOfMemoryError):
-        VariantPasses(full, (OWN,), 0, torch.tensor([2.0]), None).outputs_of((VARIANTS,))
+        VariantPasses(full, (IMAGES,), 0, torch.tensor([2.0]), None).outputs_of((VARIANTS,))
 
 
-def test_the_rounding_of_another_batch_is_no_mixing():
-    """A sum in another order differs in its last digits: by 10⁻⁶ of the largest output harmless, by 10⁻² not."""
-    for off, harmless in ((1e-6, True), (1e-2, False)):
-        came = []
+def test_rounding_differences_between_batches_are_not_interaction():
+    """Another summation order changes the last digits: 10⁻⁶ of the largest output is rounding, 10⁻² is not."""
+    for error, independent in ((1e-6, True), (1e-2, False)):
+        seen = []
 
-        def outputs(photos, off=off, came=came):
-            came.append(len(photos))
-            return photos * (1 + off * (len(photos) > 3))
+        def outputs(photos, error=error, seen=seen):
+            seen.append(len(photos))
+            return photos * (1 + error * (len(photos) > 3))
 
-        passes = VariantPasses(outputs, (OWN,), 1, torch.tensor([2.0]), None)
+        passes = VariantPasses(outputs, (IMAGES,), 1, torch.tensor([2.0]), None)
         passes.outputs_of((torch.cat([VARIANTS, VARIANTS]),))
-        assert came == ([5] if harmless else [5, 3, 3, 3, 3])
+        assert seen == ([5] if independent else [5, 3, 3, 3, 3])
 
 
 def run_of(network, images, targets):
-    replicas = Replicas(network)
-    with replicas.lend() as lent:
-        return Run(replicas, lent, (Layer("3"), Layer("6")), images, targets, None, Meter(None, len(images)))
+    copies = ModelCopies(network)
+    with copies.borrow() as borrowed:
+        return ForwardPass(
+            copies, borrowed, (Layer("3"), Layer("6")), images, targets, None, PassCounter(None, len(images))
+        )
 
 
-def test_targets_come_in_groups_that_fit(network, images):
-    """At least four a batched backward, or else one by one; all of them once and in order."""
+def test_targets_are_grouped_to_fit_the_memory_limit(network, images):
+    """At least four per batched backward, or else one by one; each target once and in order."""
     run = run_of(network, images, (0, 1, 2, 3, "mixture", "predicted", ("against", 0)))
 
     def sizes(limit):
@@ -210,7 +214,7 @@ def test_targets_come_in_groups_that_fit(network, images):
     assert sizes(int(one * 1.25) + 64) == [5, 2]
 
 
-def test_gradients_that_cannot_fit_are_refused_in_a_sentence(network, images, monkeypatch):
+def test_gradients_that_do_not_fit_raise_a_memory_error(network, images, monkeypatch):
     run = run_of(network, images, (0,))
     monkeypatch.setattr(memory, "available", lambda device: 1)
     with pytest.raises(
@@ -219,8 +223,8 @@ def test_gradients_that_cannot_fit_are_refused_in_a_sentence(network, images, mo
         run.groups(2**30)
 
 
-def test_activations_that_cannot_fit_are_refused_in_a_sentence(network, monkeypatch):
-    """Where a batch may be more than there is, one image is tried, and what it keeps counts for each."""
+def test_activations_that_do_not_fit_raise_a_memory_error(network, monkeypatch):
+    """If a batch may exceed the memory, one image is run, and its activations are multiplied by the batch size."""
     images = torch.rand(64, 3, 16, 16)
     free = 64 * 3 * 16 * 16 * 4 * 3 + 1000  # room for the heatmaps of three layers, not for all activations
     monkeypatch.setattr("gradcam.explainer.available", lambda device: free)
@@ -229,9 +233,9 @@ def test_activations_that_cannot_fit_are_refused_in_a_sentence(network, monkeypa
         MemoryError, match="the activations of 64 images need .* pass at_once, how many images may share a batch"
     ):
         Explainer(network).explain(images, 0)
-    found = Explainer(network).explain(images, 0, at_once=4)
+    result = Explainer(network).explain(images, 0, at_once=4)
     monkeypatch.undo()
-    torch.testing.assert_close(found.heatmaps, Explainer(network).explain(images, 0).heatmaps)
+    torch.testing.assert_close(result.heatmaps, Explainer(network).explain(images, 0).heatmaps)
 
 
 AXES = {1: (nn.Conv1d, "linear", (12,)), 2: (nn.Conv2d, "bilinear", (6, 8)), 3: (nn.Conv3d, "trilinear", (3, 4, 6))}
@@ -240,7 +244,7 @@ AVERAGES = {1: nn.AdaptiveAvgPool1d, 2: nn.AdaptiveAvgPool2d, 3: nn.AdaptiveAvgP
 
 
 def pooled(axes):
-    """Convolution, ReLU, average, Linear, along one, two or three axes. CAM's network, at half the input's size."""
+    """CAM's network over one, two or three axes: convolution (stride 2), ReLU, global average, Linear."""
     torch.manual_seed(axes)
     conv, *_ = AXES[axes]
     return nn.Sequential(
@@ -251,29 +255,29 @@ def pooled(axes):
 
 @pytest.mark.parametrize("axes", AXES)
 @pytest.mark.parametrize("method", METHODS)
-def test_every_method_reads_sequences_photos_and_volumes(method, axes):
+def test_every_method_supports_sequences_photos_and_volumes(method, axes):
     model, size = pooled(axes), AXES[axes][2]
     images = torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    found = Explainer(model, "1").explain(images, [0, 1], method, signed=True)
-    assert found.heatmaps.shape == (2, 2, 1, *size) and found.heatmaps.isfinite().all()
-    assert found.heatmaps.abs().sum() > 0 and len(found.states()) == 2 and isinstance(found.states()[0][0][0], str)
+    result = Explainer(model, "1").explain(images, [0, 1], method, signed=True)
+    assert result.heatmaps.shape == (2, 2, 1, *size) and result.heatmaps.isfinite().all()
+    assert result.heatmaps.abs().sum() > 0 and len(result.states()) == 2 and isinstance(result.states()[0][0][0], str)
 
 
 @pytest.mark.parametrize("axes", AXES)
-def test_grad_cam_along_any_axes_equals_plain_autograd(axes):
+def test_grad_cam_over_one_to_three_axes_equals_plain_autograd(axes):
     model, (_, mode, size) = pooled(axes), AXES[axes]
     images = torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    found = Explainer(model).explain(images, [2], signed=True)
-    assert found.layers == ("0",)
+    result = Explainer(model).explain(images, [2], signed=True)
+    assert result.layers == ("0",)
     maps = model[0](images)
     (gradient,) = torch.autograd.grad(model[1:](maps)[:, 2].sum(), maps)
     weights = gradient.flatten(2).mean(2)
     heat = torch.stack([sum(w * one for w, one in zip(*pair)) for pair in zip(weights, maps.detach())])[:, None]
     expected = F.interpolate(heat, size, mode=mode, align_corners=False)
-    torch.testing.assert_close(found.heatmaps[:, :, 0], expected, **EXACT)
+    torch.testing.assert_close(result.heatmaps[:, :, 0], expected, **EXACT)
 
 
-def test_a_photo_without_its_batch_axis_is_no_sequence(network, images):
+def test_a_photo_without_batch_axis_is_not_mistaken_for_a_sequence(network, images):
     with pytest.raises(ValueError, match=r"add the batch axis"):
         Explainer(network).explain(images[0], 0)
     both = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(2), nn.Conv1d(4, 2, 3), nn.AdaptiveAvgPool1d(1), nn.Flatten())
@@ -281,59 +285,60 @@ def test_a_photo_without_its_batch_axis_is_no_sequence(network, images):
         Explainer(both, "0").explain(torch.rand(3, 8, 8), 0)
 
 
-class Last(nn.Module):
-    """A layer "turn" that puts out [B, h, w, C], as Swin's and ConvNeXt's blocks do."""
+class ChannelsLast(nn.Module):
+    """A layer "turn" that returns [B, h, w, C], as Swin's and ConvNeXt's blocks do."""
 
     def __init__(self, channels):
         super().__init__()
         torch.manual_seed(0)
-        self.conv, self.turn, self.head = nn.Conv2d(3, channels, 3, padding=1), Turn(), nn.Linear(channels, 2)
+        self.conv, self.turn, self.head = nn.Conv2d(3, channels, 3, padding=1), ToChannelsLast(), nn.Linear(channels, 2)
 
     def forward(self, x):
         return self.head(self.turn(self.conv(x)).relu().mean((1, 2)))
 
 
-class Turn(nn.Module):
+class ToChannelsLast(nn.Module):
     def forward(self, x):
         return x.permute(0, 2, 3, 1)
 
 
 @pytest.mark.parametrize(("height", "width"), [(8, 8), (8, 12), (12, 8)])
-def test_maps_with_their_channels_last_are_noticed(height, width):
-    images, model = torch.rand(2, 3, height, width), Last(3)
+def test_channels_last_maps_raise_an_error_that_suggests_reshape(height, width):
+    images, model = torch.rand(2, 3, height, width), ChannelsLast(3)
     with pytest.raises(
         ValueError, match=rf"got \[2, {height}, {width}, 3\].*pass reshape=lambda maps: maps.permute\(0, 3, 1, 2\)"
     ):
         Explainer(model, "turn").explain(images, 0)
-    found = Explainer(model, "turn", reshape=lambda maps: maps.permute(0, 3, 1, 2)).explain(images, [0, 1], signed=True)
-    torch.testing.assert_close(found.heatmaps, Explainer(model, "conv").explain(images, [0, 1], signed=True).heatmaps)
+    explainer = Explainer(model, "turn", reshape=lambda maps: maps.permute(0, 3, 1, 2))
+    result = explainer.explain(images, [0, 1], signed=True)
+    torch.testing.assert_close(result.heatmaps, Explainer(model, "conv").explain(images, [0, 1], signed=True).heatmaps)
 
 
 @pytest.mark.parametrize(("channels", "height", "width"), [(8, 8, 8), (8, 8, 12), (12, 12, 8), (1, 8, 8), (12, 8, 12)])
-def test_as_many_maps_as_a_map_has_rows_are_no_channels_last(channels, height, width):
-    found = Explainer(Last(channels), "conv").explain(torch.rand(2, 3, height, width), 0)
-    assert found.heatmaps.shape == (2, 1, 1, height, width)
+def test_as_many_channels_as_rows_are_not_mistaken_for_channels_last(channels, height, width):
+    result = Explainer(ChannelsLast(channels), "conv").explain(torch.rand(2, 3, height, width), 0)
+    assert result.heatmaps.shape == (2, 1, 1, height, width)
 
 
-def test_a_convolution_that_narrows_its_maps_is_none():
-    """As networks that read lines of text have: 8 maps of 32 × 64 for a picture of 32 × 128."""
+def test_a_convolution_that_narrows_its_maps_is_not_mistaken_for_channels_last():
+    """As in networks for lines of text: 8 maps of 32 × 64 for an image of 32 × 128."""
     torch.manual_seed(0)
     narrows = nn.Conv2d(3, 8, (1, 2), (1, 2))
     model = nn.Sequential(narrows, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 3)).double()
     images = torch.rand(1, 3, 32, 128, dtype=torch.float64)
-    found = Explainer(model).explain(images, 1, signed=True)
+    result = Explainer(model).explain(images, 1, signed=True)
     maps = model[0](images).detach()
     gradient = (maps > 0) * model[4].weight[1].detach().view(8, 1, 1) / (32 * 64)
     small = (gradient.mean((2, 3), keepdim=True) * maps).sum(1, keepdim=True)
     expected = F.interpolate(small, (32, 128), mode="bilinear")
-    torch.testing.assert_close(found.heatmaps[:, :, 0], expected, **EXACT)
+    torch.testing.assert_close(result.heatmaps[:, :, 0], expected, **EXACT)
     with pytest.raises(ValueError, match=r"or lambda maps: maps if it is not"):
         Explainer(model, "1").explain(images, 1)
     assert Explainer(model, "1", reshape=lambda maps: maps).explain(images, 1).heatmaps.shape == (1, 1, 1, 32, 128)
 
 
-class Probe(nn.Module):
-    """Two branches side by side, of which one is cut off by `cut`."""
+class TwoBranches(nn.Module):
+    """Two parallel branches, one of which has its gradient removed by `cut`."""
 
     def __init__(self, cut):
         super().__init__()
@@ -347,9 +352,9 @@ class Probe(nn.Module):
 
 @pytest.mark.parametrize("targets", [[0], [0, 1, 2]])
 @pytest.mark.parametrize("cut", [torch.Tensor.detach, lambda x: (x > 0).to(x.dtype), torch.zeros_like])
-def test_a_layer_beside_a_live_one_that_leads_nowhere_is_one_sentence(cut, targets, images):
-    """The live one can be read without it."""
-    model = Probe(cut)
+def test_a_layer_without_gradient_beside_one_with_gradient_is_named(cut, targets, images):
+    """The layer with a gradient can be explained without the other."""
+    model = TwoBranches(cut)
     for layers in ("dead", ["live", "dead"]):
         with pytest.raises(
             ValueError, match="expected the outputs to depend on layer 'dead' by operations that have a gradient"
@@ -358,16 +363,15 @@ def test_a_layer_beside_a_live_one_that_leads_nowhere_is_one_sentence(cut, targe
     assert Explainer(model, "live").explain(images, targets, signed=True).heatmaps.abs().sum() > 0
 
 
-@pytest.mark.filterwarnings(
-    "ignore::DeprecationWarning", "ignore::UserWarning"
-)  # torch is about to move its quantisation elsewhere
-def test_a_quantised_head_is_one_sentence(images):
-    """Its products are of whole numbers, through which no gradient leads."""
+# torch deprecates its quantisation in favour of another package
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
+def test_a_quantised_head_raises_a_clear_error(images):
+    """Its products are of integers, which have no gradient."""
     if not {"fbgemm", "qnnpack", "x86", "onednn"} & set(torch.backends.quantized.supported_engines):
         pytest.skip("no quantised products on this machine")
     body = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     model = nn.Sequential(*body, nn.Linear(4, 2))
     quantised = torch.ao.quantization.quantize_dynamic(model.eval(), {nn.Linear}, dtype=torch.qint8)
-    with pytest.raises(ValueError, match="layer '0' by operations that have a gradient.*quantised") as told:
+    with pytest.raises(ValueError, match="layer '0' by operations that have a gradient.*quantised") as caught:
         Explainer(quantised, "0").explain(images, [0, 1])
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(caught.value)

@@ -21,14 +21,14 @@ def test_a_square_becomes_its_outline():
     assert (edges[24:40, 24:40] == 255).all() and (edges[:8] == 255).all()
 
 
-def test_floats_and_bytes_agree():
+def test_float_and_uint8_images_give_the_same_edges():
     assert (edge_map(square()) == edge_map(square() / 255)).all()
 
 
-def test_a_plain_photo_has_no_edges():
+def test_a_uniform_image_has_no_edges():
     assert (edge_map(np.full((8, 8, 3), 90, np.uint8)) == 255).all()
 
 
-def test_another_shape_is_refused():
+def test_an_image_without_colour_axis_is_rejected():
     with pytest.raises(ValueError, match="RGB"):
         edge_map(np.zeros((8, 8)))

@@ -1,4 +1,4 @@
-"""Grad-CAM against truths that do not share its code: the CAM identity, a case worked by hand, a plain loop."""
+"""Grad-CAM against independent references: the CAM identity, a hand-computed example, a plain loop."""
 
 import copy
 import dataclasses
@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
-from plain_grad_cam import assert_same, loop_grad_cam, state_of
+from plain_grad_cam import assert_same_state, loop_grad_cam, model_state
 from torch import nn
 
 from gradcam import Explainer, Explanation
@@ -16,7 +16,7 @@ from potplants import CNN, CNNWithGAP
 CLASSES = [0, 1, 2, 3]
 
 
-def test_every_class_and_layer_equals_a_loop_of_single_gradients(network, images):
+def test_every_class_and_layer_equals_the_loop_oracle(network, images):
     network, images = network.double(), images.double()
     layers = ["0", "3", "6"]
     explanation = Explainer(network, layers).explain(images, CLASSES)
@@ -29,7 +29,7 @@ def test_every_class_and_layer_equals_a_loop_of_single_gradients(network, images
             )
 
 
-def test_the_articles_network_equals_the_loop_through_its_large_linear_layer():
+def test_the_articles_network_with_its_large_linear_layer_equals_the_loop_oracle():
     torch.manual_seed(1)
     network = CNN(hidden=40).eval()  # 40 × 65,536 weights: large enough for the thin product
     images = torch.rand(1, 3, 256, 256)
@@ -43,8 +43,8 @@ def test_the_articles_network_equals_the_loop_through_its_large_linear_layer():
             )
 
 
-def test_cam_identity_on_the_network_with_global_average_pooling():
-    """Grad-CAM where the average is fed = ReLU(Σ w·A) / area (Selvaraju et al. 2017, sec. 3.1)."""
+def test_grad_cam_equals_cam_with_global_average_pooling():
+    """Grad-CAM of the layer before the global average = ReLU(Σ w·A) / area (Selvaraju et al. 2017, sec. 3.1)."""
     torch.manual_seed(2)
     network = CNNWithGAP().double().eval()
     images = torch.rand(2, 3, 16, 24, dtype=torch.float64)
@@ -57,11 +57,12 @@ def test_cam_identity_on_the_network_with_global_average_pooling():
     assert cam.sum() > 0
 
 
-def test_a_case_worked_by_hand():
+def test_a_hand_computed_example():
     """One 1×1 convolution with two filters (+1, −2), then a linear layer over the 2 × 2 × 2 activations.
 
     image [[1, 2], [3, 4]] → A¹ = image, A² = −2·image; weights of the logit: +1 everywhere on A¹, −0.25 on A².
-    α¹ = 1, α² = −0.25; map = 1·A¹ − 0.25·A² = 1.5·image = [[1.5, 3], [4.5, 6]]. The second logit is its negative: empty.
+    α¹ = 1, α² = −0.25; map = 1·A¹ − 0.25·A² = 1.5·image = [[1.5, 3], [4.5, 6]].
+    The second logit is the negative of the first: its map is empty.
     """
     convolution = nn.Conv2d(1, 2, 1, bias=False)
     linear = nn.Linear(8, 2, bias=False)
@@ -75,7 +76,7 @@ def test_a_case_worked_by_hand():
     assert explanation.logits[0].tolist() == [1 + 2 + 3 + 4 + 0.25 * 2 * 10, -15.0]
 
 
-def test_layers_keep_their_maps_in_any_order(network, images):
+def test_maps_do_not_depend_on_the_order_of_layers(network, images):
     forwards = Explainer(network, ["0", "3", "6"]).explain(images, CLASSES)
     backwards = Explainer(network, [network[6], "0", network[3]]).explain(images, CLASSES)
     assert backwards.layers == ("6", "0", "3")
@@ -93,7 +94,7 @@ def test_a_batch_equals_its_images_one_by_one(network, images):
         torch.testing.assert_close(together.logits[index], alone.logits[0])
 
 
-def test_one_call_takes_one_forward_pass(network, images):
+def test_one_call_runs_one_forward_pass(network, images):
     passes = []
     network.register_forward_hook(lambda *_: passes.append(1))
     Explainer(network).explain(images, [*CLASSES, "mixture", ("contrast", 0, 1)])
@@ -101,8 +102,8 @@ def test_one_call_takes_one_forward_pass(network, images):
 
 
 @pytest.fixture
-def awkward():
-    """In training mode, with batch statistics, dropout, a frozen part, a filled gradient, in-place ReLUs."""
+def stateful_model():
+    """In training mode, with batch statistics, dropout, a frozen weight, a stored gradient, in-place ReLUs."""
     torch.manual_seed(3)
     model = nn.Sequential(
         nn.Conv2d(3, 4, 3),
@@ -120,39 +121,39 @@ def awkward():
     return model.train()
 
 
-def test_the_model_is_left_as_found(awkward, images):
-    awkward[5].eval()
-    before = state_of(awkward)
-    Explainer(awkward).explain(images, [0, 1, 2])
-    assert_same(before, state_of(awkward))
+def test_the_model_is_unchanged(stateful_model, images):
+    stateful_model[5].eval()
+    before = model_state(stateful_model)
+    Explainer(stateful_model).explain(images, [0, 1, 2])
+    assert_same_state(before, model_state(stateful_model))
 
 
-def test_the_model_is_left_as_found_when_the_forward_fails(awkward, images):
-    awkward.append(nn.Linear(7, 7))  # does not fit
-    before = state_of(awkward)
+def test_the_model_is_unchanged_after_a_failing_forward(stateful_model, images):
+    stateful_model.append(nn.Linear(7, 7))  # does not fit
+    before = model_state(stateful_model)
     with pytest.raises(RuntimeError):
-        Explainer(awkward, ["0", "3"]).explain(images, [0])
-    assert_same(before, state_of(awkward))
+        Explainer(stateful_model, ["0", "3"]).explain(images, [0])
+    assert_same_state(before, model_state(stateful_model))
 
 
-def test_this_guard_can_fail(awkward, images):
-    before = state_of(awkward)
-    awkward(images)  # a plain forward in training mode moves the batch statistics
+def test_the_state_comparison_detects_changes(stateful_model, images):
+    before = model_state(stateful_model)
+    stateful_model(images)  # a plain forward in training mode moves the batch statistics
     with pytest.raises(AssertionError):
-        assert_same(before, state_of(awkward))
+        assert_same_state(before, model_state(stateful_model))
 
 
-def test_an_in_place_relu_after_the_layer_does_not_overwrite_it(awkward, images):
-    """The same network with ordinary ReLUs is the truth."""
-    ordinary = copy.deepcopy(awkward).eval()
-    ordinary[2], ordinary[4] = nn.ReLU(), nn.ReLU()
-    expected = torch.stack([loop_grad_cam(ordinary, "3", images, k) for k in range(3)], 1)
-    got = Explainer(awkward, "3").explain(images, [0, 1, 2]).heatmaps[:, :, 0]
-    torch.testing.assert_close(got, expected)
+def test_an_in_place_relu_does_not_overwrite_the_activation(stateful_model, images):
+    """The reference is the same network with out-of-place ReLUs."""
+    out_of_place = copy.deepcopy(stateful_model).eval()
+    out_of_place[2], out_of_place[4] = nn.ReLU(), nn.ReLU()
+    expected = torch.stack([loop_grad_cam(out_of_place, "3", images, k) for k in range(3)], 1)
+    result = Explainer(stateful_model, "3").explain(images, [0, 1, 2]).heatmaps[:, :, 0]
+    torch.testing.assert_close(result, expected)
     assert (expected > 0).any()
 
 
-def test_frozen_weights_and_outer_modes_change_nothing(network, images):
+def test_frozen_weights_and_outer_grad_modes_do_not_matter(network, images):
     expected = Explainer(network).explain(images, CLASSES).heatmaps
     network.requires_grad_(False)
     with torch.no_grad():
@@ -162,27 +163,27 @@ def test_frozen_weights_and_outer_modes_change_nothing(network, images):
             Explainer(network).explain(images.clone(), CLASSES).heatmaps, expected, rtol=0, atol=0
         )
     with torch.inference_mode():
-        born_there = copy.deepcopy(network)
-    torch.testing.assert_close(Explainer(born_there).explain(images, CLASSES).heatmaps, expected, rtol=0, atol=0)
+        inference_copy = copy.deepcopy(network)
+    torch.testing.assert_close(Explainer(inference_copy).explain(images, CLASSES).heatmaps, expected, rtol=0, atol=0)
 
 
-def test_eight_threads_each_get_their_own_right_answer(network):
+def test_eight_threads_get_their_own_results(network):
     photos = torch.rand(8, 1, 3, 16, 16, generator=torch.Generator().manual_seed(4))
     layers = [["0"], ["3"], ["0", "6"], ["6", "3"]] * 2
     expected = [Explainer(network, layer).explain(photo, CLASSES).heatmaps for photo, layer in zip(photos, layers)]
     start = threading.Barrier(8)
 
-    def wrong_answers(index):
+    def count_wrong_results(index):
         start.wait()
-        answers = (Explainer(network, layers[index]).explain(photos[index], CLASSES).heatmaps for _ in range(20))
-        return sum(not torch.equal(answer, expected[index]) for answer in answers)
+        results = (Explainer(network, layers[index]).explain(photos[index], CLASSES).heatmaps for _ in range(20))
+        return sum(not torch.equal(result, expected[index]) for result in results)
 
     with ThreadPoolExecutor(8) as pool:
-        assert list(pool.map(wrong_answers, range(8))) == [0] * 8
-    assert len({tuple(answer.flatten().tolist()) for answer in expected}) == 8  # or the test could not tell a mix-up
+        assert list(pool.map(count_wrong_results, range(8))) == [0] * 8
+    assert len({tuple(result.flatten().tolist()) for result in expected}) == 8  # otherwise a mix-up would go unnoticed
 
 
-def test_explanations_are_values(network, images):
+def test_explanations_are_immutable_and_detached(network, images):
     explanation = Explainer(network).explain(images)
     assert not explanation.heatmaps.requires_grad and not explanation.logits.requires_grad
     torch.testing.assert_close(copy.deepcopy(explanation).heatmaps, explanation.heatmaps)
@@ -191,8 +192,8 @@ def test_explanations_are_values(network, images):
     assert isinstance(explanation, Explanation) and explanation.targets == ("predicted",)
 
 
-def test_modules_kept_in_lists_run_in_the_replica_too(images):
-    class Listed(nn.Module):
+def test_modules_in_plain_lists_are_copied(images):
+    class WithList(nn.Module):
         def __init__(self):
             super().__init__()
             self.first, self.norm, self.head = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Linear(4, 2)
@@ -204,13 +205,13 @@ def test_modules_kept_in_lists_run_in_the_replica_too(images):
                 x = step(x)
             return self.finish(x.mean((2, 3)))
 
-    model = Listed().train()
-    before = state_of(model)
+    model = WithList().train()
+    before = model_state(model)
     assert Explainer(model).explain(images, [0, 1]).heatmaps.shape == (2, 2, 1, 16, 16)
-    assert_same(before, state_of(model))
+    assert_same_state(before, model_state(model))
 
 
-class Twice(nn.Module):
+class SharedLayer(nn.Module):
     def __init__(self):
         super().__init__()
         self.conv, self.spare = nn.Conv2d(3, 3, 3, padding=1), nn.Conv2d(3, 3, 3)
@@ -220,7 +221,7 @@ class Twice(nn.Module):
 
 
 @pytest.mark.parametrize(
-    ("layers", "words"),
+    ("layers", "message"),
     [
         ("spare", "'spare' did not"),
         ("conv", "'conv' ran 2 times"),
@@ -229,13 +230,13 @@ class Twice(nn.Module):
         (["conv", "conv"], "each layer once"),
     ],
 )
-def test_layers_that_cannot_be_explained_are_named(layers, words, images):
-    with pytest.raises(ValueError, match=words):
-        Explainer(Twice(), layers).explain(images, 0)
+def test_errors_name_layers_that_cannot_be_explained(layers, message, images):
+    with pytest.raises(ValueError, match=message):
+        Explainer(SharedLayer(), layers).explain(images, 0)
 
 
 @pytest.mark.parametrize(
-    ("images", "options", "error", "words"),
+    ("images", "options", "error", "message"),
     [
         (torch.rand(3, 16, 16), {}, ValueError, "batch axis"),
         (torch.zeros(1, 3, 16, 16, dtype=torch.uint8), {}, ValueError, "floating-point"),
@@ -250,12 +251,12 @@ def test_layers_that_cannot_be_explained_are_named(layers, words, images):
         (torch.rand(1, 3, 16, 16), {"method": "Grad-Cam"}, ValueError, "Grad-CAM"),
     ],
 )
-def test_wrong_arguments_are_told_apart(network, images, options, error, words):
-    with pytest.raises(error, match=words):
+def test_invalid_arguments_raise_specific_errors(network, images, options, error, message):
+    with pytest.raises(error, match=message):
         Explainer(network).explain(images, **options)
 
 
-def test_a_model_without_convolutions_is_refused():
+def test_a_model_without_convolutions_is_rejected():
     with pytest.raises(ValueError, match="Conv2d"):
         Explainer(nn.Linear(3, 2))
     with pytest.raises(TypeError, match="Module"):

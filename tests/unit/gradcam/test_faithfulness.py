@@ -1,4 +1,4 @@
-"""The measures by hand, against solvers that share no code, and never fooled by a map that says nothing."""
+"""Faithfulness measures by hand and against independent solvers; degenerate maps are rejected."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ IMAGE = torch.ones(3, 2, 2)
 
 
 def top_left(images):
-    """A model that looks at one pixel."""
+    """A model that reads one pixel."""
     return images[:, 0, 0, 0]
 
 
@@ -31,7 +31,7 @@ def brightness(images):
 
 
 def test_deletion_by_hand():
-    """The top-left pixel goes first: scores 1, 0, 0, 0, 0; area by trapezoids 1/8. The map turned round: 7/8."""
+    """The top-left pixel goes first: scores 1, 0, 0, 0, 0; area by trapezoids 1/8. The negated map: 7/8."""
     curve = deletion(top_left, IMAGE, HEAT, steps=4)
     assert curve.fractions == (0, 0.25, 0.5, 0.75, 1) and curve.scores == (1, 0, 0, 0, 0) and curve.area == 0.125
     assert deletion(top_left, IMAGE, -HEAT, steps=4).area == 0.875
@@ -39,7 +39,7 @@ def test_deletion_by_hand():
 
 
 def test_insertion_by_hand():
-    """A photo black but for its top-left pixel, blurred to near nothing: that pixel first brings the score back at once."""
+    """One bright pixel, blurred to nearly nothing: inserting that pixel first restores the score at once."""
     image = torch.zeros(3, 32, 32)
     image[:, 0, 0] = 1
     heat = torch.zeros(32, 32)
@@ -66,29 +66,29 @@ def test_the_explanation_map_by_hand():
 
 
 def imputed_by_scipy(image, removed):
-    """The same linear system written entry by entry and solved directly."""
+    """The same linear system, written entry by entry and solved directly."""
     height, width = removed.shape
-    rows, columns, values, right = [], [], [], np.zeros((height * width, 3))
+    rows, columns, values, constants = [], [], [], np.zeros((height * width, 3))
     for y in range(height):
         for x in range(width):
-            here = y * width + x
+            index = y * width + x
             if not removed[y, x]:
-                rows.append(here), columns.append(here), values.append(1.0)
-                right[here] = image[:, y, x]
+                rows.append(index), columns.append(index), values.append(1.0)
+                constants[index] = image[:, y, x]
                 continue
             for dy in (-1, 0, 1):
                 for dx in (-1, 0, 1):
                     if (dy or dx) and 0 <= y + dy < height and 0 <= x + dx < width:
                         weight = 1 / 6 if not (dy and dx) else 1 / 12
-                        rows += [here, here]
-                        columns += [here, (y + dy) * width + x + dx]
+                        rows += [index, index]
+                        columns += [index, (y + dy) * width + x + dx]
                         values += [weight, -weight]
     system = scipy.sparse.csc_matrix((values, (rows, columns)))
-    return scipy.sparse.linalg.spsolve(system, right).reshape(height, width, 3).transpose(2, 0, 1)
+    return scipy.sparse.linalg.spsolve(system, constants).reshape(height, width, 3).transpose(2, 0, 1)
 
 
 @pytest.mark.parametrize("share", [0.1, 0.6, 0.95])
-def test_imputation_solves_its_linear_system(share):
+def test_imputation_solves_the_linear_system(share):
     generator = torch.Generator().manual_seed(0)
     image, removed = (
         torch.rand(3, 12, 15, generator=generator, dtype=torch.float64),
@@ -99,7 +99,7 @@ def test_imputation_solves_its_linear_system(share):
     )
 
 
-def test_a_whole_corner_is_filled():
+def test_a_large_removed_corner_is_imputed():
     image, removed = torch.rand(3, 64, 64, dtype=torch.float64), torch.zeros(64, 64, dtype=torch.bool)
     removed[:50, :50] = True
     np.testing.assert_allclose(
@@ -107,7 +107,7 @@ def test_a_whole_corner_is_filled():
     )
 
 
-def test_imputation_is_seeded_and_leaves_the_rest():
+def test_imputation_is_seeded_and_keeps_the_remaining_pixels():
     image, removed = torch.rand(3, 8, 8), torch.zeros(8, 8, dtype=torch.bool)
     removed[2:5, 2:5] = True
     one, same, other = impute(image, removed, 1), impute(image, removed, 1), impute(image, removed, 2)
@@ -117,7 +117,7 @@ def test_imputation_is_seeded_and_leaves_the_rest():
         impute(image, torch.ones(8, 8, dtype=torch.bool))
 
 
-def test_road_finds_the_map_that_knows():
+def test_road_prefers_the_correct_map():
     """The model reads one bright square. Removing it first costs more than removing it last."""
     image = torch.zeros(3, 32, 32)
     image[:, 8:16, 8:16] = 1
@@ -127,12 +127,12 @@ def test_road_finds_the_map_that_knows():
     def square(images):
         return images[:, :, 8:16, 8:16].mean((1, 2, 3))
 
-    true, false = road(square, image, heat), road(square, image, -heat)
-    assert true.scores[0] == false.scores[0] == 1 and true.scores[1] < 0.3 and true.area < false.area - 0.3
+    right, wrong = road(square, image, heat), road(square, image, -heat)
+    assert right.scores[0] == wrong.scores[0] == 1 and right.scores[1] < 0.3 and right.area < wrong.area - 0.3
     assert road(square, image, heat, seed=3) == road(square, image, heat, seed=3)
 
 
-def test_pointing_and_share_by_hand():
+def test_pointing_game_and_heat_share_by_hand():
     mask = torch.tensor([[True, False], [False, True]])
     assert pointing_game(HEAT, mask) and not pointing_game(HEAT, ~mask)
     assert heat_share(HEAT, mask) == pytest.approx(0.5)
@@ -143,7 +143,7 @@ def test_pointing_and_share_by_hand():
         heat_share(-HEAT, mask)
 
 
-BROKEN = {
+DEGENERATE = {
     "empty": torch.zeros(2, 2),
     "constant": torch.ones(2, 2),
     "not finite": torch.tensor([[1.0, torch.nan], [0, 0]]),
@@ -158,20 +158,20 @@ MEASURES = {
 }
 
 
-@pytest.mark.parametrize("state", BROKEN)
+@pytest.mark.parametrize("state", DEGENERATE)
 @pytest.mark.parametrize("measure", MEASURES)
-def test_broken_maps_never_score(measure, state):
+def test_degenerate_maps_raise_an_error(measure, state):
     with pytest.raises(ValueError, match=state):
-        MEASURES[measure](BROKEN[state])
+        MEASURES[measure](DEGENERATE[state])
 
 
 @pytest.mark.parametrize("measure", MEASURES)
-def test_several_maps_at_once_are_refused(measure):
+def test_a_batch_of_maps_is_rejected(measure):
     with pytest.raises(ValueError, match=r"\[H, W\]"):
         MEASURES[measure](torch.rand(3, 2, 2))
 
 
-def test_scores_and_masks_of_another_kind_are_refused():
+def test_invalid_scores_masks_and_images_are_rejected():
     with pytest.raises(ValueError, match="finite score"):
         deletion(lambda images: images.mean() * torch.nan, IMAGE, HEAT)
     with pytest.raises(ValueError, match="booleans"):

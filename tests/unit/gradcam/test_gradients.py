@@ -1,4 +1,4 @@
-"""The thin product equals the library's, and is used where it pays."""
+"""The product by blocks equals PyTorch's and is used for thin matrices; custom backward functions are supported."""
 
 import pytest
 import torch
@@ -9,27 +9,27 @@ from gradcam.gradients import _ThinProducts
 
 
 @pytest.mark.parametrize("rows", [1, 4, 32])
-def test_the_product_by_blocks_equals_the_plain_one(rows):
+def test_the_product_by_blocks_equals_the_plain_product(rows):
     generator = torch.Generator().manual_seed(0)
-    few = torch.randn(rows, 37, generator=generator, dtype=torch.float64)
-    few[:, ::3] = 0  # hidden units that are switched off
-    large = torch.randn(37, 40_000, generator=generator, dtype=torch.float64)
+    sparse = torch.randn(rows, 37, generator=generator, dtype=torch.float64)
+    sparse[:, ::3] = 0  # inactive hidden units
+    weights = torch.randn(37, 40_000, generator=generator, dtype=torch.float64)
     mode = _ThinProducts()
-    used = []
-    mode._by_blocks = lambda *args: used.append(1) or _ThinProducts._by_blocks(mode, *args)
+    calls = []
+    mode._by_blocks = lambda *args: calls.append(1) or _ThinProducts._by_blocks(mode, *args)
     with mode:
-        product = few @ large
-    assert used == [1]
-    torch.testing.assert_close(product, few @ large, rtol=1e-12, atol=1e-12)
+        product = sparse @ weights
+    assert calls == [1]
+    torch.testing.assert_close(product, sparse @ weights, rtol=1e-12, atol=1e-12)
 
 
-def test_all_units_off_gives_zeros():
+def test_zero_rows_give_zeros():
     with _ThinProducts():
         assert torch.equal(torch.zeros(4, 30) @ torch.rand(30, 40_000), torch.zeros(4, 40_000))
 
 
 class Doubled(torch.autograd.Function):
-    """A backward of the model's own, which `vmap` knows nothing of."""
+    """A custom backward, which `vmap` cannot batch."""
 
     @staticmethod
     def forward(context, x):
@@ -40,35 +40,37 @@ class Doubled(torch.autograd.Function):
         return 2 * gradient
 
 
-class Double(nn.Module):
+class DoubleLayer(nn.Module):
     def forward(self, x):
         return Doubled.apply(x)
 
 
-class Times(nn.Module):
+class PlainDouble(nn.Module):
     def forward(self, x):
         return 2 * x
 
 
-def test_a_backward_that_cannot_be_batched_gives_the_same(images):
+def test_a_backward_without_vmap_support_gives_the_same_maps(images):
     torch.manual_seed(0)
     body = [nn.Conv2d(3, 4, 3), nn.ReLU()], [nn.Flatten(), nn.Linear(4 * 14 * 14, 5)]
-    own, plain = (nn.Sequential(*body[0], middle, *body[1]) for middle in (Double(), Times()))
-    found, expected = (
-        Explainer(model, "0").explain(images, [0, 3, "mixture"], signed=True).heatmaps for model in (own, plain)
+    with_custom, plain = (nn.Sequential(*body[0], middle, *body[1]) for middle in (DoubleLayer(), PlainDouble()))
+    result, expected = (
+        Explainer(model, "0").explain(images, [0, 3, "mixture"], signed=True).heatmaps for model in (with_custom, plain)
     )
-    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(result, expected)
 
 
-def test_a_fault_of_the_models_own_comes_through(images):
+def test_an_error_in_the_models_backward_is_propagated(images):
     class Broken(Doubled):
         @staticmethod
         def backward(context, gradient):
-            raise RuntimeError("the model's own fault")
+            raise RuntimeError("the model's own error")
 
-    class Break(nn.Module):
+    class BrokenLayer(nn.Module):
         def forward(self, x):
             return Broken.apply(x)
 
-    with pytest.raises(RuntimeError, match="own fault"):
-        Explainer(nn.Sequential(nn.Conv2d(3, 4, 3), Break(), nn.Flatten(), nn.Linear(784, 2)), "0").explain(images, 0)
+    with pytest.raises(RuntimeError, match="own error"):
+        Explainer(nn.Sequential(nn.Conv2d(3, 4, 3), BrokenLayer(), nn.Flatten(), nn.Linear(784, 2)), "0").explain(
+            images, 0
+        )

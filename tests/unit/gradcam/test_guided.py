@@ -1,18 +1,18 @@
-"""Guided Backpropagation against the classic hooks, and its refusal to be silently something else."""
+"""Guided Backpropagation against the classic hooks; networks for which it is undefined are refused."""
 
 import pytest
 import torch
 import transformers
-from plain_grad_cam import assert_same, state_of
+from plain_grad_cam import assert_same_state, model_state
 from torch import nn
-from torch.nn import functional as F
+from torch.nn import functional as F  # noqa: N812 (PyTorch's convention)
 from torch.utils.checkpoint import checkpoint
 
 from gradcam import Explainer, guided_backpropagation, guided_grad_cam
 
 
-def classic(network, images, target):
-    """The textbook way: a backward hook on every ReLU module that clamps what it passes back."""
+def classic_guided_backpropagation(network, images, target):
+    """The textbook method: a backward hook on every ReLU module that clamps the gradient."""
     handles = [
         module.register_full_backward_hook(lambda module, into, out: (into[0].clamp(min=0),))
         for module in network.modules()
@@ -26,29 +26,31 @@ def classic(network, images, target):
     return leaf.grad
 
 
-def test_it_equals_the_classic_hooks(network, images):
+def test_guided_backpropagation_equals_the_classic_hooks(network, images):
     network, images = network.double(), images.double()
     guided = guided_backpropagation(network, images, [0, 2])
     assert guided.shape == (2, 2, 3, 16, 16)
     for k, target in enumerate([0, 2]):
-        torch.testing.assert_close(guided[:, k], classic(network, images, target), rtol=1e-10, atol=1e-14)
+        torch.testing.assert_close(
+            guided[:, k], classic_guided_backpropagation(network, images, target), rtol=1e-10, atol=1e-14
+        )
 
 
-def test_by_hand():
+def test_guided_backpropagation_by_hand():
     """y = 2·relu(x₁) − 3·relu(x₂), x = (1, 1): plain gradient (2, −3), guided (2, 0)."""
 
-    class Two(nn.Module):
+    class TwoReLUs(nn.Module):
         def forward(self, x):
             return (torch.relu(x).flatten(1) * torch.tensor([2.0, -3.0])).sum(1, keepdim=True)
 
-    assert guided_backpropagation(Two(), torch.ones(1, 1, 1, 2), 0).flatten().tolist() == [2, 0]
+    assert guided_backpropagation(TwoReLUs(), torch.ones(1, 1, 1, 2), 0).flatten().tolist() == [2, 0]
 
 
-def in_place(change):
-    """A statement: the tensor is changed, and nobody takes the result."""
+def in_place(operation):
+    """A statement: the tensor is changed in place and the return value is ignored."""
 
     def apply(x):
-        change(x)
+        operation(x)
         return x
 
     return apply
@@ -72,7 +74,7 @@ def written_in_halves(x):
     return whole
 
 
-RELUS = {
+RELU_FORMS = {
     "torch.relu": torch.relu,
     "torch.relu, keyword": lambda x: torch.relu(input=x),
     "F.relu": F.relu,
@@ -111,8 +113,8 @@ RELUS = {
 }
 
 
-class Spelled(nn.Module):
-    """Two convolutions and what is between them. The first has no bias: where an image is black, it gives zeros."""
+class WithActivation(nn.Module):
+    """Two convolutions with an activation between. The first has no bias: it gives zeros where an image is black."""
 
     def __init__(self, relu):
         super().__init__()
@@ -123,26 +125,26 @@ class Spelled(nn.Module):
         return self.second(self.relu(self.first(x) * 0.9)).mean((2, 3))
 
 
-def black_in_a_corner():
+def images_with_black_corner():
     images = torch.randn(2, 3, 9, 9, generator=torch.Generator().manual_seed(1))
     images[..., :5, :5] = 0
     return images
 
 
-@pytest.mark.parametrize("name", RELUS)
-def test_every_spelling_of_relu_is_guided(name):
-    """By hand: the mean's gradient, through the second convolution, clamped, where the first put out more than zero."""
-    images, model = black_in_a_corner(), Spelled(RELUS[name])
+@pytest.mark.parametrize("name", RELU_FORMS)
+def test_every_form_of_relu_is_guided(name):
+    """By hand: the gradient of the mean through the second convolution, clamped, where the first is positive."""
+    images, model = images_with_black_corner(), WithActivation(RELU_FORMS[name])
     with torch.no_grad():
-        kept = (model.first(images) * 0.9 > 0).float()
-    back = F.conv_transpose2d(torch.full((2, 1, 5, 5), 1 / 25.0), model.second.weight[:1]).clamp(min=0) * kept * 0.9
+        active = (model.first(images) * 0.9 > 0).float()
+    back = F.conv_transpose2d(torch.full((2, 1, 5, 5), 1 / 25.0), model.second.weight[:1]).clamp(min=0) * active * 0.9
     torch.testing.assert_close(
         guided_backpropagation(model, images, 0)[:, 0], F.conv_transpose2d(back, model.first.weight).detach()
     )
 
 
-class Doubled(torch.autograd.Function):
-    """A ReLU with a backward of its own."""
+class CustomReLU(torch.autograd.Function):
+    """A ReLU with a custom backward."""
 
     @staticmethod
     def forward(context, x):
@@ -154,7 +156,7 @@ class Doubled(torch.autograd.Function):
         return gradient * (context.saved_tensors[0] > 0)
 
 
-def overwritten(x):
+def masked_assignment(x):
     x = x.clone()
     x[x < 0] = 0
     return x
@@ -177,7 +179,7 @@ def attention(x):
     return F.scaled_dot_product_attention(tokens, tokens, tokens).view_as(x)
 
 
-ACTIVATIONS = {
+UNSUPPORTED = {
     **{
         type(module).__name__: module
         for module in (nn.GELU(), nn.SiLU(), nn.LeakyReLU(), nn.ELU(), nn.Sigmoid(), nn.Tanh())
@@ -192,11 +194,11 @@ ACTIVATIONS = {
     "where": lambda x: torch.where(x > 0, x, 0),
     "where zeros_like": lambda x: torch.where(x > 0, x, torch.zeros_like(x)),
     "masked_fill": lambda x: x.masked_fill(x < 0, 0),
-    "x[x < 0] = 0": overwritten,
+    "x[x < 0] = 0": masked_assignment,
     "abs": lambda x: (x + x.abs()) / 2,
     "leaky maximum": lambda x: torch.max(x, 0.1 * x),
     "maximum of another constant": lambda x: x.clamp(min=0.1),
-    "threshold elsewhere": lambda x: F.threshold(x, 0.1, 0),
+    "threshold other than zero": lambda x: F.threshold(x, 0.1, 0),
     "threshold to another value": lambda x: F.threshold(x, 0, 5),
     "clamp from above": lambda x: x.clamp(max=1),
     "maximum of a stack": lambda x: torch.stack([x, torch.zeros_like(x)]).amax(0),
@@ -209,51 +211,56 @@ ACTIVATIONS = {
     "gate of ReLUs": lambda x: F.relu(x) * F.relu6(x.mean((2, 3), keepdim=True) + 3),
     "gate without a gradient": lambda x: F.relu(x) * x.detach().mean((2, 3), keepdim=True),
     "straight through": lambda x: x + (F.relu(x) - x).detach(),
-    "a backward of its own": Doubled.apply,
+    "a custom backward": CustomReLU.apply,
     "checkpoint, reentrant": lambda x: checkpoint(F.relu, x, use_reentrant=True),
-    "data": lambda x: in_place(lambda x: x.data.clamp_(min=0))(x),
+    "data": in_place(lambda x: x.data.clamp_(min=0)),
     "no_grad": without_gradient,
     "inference mode": in_inference_mode,
     "sigmoid on a part": in_place(lambda x: x[:, :2].sigmoid_()),
-    "changed after it was needed": lambda x: F.relu(x).mul_(2),
+    "changed after it was saved for the backward": lambda x: F.relu(x).mul_(2),
 }
 
 
-@pytest.mark.parametrize("name", ACTIVATIONS)
-def test_whatever_else_is_refused_in_one_sentence(name):
-    """Alone, and behind a ReLU: what comes back would be neither guided nor the plain gradient."""
-    images = black_in_a_corner()
-    for model in (Spelled(ACTIVATIONS[name]), nn.Sequential(nn.Conv2d(3, 3, 1), nn.ReLU(), Spelled(ACTIVATIONS[name]))):
-        before = state_of(model)
+@pytest.mark.parametrize("name", UNSUPPORTED)
+def test_other_operations_are_refused_with_one_sentence(name):
+    """Alone, and after a ReLU: the result would be neither guided nor the plain gradient."""
+    images = images_with_black_corner()
+    for model in (
+        WithActivation(UNSUPPORTED[name]),
+        nn.Sequential(nn.Conv2d(3, 3, 1), nn.ReLU(), WithActivation(UNSUPPORTED[name])),
+    ):
+        before = model_state(model)
         with pytest.raises(
             ValueError, match="^guided backpropagation is defined for ReLU, but .*Grad-CAM[^\n]*$"
         ) as caught:
             guided_backpropagation(model, images, 0)
         assert caught.value.__context__ is None
-        assert_same(before, state_of(model))
+        assert_same_state(before, model_state(model))
 
 
-def test_it_says_what_is_in_the_way():
-    for name, words in {"GELU": "Gelu", "attention": "depend on the image", "a backward of its own": "Doubled"}.items():
+def test_the_error_names_the_obstacle():
+    for name, words in {"GELU": "Gelu", "attention": "depend on the image", "a custom backward": "CustomReLU"}.items():
         with pytest.raises(ValueError, match=f"this model runs .*{words}"):
-            guided_backpropagation(Spelled(ACTIVATIONS[name]), black_in_a_corner(), 0)
+            guided_backpropagation(WithActivation(UNSUPPORTED[name]), images_with_black_corner(), 0)
 
 
 @pytest.mark.parametrize(
     "end",
     [nn.Softmax(1), nn.LogSoftmax(1), nn.Sigmoid(), lambda x: x.argmax(1), lambda x: x.detach(), torch.zeros_like],
 )
-def test_the_end_of_the_model_counts(end):
-    class Ended(Spelled):
+def test_operations_after_the_logits_are_checked_too(end):
+    class WithEnd(WithActivation):
         def forward(self, x):
             return end(super().forward(x))
 
     with pytest.raises(ValueError, match="defined for ReLU, but (this model runs|no gradient leads)"):
-        guided_backpropagation(Ended(nn.ReLU()), black_in_a_corner(), lambda outputs: outputs.flatten(1).sum(1))
+        guided_backpropagation(
+            WithEnd(nn.ReLU()), images_with_black_corner(), lambda outputs: outputs.flatten(1).sum(1)
+        )
 
 
-class Layers(nn.Module):
-    """What ReLU networks are made of besides ReLUs; ReLUs as modules, so that they can be hooked."""
+class ReLUNetwork(nn.Module):
+    """The layers of ReLU networks; ReLUs are modules, so that they can be hooked."""
 
     def __init__(self, forward):
         super().__init__()
@@ -263,7 +270,7 @@ class Layers(nn.Module):
             nn.Conv2d(8, 8, 3, padding=1),
             nn.Linear(8, 3),
         )
-        self.up, self.thin = nn.ConvTranspose2d(8, 8, 2, 2), nn.Conv2d(8, 8, 3, padding=1, groups=8)
+        self.up, self.depthwise = nn.ConvTranspose2d(8, 8, 2, 2), nn.Conv2d(8, 8, 3, padding=1, groups=8)
         self.relus, self.run = nn.ModuleList([nn.ReLU() for _ in range(3)]), forward
         self.batch, self.group, self.instance = nn.BatchNorm2d(8), nn.GroupNorm(2, 8), nn.InstanceNorm2d(8)
         self.batch.running_mean.uniform_(), self.batch.running_var.uniform_(0.5, 2)
@@ -287,7 +294,7 @@ def hourglass(net, x):
     deep = net.up(net.relus[1](net.second(F.avg_pool2d(wide, 2))))
     deep = F.interpolate(F.interpolate(deep, scale_factor=2, mode="bilinear"), wide.shape[-2:])
     return net.last(
-        net.relus[2](net.thin(F.pad(torch.cat([wide, deep], 1)[:, 4:12], (1, 1, 1, 1), "reflect"))).amax((2, 3))
+        net.relus[2](net.depthwise(F.pad(torch.cat([wide, deep], 1)[:, 4:12], (1, 1, 1, 1), "reflect"))).amax((2, 3))
     )
 
 
@@ -303,11 +310,14 @@ def shifted(net, x):
 
 
 @pytest.mark.parametrize("forward", [residual, unpooled, hourglass, shifted])
-def test_networks_of_relus_equal_the_classic_hooks(forward, images):
-    model = Layers(forward).eval().double() if forward is not shifted else Layers(forward).eval()
+def test_relu_networks_equal_the_classic_hooks(forward, images):
+    model = ReLUNetwork(forward).eval().double() if forward is not shifted else ReLUNetwork(forward).eval()
     images = images.to(model.last.weight.dtype)
     torch.testing.assert_close(
-        guided_backpropagation(model, images, 1)[:, 0], classic(model, images, 1), rtol=1e-5, atol=1e-9
+        guided_backpropagation(model, images, 1)[:, 0],
+        classic_guided_backpropagation(model, images, 1),
+        rtol=1e-5,
+        atol=1e-9,
     )
 
 
@@ -325,34 +335,37 @@ def test_a_published_network_equals_the_classic_hooks():
             return self.model(x).logits
 
     torch.testing.assert_close(
-        guided_backpropagation(model, images, 2)[:, 0], classic(Logits(), images, 2), rtol=1e-3, atol=1e-9
+        guided_backpropagation(model, images, 2)[:, 0],
+        classic_guided_backpropagation(Logits(), images, 2),
+        rtol=1e-3,
+        atol=1e-9,
     )
 
 
-def test_a_tensor_that_wants_a_gradient_is_no_image(images):
-    """Its sigmoid is none of the network's activations, and its product with a map no product of two maps."""
+def test_a_tensor_that_requires_grad_is_not_mistaken_for_the_image(images):
+    """Its sigmoid is not an activation of the network, nor its product with a map a product of two maps."""
 
     class Scaled(nn.Module):
-        def __init__(self, wants):
+        def __init__(self, requires_grad):
             super().__init__()
             torch.manual_seed(0)
-            self.scale, self.conv = torch.full((1, 4, 1, 1), 2.0, requires_grad=wants), nn.Conv2d(3, 4, 3)
+            self.scale, self.conv = torch.full((1, 4, 1, 1), 2.0, requires_grad=requires_grad), nn.Conv2d(3, 4, 3)
 
         def forward(self, x):
             return (torch.relu(self.conv(x)) * self.scale.sigmoid()).mean((2, 3))
 
-    found, expected = (guided_backpropagation(Scaled(wants), images, 0) for wants in (True, False))
-    torch.testing.assert_close(found, expected, rtol=0, atol=0)
+    result, expected = (guided_backpropagation(Scaled(requires_grad), images, 0) for requires_grad in (True, False))
+    torch.testing.assert_close(result, expected, rtol=0, atol=0)
 
 
-def test_a_refusal_holds_on_to_no_graph(images):
-    """A server keeps exceptions, their frames and what these hold: nothing that was recorded is among it."""
+def test_a_refusal_keeps_no_graph_alive(images):
+    """A server may keep exceptions, their frames and local variables: none of these is part of a graph."""
     with pytest.raises(ValueError, match="Gelu") as caught:
         guided_backpropagation(nn.Sequential(nn.Conv2d(3, 4, 3), nn.GELU(), nn.Flatten(), nn.Linear(784, 2)), images, 0)
     entry = caught.value.__traceback__
     while entry is not None:
-        held = [value for value in entry.tb_frame.f_locals.values() if isinstance(value, torch.Tensor)]
-        assert not any(value.requires_grad for value in held)
+        tensors = [value for value in entry.tb_frame.f_locals.values() if isinstance(value, torch.Tensor)]
+        assert not any(value.requires_grad for value in tensors)
         entry = entry.tb_next
 
 

@@ -1,9 +1,9 @@
-"""Layers are found by name, module or call, suggested with reasons, and never mixed up."""
+"""Layers are selected by name, module or call, and suggested with reasons."""
 
 import pytest
 import torch
 from torch import nn
-from torch.nn import functional as F
+from torch.nn import functional as F  # noqa: N812 (PyTorch's convention)
 
 from gradcam import Explainer, suggest_layers
 
@@ -22,7 +22,7 @@ class Recurrent(nn.Module):
         return self.head(x.mean((2, 3)))
 
 
-def test_a_call_is_chosen_by_its_index(images):
+def test_a_call_is_selected_by_its_index(images):
     model, images = Recurrent().double(), images.double()
     explanation = Explainer(model, [("conv", 2), ("conv", 0), (model.conv, 1)]).explain(images, [0, 1], signed=True)
     assert explanation.layers == ("conv[2]", "conv[0]", "conv[1]")
@@ -31,14 +31,14 @@ def test_a_call_is_chosen_by_its_index(images):
         steps.append(model.conv(x))
         x = torch.tanh(steps[-1])
     logits = model.head(x.mean((2, 3)))
-    for place, call in enumerate((2, 0, 1)):
+    for index, call in enumerate((2, 0, 1)):
         for k in (0, 1):
             (gradient,) = torch.autograd.grad(logits[:, k].sum(), steps[call], retain_graph=True)
             expected = (gradient.mean((2, 3), keepdim=True) * steps[call]).sum(1).detach()
-            torch.testing.assert_close(explanation.heatmaps[:, k, place], expected, rtol=1e-10, atol=1e-14)
+            torch.testing.assert_close(explanation.heatmaps[:, k, index], expected, rtol=1e-10, atol=1e-14)
 
 
-def test_ablation_replaces_the_chosen_call_only(images):
+def test_ablation_replaces_the_selected_call_only(images):
     model, images = Recurrent().double(), images[:1].double()
     heat = Explainer(model, [("conv", 1)]).explain(images, [0], "Ablation-CAM", signed=True).heatmaps[0, 0, 0]
     with torch.no_grad():
@@ -49,14 +49,14 @@ def test_ablation_replaces_the_chosen_call_only(images):
 
         expected = torch.zeros(16, 16, dtype=torch.float64)
         for channel in range(3):
-            without = maps.clone()
-            without[:, channel] = 0
-            expected += (score(maps) - score(without)) / score(maps).abs() * maps[0, channel]
+            ablated = maps.clone()
+            ablated[:, channel] = 0
+            expected += (score(maps) - score(ablated)) / score(maps).abs() * maps[0, channel]
     torch.testing.assert_close(heat, expected, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize(
-    ("layers", "error", "words"),
+    ("layers", "error", "message"),
     [
         ("conv", ValueError, r"ran 3 times: choose a call, as in \('conv', 0\)"),
         ([("conv", 3)], ValueError, "it ran 3 times: calls are counted from 0"),
@@ -66,13 +66,13 @@ def test_ablation_replaces_the_chosen_call_only(images):
         (nn.Conv2d(1, 1, 1), ValueError, "not part of it"),
     ],
 )
-def test_calls_and_layers_that_are_not_there(layers, error, words, images):
-    with pytest.raises(error, match=words):
+def test_missing_calls_and_layers_raise_an_error(layers, error, message, images):
+    with pytest.raises(error, match=message):
         Explainer(Recurrent(), layers).explain(images, 0)
 
 
 class Branching(nn.Module):
-    """Defined in another order than it runs, with a squeeze-and-excitation convolution at the end."""
+    """Layers run in another order than they are defined; the last is a squeeze-and-excitation convolution."""
 
     def __init__(self):
         super().__init__()
@@ -88,19 +88,21 @@ class Branching(nn.Module):
         return (x * self.squeeze(x.mean((2, 3), keepdim=True))).mean((2, 3))
 
 
-def test_suggestions_follow_the_run_not_the_definition(images):
-    found = suggest_layers(Branching(), images)
-    assert [(one.name, one.shape) for one in found] == [("middle", (2, 8, 16, 16)), ("last", (2, 8, 8, 8))]
-    assert "last convolution to run (8 maps of 8 × 8)" in found[-1].reason and "resolution" in found[0].reason
-    Explainer(Branching(), [one.name for one in found]).explain(images)
+def test_suggestions_follow_execution_order(images):
+    suggestions = suggest_layers(Branching(), images)
+    assert [(one.name, one.shape) for one in suggestions] == [("middle", (2, 8, 16, 16)), ("last", (2, 8, 8, 8))]
+    assert (
+        "last convolution to run (8 maps of 8 × 8)" in suggestions[-1].reason and "resolution" in suggestions[0].reason
+    )
+    Explainer(Branching(), [one.name for one in suggestions]).explain(images)
 
 
-def test_nothing_to_suggest_is_said(images):
+def test_a_model_without_suggestions_raises_an_error(images):
     with pytest.raises(ValueError, match="reshape"):
         suggest_layers(nn.Sequential(nn.Flatten(), nn.Linear(768, 2)), images)
 
 
-def test_tokens_need_and_take_a_reshape(images):
+def test_tokens_require_a_reshape(images):
     class Tokens(nn.Module):
         def __init__(self):
             super().__init__()

@@ -1,4 +1,4 @@
-"""Each method against its paper: identities in float64 over random small networks, and loops that share no code with it."""
+"""Each method against its paper: identities in float64 over random small networks, and independent loops."""
 
 from dataclasses import FrozenInstanceError
 from types import SimpleNamespace
@@ -8,15 +8,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
-from torch.nn import functional as F
+from torch.nn import functional as F  # noqa: N812 (PyTorch's convention)
 
 from gradcam import METHODS, Cancelled, Explainer, methods
 from gradcam.heatmaps import min_max, weighted_sum
 from gradcam.methods import grad_cam_plus_plus, gradient_weighted, xgrad_cam
 
 EXACT = {"rtol": 1e-9, "atol": 1e-9}
-FEW = settings(max_examples=20, deadline=None, derandomize=True)
-NETS = {
+FEW_EXAMPLES = settings(max_examples=20, deadline=None, derandomize=True)
+NETWORK_PARAMETERS = {
     "seed": st.integers(0, 10_000),
     "channels": st.integers(1, 5),
     "classes": st.integers(2, 5),
@@ -29,7 +29,7 @@ def images_of(side, batch=2):
 
 
 def pooled_net(seed, channels, classes):
-    """Convolution, ReLU, global average, Linear: CAM's network. The layer that feeds the average is "1"."""
+    """Convolution, ReLU, global average, Linear: CAM's network. The layer before the average is "1"."""
     torch.manual_seed(seed)
     return nn.Sequential(
         nn.Conv2d(3, channels, 3, padding=1),
@@ -53,91 +53,92 @@ def signed(network, layer, images, targets, method):
     return Explainer(network, layer).explain(images, targets, method, signed=True).heatmaps[:, :, 0]
 
 
-@FEW
-@given(**NETS)
-def test_cam_is_grad_cam_times_area_where_the_average_is_fed(seed, channels, classes, side):
+@FEW_EXAMPLES
+@given(**NETWORK_PARAMETERS)
+def test_cam_equals_grad_cam_times_area_before_the_average(seed, channels, classes, side):
     network, images, targets = pooled_net(seed, channels, classes), images_of(side), list(range(classes))
     cam = signed(network, "1", images, targets, "CAM")
     torch.testing.assert_close(cam, side * (side + 1) * signed(network, "1", images, targets, "Grad-CAM"), **EXACT)
-    with torch.no_grad():  # and it is the paper's sum, written out
+    with torch.no_grad():  # and the paper's sum, written out
         maps = network[:2](images)
         expected = torch.stack([sum(w[c] * maps[:, c] for c in range(channels)) for w in network[4].weight], 1)
     torch.testing.assert_close(cam, expected, **EXACT)
 
 
-def test_cam_of_a_model_that_gives_one_number_for_an_image():
-    """Outputs [B], of which a callable asks for themselves: the map is Σ w·A as ever, for each of three images."""
+def test_cam_of_a_model_with_one_output_per_image():
+    """Outputs [B] and a callable that returns them: the map is Σ w·A for each of three images."""
     network, images = nn.Sequential(*pooled_net(0, 4, 1), nn.Flatten(0)), images_of(5, batch=3)
-    found = signed(network, "1", images, lambda outputs: outputs, "CAM")[:, 0]
+    result = signed(network, "1", images, lambda outputs: outputs, "CAM")[:, 0]
     expected = torch.einsum("c,bchw->bhw", network[4].weight[0], network[:2](images)).detach()
-    torch.testing.assert_close(found, expected, **EXACT)
+    torch.testing.assert_close(result, expected, **EXACT)
 
 
-@FEW
-@given(**NETS)
+@FEW_EXAMPLES
+@given(**NETWORK_PARAMETERS)
 def test_hirescam_sums_to_the_logit_of_a_linear_head(seed, channels, classes, side):
     network, images = flat_net(seed, channels, classes, side), images_of(side)
     heat = signed(network, "1", images, list(range(classes)), "HiResCAM")
     torch.testing.assert_close(heat.sum((-2, -1)) + network[3].bias, network(images), **EXACT)
 
 
-@FEW
-@given(**NETS)
-def test_xgrad_cam_conserves_and_is_sensitive(seed, channels, classes, side):
-    """Fu et al. 2020, eqs. 3 and 4: a map sums to Σ A·g, and each channel's part is what the score loses without it."""
+@FEW_EXAMPLES
+@given(**NETWORK_PARAMETERS)
+def test_xgrad_cam_satisfies_conservation_and_sensitivity(seed, channels, classes, side):
+    """Fu et al. 2020, eqs. 3 and 4: a map sums to Σ A·g; each channel's part is the drop of the score without it."""
     network, images, targets = flat_net(seed, channels, classes, side), images_of(side), list(range(classes))
     heat = signed(network, "1", images, targets, "XGrad-CAM")
     torch.testing.assert_close(heat.sum((-2, -1)) + network[3].bias, network(images), **EXACT)
     with torch.no_grad():
         maps = network[:2](images)
         for channel in range(channels):
-            without = maps.clone()
-            without[:, channel] = 0
-            lost = network(images) - network[2:](without)  # [B, N]
+            ablated = maps.clone()
+            ablated[:, channel] = 0
+            drop = network(images) - network[2:](ablated)  # [B, N]
             part = network[3].weight.view(classes, *maps.shape[1:])[:, channel] * maps[:, None, channel]  # [B, N, h, w]
-            torch.testing.assert_close(part.sum((-2, -1)), lost, **EXACT)
+            torch.testing.assert_close(part.sum((-2, -1)), drop, **EXACT)
         # one channel alone: its share of the map is proportional to its activation
-        alone = flat_net(seed, 1, classes, side)
-        only = signed(alone, "1", images, targets, "XGrad-CAM")
-        torch.testing.assert_close(only.sum((-2, -1)) + alone[3].bias, alone(images), **EXACT)
+        single_channel = flat_net(seed, 1, classes, side)
+        only = signed(single_channel, "1", images, targets, "XGrad-CAM")
+        torch.testing.assert_close(only.sum((-2, -1)) + single_channel[3].bias, single_channel(images), **EXACT)
 
 
-@FEW
-@given(**NETS)
+@FEW_EXAMPLES
+@given(**NETWORK_PARAMETERS)
 def test_ablation_weights_on_a_linear_head(seed, channels, classes, side):
-    """y − yₖ is exactly the head's reading of map k."""
+    """y − yₖ is exactly the contribution of map k to the logit."""
     network, images, targets = flat_net(seed, channels, classes, side), images_of(side), list(range(classes))
     heat = signed(network, "1", images, targets, "Ablation-CAM")
     with torch.no_grad():
         maps, logits = network[:2](images), network(images)
-        reading = (network[3].weight.view(classes, *maps.shape[1:])[None] * maps[:, None]).sum((-2, -1))  # [B, N, C]
-        expected = torch.einsum("bnc,bchw->bnhw", reading / logits.abs()[..., None], maps)
+        weights = network[3].weight.view(classes, *maps.shape[1:])
+        contribution = (weights[None] * maps[:, None]).sum((-2, -1))  # [B, N, C]
+        expected = torch.einsum("bnc,bchw->bnhw", contribution / logits.abs()[..., None], maps)
     torch.testing.assert_close(heat, expected, **EXACT)
 
 
 def derivatives_of_exp(head, maps, target, channel):
     """First, second and third derivative of Y = exp(score) by each activation of a map, by autograd: [3, h, w]."""
-    found = torch.zeros(3, *maps.shape[1:], dtype=maps.dtype)
+    result = torch.zeros(3, *maps.shape[1:], dtype=maps.dtype)
     for row in range(maps.shape[1]):
         for column in range(maps.shape[2]):
             x = maps[channel, row, column].clone().requires_grad_()
-            moved = maps.clone()
-            moved[channel, row, column] = x
-            y = head(moved[None])[0, target].exp()
+            varied = maps.clone()
+            varied[channel, row, column] = x
+            y = head(varied[None])[0, target].exp()
             for order in range(3):
                 (y,) = torch.autograd.grad(y, x, create_graph=True)
-                found[order, row, column] = y.detach()
-    return found
+                result[order, row, column] = y.detach()
+    return result
 
 
-@FEW
-@given(**NETS, hidden=st.booleans())
-def test_grad_cam_plus_plus_is_its_derivatives(seed, channels, classes, side, hidden):
+@FEW_EXAMPLES
+@given(**NETWORK_PARAMETERS, hidden_layer=st.booleans())
+def test_grad_cam_plus_plus_equals_the_papers_derivatives(seed, channels, classes, side, hidden_layer):
     """The paper's α from the derivatives of Y = exp(S), by autograd pixel by pixel: Y″ / (2Y″ + ΣA · Y‴), eq. 10."""
     network, images = flat_net(seed, channels, classes, side), images_of(side, batch=1) / 5
-    if hidden:  # piecewise linear behind the layer, with more than one piece
-        wide = network[3].in_features
-        network = nn.Sequential(*network[:3], nn.Linear(wide, 3), nn.ReLU(), nn.Linear(3, classes)).double()
+    if hidden_layer:  # piecewise linear after the layer, with more than one piece
+        features = network[3].in_features
+        network = nn.Sequential(*network[:3], nn.Linear(features, 3), nn.ReLU(), nn.Linear(3, classes)).double()
     with torch.no_grad():
         maps, score = network[:2](images)[0], network(images)[0, 1]  # [C, h, w]
     expected = torch.zeros_like(maps[0])
@@ -165,8 +166,8 @@ def test_xgrad_cam_by_hand():
     assert xgrad_cam(activation, gradient).flatten().tolist() == [3.5, 0]
 
 
-@FEW
-@given(**NETS)
+@FEW_EXAMPLES
+@given(**NETWORK_PARAMETERS)
 def test_layercam_pixel_by_pixel(seed, channels, classes, side):
     network, images = flat_net(seed, channels, classes, side), images_of(side)
     heat = signed(network, "1", images, list(range(classes)), "LayerCAM")
@@ -178,25 +179,25 @@ def test_layercam_pixel_by_pixel(seed, channels, classes, side):
     torch.testing.assert_close(heat, expected, **EXACT)
 
 
-@FEW
-@given(**NETS)
-def test_eigen_cam_is_the_first_singular_vector_turned_towards_energy(seed, channels, classes, side):
+@FEW_EXAMPLES
+@given(**NETWORK_PARAMETERS)
+def test_eigen_cam_is_the_first_singular_vector_with_the_sign_of_the_energy(seed, channels, classes, side):
     network, images = flat_net(seed, channels, classes, side), images_of(side)
     heat = signed(network, "0", images, [0, 1], "Eigen-CAM")
     with torch.no_grad():
         maps = network[0](images).flatten(2).mT  # [B, hw, C]
     u, s, _ = torch.linalg.svd(maps, full_matrices=False)
     if channels > 1 and (s[:, 0] - s[:, 1]).min() < 1e-6:
-        return  # two axes as good as each other
+        return  # the first axis is ambiguous
     for image in range(2):
-        found, expected = heat[image, 0].flatten(), u[image, :, 0] * s[image, 0]
-        torch.testing.assert_close(found.abs(), expected.abs(), rtol=1e-6, atol=1e-8)
+        result, expected = heat[image, 0].flatten(), u[image, :, 0] * s[image, 0]
+        torch.testing.assert_close(result.abs(), expected.abs(), rtol=1e-6, atol=1e-8)
         energy = (maps[image] ** 2).sum(1)
-        assert ((found - found.mean()) * (energy - energy.mean())).sum() >= -1e-9
+        assert ((result - result.mean()) * (energy - energy.mean())).sum() >= -1e-9
     torch.testing.assert_close(heat[:, 0], heat[:, 1])  # the same for every target
 
 
-def test_score_cam_in_a_loop():
+def test_score_cam_equals_the_loop():
     network, images = flat_net(3, 4, 3, 5), images_of(5)
     heat = signed(network, "0", images, [0, 2], "Score-CAM")
     with torch.no_grad():
@@ -214,7 +215,7 @@ def test_score_cam_in_a_loop():
 
 
 @pytest.mark.parametrize("method", [name for name in METHODS if name != "CAM"])
-def test_methods_answer_for_every_target_and_layer(method, network, images):
+def test_methods_support_every_target_and_layer(method, network, images):
     explanation = Explainer(network, ["3", "6"]).explain(images, [0, "mixture", ("contrast", 1, 2)], method)
     assert explanation.heatmaps.shape == (2, 3, 2, 16, 16)
     assert explanation.heatmaps.isfinite().all() and (explanation.heatmaps >= 0).all()
@@ -222,7 +223,7 @@ def test_methods_answer_for_every_target_and_layer(method, network, images):
 
 # Not Grad-CAM++: its score is exp(target), whose α does change with the target's scale.
 @pytest.mark.parametrize("method", ["Grad-CAM", "HiResCAM", "XGrad-CAM", "LayerCAM", "Eigen-CAM", "Ablation-CAM"])
-def test_normalised_maps_do_not_notice_a_scaled_score(method, network, images):
+def test_normalised_maps_are_invariant_to_the_scale_of_the_score(method, network, images):
     network, images = network.double(), images.double()
     before = min_max(Explainer(network, "3").explain(images, [0, 1], method).heatmaps)
     with torch.no_grad():
@@ -234,7 +235,7 @@ def test_normalised_maps_do_not_notice_a_scaled_score(method, network, images):
 
 
 @pytest.mark.parametrize("method", [name for name in METHODS if name not in ("CAM", "Score-CAM")])
-def test_a_shifted_photo_has_a_shifted_map(method):
+def test_maps_are_equivariant_to_shifts(method):
     torch.manual_seed(5)
     network = nn.Sequential(
         nn.Conv2d(3, 4, 3, padding=1, padding_mode="circular"),
@@ -251,74 +252,75 @@ def test_a_shifted_photo_has_a_shifted_map(method):
     torch.testing.assert_close(shifted, heat.roll((2, 3), (-2, -1)), rtol=1e-6, atol=1e-8)
 
 
-def test_cam_elsewhere_is_a_clear_error(network, images):
+def test_cam_of_an_unsuitable_layer_raises_a_clear_error(network, images):
     with pytest.raises(ValueError, match="'6' is not one.*Grad-CAM"):
         Explainer(network, "6").explain(images, 0, "CAM")
-    with pytest.raises(ValueError, match="'0' is not one"):  # before the ReLU, the average is another
+    with pytest.raises(ValueError, match="'0' is not one"):  # before the ReLU, the average is different
         Explainer(pooled_net(0, 4, 3), "0").explain(images.double(), 0, "CAM")
 
 
 @pytest.mark.parametrize("shape", [(12,), (3, 2, 2)])
-def test_maps_of_one_or_three_axes_are_weighed_as_if_they_had_two(shape):
-    """Axes do not matter to sums and means: [B, C, 12] and [B, C, 3, 2, 2] get what [B, C, 3, 4] gets."""
+def test_weights_do_not_depend_on_the_number_of_axes(shape):
+    """Sums and means do not depend on axes: [B, C, 12] and [B, C, 3, 2, 2] get the weights of [B, C, 3, 4]."""
     torch.manual_seed(0)
     activation, gradient = torch.randn(2, 5, 3, 4), torch.randn(3, 2, 5, 3, 4)
-    folded, bent = activation.view(2, 5, *shape), gradient.view(3, 2, 5, *shape)
+    reshaped_activation, reshaped_gradient = activation.view(2, 5, *shape), gradient.view(3, 2, 5, *shape)
     head = nn.Linear(5, 4)
     outputs = head(activation.mean((2, 3))).detach()
 
     def sums(image, make, count):
         return make(torch.arange(count)).flatten(1).sum(1).expand(3, count)
 
-    def reading(maps, slopes):
+    def layer_view(maps, gradient_maps):
         return SimpleNamespace(
-            activation=maps, gradient=slopes, cotangents=torch.eye(4)[:3, None].expand(3, 2, 4), outputs=outputs,
+            activation=maps, gradient=gradient_maps, cotangents=torch.eye(4)[:3, None].expand(3, 2, 4), outputs=outputs,
             model=head, layer="here", images=torch.ones(2, 3, *maps.shape[2:]),
             scores=lambda image: torch.full((3, 1), 2.0),
             scores_with_activations=sums, scores_of_images=sums,
         )  # fmt: skip
 
     for name, method in METHODS.items():
-        expected = weighted_sum(method.weights(reading(activation, gradient)), activation)
-        weights = method.weights(reading(folded, bent))
+        expected = weighted_sum(method.weights(layer_view(activation, gradient)), activation)
+        weights = method.weights(layer_view(reshaped_activation, reshaped_gradient))
         assert weights.ndim == 3 + len(shape)
-        torch.testing.assert_close(weighted_sum(weights, folded).flatten(2), expected.flatten(2), msg=name)
+        torch.testing.assert_close(weighted_sum(weights, reshaped_activation).flatten(2), expected.flatten(2), msg=name)
 
 
-class Undefined(nn.Linear):
+class NonFiniteLogits(nn.Linear):
     def forward(self, x):
         return (super().forward(x) - 100).log()
 
 
 @pytest.mark.parametrize("method", ["Ablation-CAM", "Score-CAM"])
-def test_scores_that_are_not_finite_make_no_map_that_looks_like_one(method, network, images):
-    model = nn.Sequential(*network[:-1], Undefined(8, 4))
+def test_non_finite_scores_give_the_state_not_finite(method, network, images):
+    model = nn.Sequential(*network[:-1], NonFiniteLogits(8, 4))
     states = Explainer(model, ["3", "6"]).explain(images, [0, 3], method).states()
     assert states == [[["not finite"] * 2] * 2] * 2
 
 
-def test_signed_maps_show_both_sides(network, images):
+def test_signed_maps_are_negated_by_against(network, images):
     both = Explainer(network, "3").explain(images, [0], signed=True).heatmaps
     against = Explainer(network, "3").explain(images, [("against", 0)], signed=True).heatmaps
     torch.testing.assert_close(against, -both)
     assert both.min() < 0 < both.max()
 
 
-def test_progress_counts_to_one_and_can_stop(network, images):
-    told = []
-    Explainer(network, ["3", "6"]).explain(images, [0, 1], "Ablation-CAM", progress=told.append, at_once=2)
-    assert told == sorted(told) and told[-1] == 1 and len(told) == 2 * (3 + 3)  # 5 and 6 maps, two at once, two images
+def test_progress_is_reported_and_can_cancel(network, images):
+    progress = []
+    Explainer(network, ["3", "6"]).explain(images, [0, 1], "Ablation-CAM", progress=progress.append, at_once=2)
+    assert progress == sorted(progress) and progress[-1] == 1
+    assert len(progress) == 2 * (3 + 3)  # two images, 5 and 6 maps, two at once
     with pytest.raises(Cancelled):
         Explainer(network, ["3", "6"]).explain(images, [0, 1], "Score-CAM", progress=lambda part: part < 0.5)
 
 
-def test_the_size_of_a_batch_changes_nothing(network, images):
+def test_results_do_not_depend_on_the_batch_size(network, images):
     for method in ("Ablation-CAM", "Score-CAM", "Grad-CAM"):
         one, many = (Explainer(network, "6").explain(images, [0, 1], method, at_once=n).heatmaps for n in (1, 64))
         torch.testing.assert_close(one, many)
 
 
-def test_a_new_method_is_one_function(network, images):
+def test_a_method_can_be_registered_as_one_function(network, images):
     @gradient_weighted("Test-CAM", "this test")
     def largest_gradient(activation, gradient):
         return gradient.amax((-2, -1), keepdim=True)
@@ -335,15 +337,15 @@ def test_a_new_method_is_one_function(network, images):
         del METHODS["Test-CAM"]
 
 
-def test_a_method_is_also_the_function_of_its_name():
-    """Whoever enters a function still has it; and nobody changes what was entered."""
-    own = {
+def test_registered_functions_stay_callable_and_methods_are_frozen():
+    """The decorator returns the function, and a registered method cannot be changed."""
+    functions = {
         "Eigen-CAM": methods.eigen_cam,
         "CAM": methods.cam,
         "Ablation-CAM": methods.ablation_cam,
         "Score-CAM": methods.score_cam,
     }
-    assert {name: METHODS[name].weights for name in own} == own
+    assert {name: METHODS[name].weights for name in functions} == functions
     assert methods.layercam(torch.ones(1, 1, 1, 2), torch.tensor([-1.0, 2.0])).tolist() == [0, 2]
     with pytest.raises(FrozenInstanceError):
         METHODS["CAM"].passes = "none"

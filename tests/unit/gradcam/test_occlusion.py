@@ -1,8 +1,8 @@
-"""Occlusion by hand and against a plain loop; it can be stopped, and leaves the model alone."""
+"""Occlusion by hand and against a plain loop; cancellation; the model is unchanged."""
 
 import pytest
 import torch
-from plain_grad_cam import assert_same, state_of
+from plain_grad_cam import assert_same_state, model_state
 from torch import nn
 
 from gradcam import Cancelled, occlusion
@@ -10,7 +10,7 @@ from gradcam.occlusion import positions
 
 
 class OnePixel(nn.Module):
-    """Two outputs: what pixel (5, 6) holds in red, and its negative."""
+    """Two outputs: the red value of pixel (5, 6), and its negative."""
 
     def forward(self, images):
         return torch.stack([images[:, 0, 5, 6], -images[:, 0, 5, 6]], 1)
@@ -23,62 +23,62 @@ def image():
     return image
 
 
-def test_only_what_the_model_reads_costs_anything(image):
-    """Squares side by side: the one over the pixel takes 1 − ½ from the score, everywhere it lies."""
+def test_only_covering_the_pixel_that_the_model_reads_lowers_the_score(image):
+    """Non-overlapping squares: the one over the pixel lowers the score by 1 − ½, in all of its pixels."""
     heat = occlusion(OnePixel(), image, 0, patch=4, stride=4)
     expected = torch.zeros(8, 8)
     expected[4:, 4:] = 0.5
     assert torch.equal(heat, expected)
-    assert torch.equal(
-        occlusion(OnePixel(), image, 1, patch=4, stride=4), torch.zeros(8, 8)
-    )  # covering helps: no evidence for it
+    covering_raises_it = occlusion(OnePixel(), image, 1, patch=4, stride=4)
+    assert torch.equal(covering_raises_it, torch.zeros(8, 8))  # no evidence for the class
     assert torch.equal(occlusion(OnePixel(), image, 1, patch=4, stride=4, signed=True), -expected)
 
 
 def plain_loop(network, image, label, patch, stride, fill):
-    """Every square by itself, the last one flush with the edge; then each pixel's mean."""
+    """One square at a time, the last one flush with the edge; then the mean for each pixel."""
     height, width = image.shape[1:]
-    tops = list(range(0, height - patch, stride)) + [height - patch]
-    lefts = list(range(0, width - patch, stride)) + [width - patch]
+    tops = [*range(0, height - patch, stride), height - patch]
+    lefts = [*range(0, width - patch, stride), width - patch]
     with torch.no_grad():
-        whole, found = network(image[None])[0, label], [[[] for _ in range(width)] for _ in range(height)]
+        score, drops = network(image[None])[0, label], [[[] for _ in range(width)] for _ in range(height)]
         for top in tops:
             for left in lefts:
                 covered = image.clone()
                 covered[:, top : top + patch, left : left + patch] = fill
-                fall = whole - network(covered[None])[0, label]
+                drop = score - network(covered[None])[0, label]
                 for row in range(top, top + patch):
                     for column in range(left, left + patch):
-                        found[row][column].append(fall.item())
-    return torch.tensor([[sum(falls) / len(falls) for falls in row] for row in found])
+                        drops[row][column].append(drop.item())
+    return torch.tensor([[sum(values) / len(values) for values in row] for row in drops])
 
 
 @pytest.mark.parametrize(("patch", "stride", "fill"), [(5, 3, 0.5), (4, 4, 0.0), (16, 1, 1.0), (7, 7, 0.2)])
-def test_it_is_the_plain_loop(network, images, patch, stride, fill):
+def test_occlusion_equals_the_plain_loop(network, images, patch, stride, fill):
     heat = occlusion(network, images[0], 2, patch, stride, fill, signed=True, at_once=3)
     torch.testing.assert_close(heat, plain_loop(network, images[0], 2, patch, stride, fill), rtol=1e-4, atol=1e-6)
 
 
-def test_the_predicted_class_stays_the_whole_photos(network, images):
+def test_the_predicted_class_is_that_of_the_uncovered_photo(network, images):
     label = network(images[:1]).argmax().item()
     assert torch.equal(
         occlusion(network, images[0], patch=8, stride=8), occlusion(network, images[0], label, patch=8, stride=8)
     )
 
 
-def test_progress_is_told_and_may_stop(network, images):
-    told = []
-    occlusion(network, images[0], 0, patch=8, stride=4, progress=told.append, at_once=4)
-    assert told == sorted(told) and told[-1] == 1 and len(told) == 4  # the whole photo, then 9 squares by fours
+def test_progress_is_reported_and_can_cancel(network, images):
+    progress = []
+    occlusion(network, images[0], 0, patch=8, stride=4, progress=progress.append, at_once=4)
+    assert progress == sorted(progress) and progress[-1] == 1
+    assert len(progress) == 4  # the photo itself, then 9 squares in batches of four
     with pytest.raises(Cancelled):
         occlusion(network, images[0], 0, patch=8, stride=4, progress=lambda part: part < 0.5)
 
 
-def test_the_model_stays_as_found(network, images):
+def test_the_model_is_unchanged(network, images):
     network.train()
-    before, rng = state_of(network), torch.get_rng_state()
+    before, rng = model_state(network), torch.get_rng_state()
     occlusion(network, images[0], 0, patch=8, stride=8)
-    assert_same(before, state_of(network))
+    assert_same_state(before, model_state(network))
     assert network.training and torch.equal(rng, torch.get_rng_state())
 
 
@@ -91,7 +91,7 @@ def test_every_pixel_is_covered():
 
 
 @pytest.mark.parametrize(
-    ("options", "says"),
+    ("options", "message"),
     [
         ({"patch": 17}, "patch of 1 to 16"),
         ({"patch": 0}, "patch"),
@@ -99,11 +99,11 @@ def test_every_pixel_is_covered():
         ({"target": (0, 1)}, "one target"),
     ],
 )
-def test_what_cannot_be_is_said(network, images, options, says):
-    with pytest.raises(ValueError, match=says):
+def test_invalid_options_are_rejected(network, images, options, message):
+    with pytest.raises(ValueError, match=message):
         occlusion(network, images[0], **{"target": 0, **options})
 
 
-def test_a_batch_is_refused(network, images):
+def test_a_batch_is_rejected(network, images):
     with pytest.raises(ValueError, match=r"one image \[3, H, W\]"):
         occlusion(network, images, 0)

@@ -1,4 +1,4 @@
-"""Colours mean what the bar says, and a map without evidence has none."""
+"""Overlay colours match the colour bar, and an empty map is not coloured."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from gradcam import COLORMAPS, Explainer, colour_table, overlay
 GREY = np.full((2, 2, 3), 128, np.uint8)
 
 
-def test_all_maps_at_once():
+def test_overlay_accepts_any_leading_axes():
     assert overlay(GREY, torch.rand(4, 3, 2, 2)).shape == (4, 3, 2, 2, 3)
     assert overlay(GREY, torch.rand(2, 2)).dtype == np.uint8
 
@@ -30,7 +30,7 @@ def test_opacity_mixes_base_and_colour():
 
 
 @pytest.mark.parametrize("colormap", COLORMAPS)
-def test_an_empty_map_leaves_its_base_plain(colormap):
+def test_an_empty_map_leaves_the_base_image(colormap):
     maps = np.stack([np.zeros((2, 2)), np.array([[0.0, 0.0], [0.0, 1.0]])])
     empty, cold = overlay(GREY, maps, colormap)
     assert empty.tolist() == GREY.tolist()
@@ -39,14 +39,14 @@ def test_an_empty_map_leaves_its_base_plain(colormap):
 
 def test_a_weak_map_looks_weak_on_the_shared_scale():
     maps = np.stack([np.full((2, 2), 100.0), np.full((2, 2), 1.0)])
-    _, alone = overlay(GREY, maps, "cividis", 1, "each map")
+    _, each_map = overlay(GREY, maps, "cividis", 1, "each map")
     _, shared = overlay(GREY, maps, "cividis", 1, "shared")
-    assert alone[0, 0].tolist() == colour_table("cividis")[255].tolist()
+    assert each_map[0, 0].tolist() == colour_table("cividis")[255].tolist()
     assert shared[0, 0].tolist() == colour_table("cividis")[2].tolist()
 
 
 @pytest.mark.parametrize(
-    ("options", "words"),
+    ("options", "message"),
     [
         ({"colormap": "rainbow"}, "jet"),
         ({"scale": "log"}, "shared"),
@@ -57,29 +57,27 @@ def test_a_weak_map_looks_weak_on_the_shared_scale():
         ({"heatmaps": np.zeros(3)}, r"expected heatmaps \[\.\.\., H, W\], got \[3\]"),
     ],
 )
-def test_wrong_arguments(options, words):
-    with pytest.raises(ValueError, match=words):
+def test_invalid_arguments_are_rejected(options, message):
+    with pytest.raises(ValueError, match=message):
         overlay(**{"base": GREY, "heatmaps": np.ones((2, 2)), **options})
 
 
 AGAINST, NEUTRAL, FOR = [30, 96, 200], [221, 221, 221], [196, 28, 44]
 
 
-def test_against_and_for_by_hand():
-    """The strongest of either side is 4, so −4 is the whole blue, 1 a quarter of the way to the red, and 0 neither."""
+def test_signed_colours_by_hand():
+    """The largest magnitude is 4: −4 is full blue, 1 a quarter of the way to red, and 0 neutral."""
     picture = overlay(GREY, np.array([[-4.0, 1.0], [0.0, 2.0]]), opacity=1)
     assert picture[0, 0].tolist() == AGAINST and picture[1, 0].tolist() == NEUTRAL
-    quarter, half = (
-        np.array(NEUTRAL) + (np.array(FOR) - NEUTRAL) * step / 127 for step in (31, 63)
-    )  # of 127 steps, whole ones
+    quarter, half = (np.array(NEUTRAL) + (np.array(FOR) - NEUTRAL) * step / 127 for step in (31, 63))  # of 127 steps
     assert np.abs(picture[0, 1] - quarter).max() <= 0.5 and np.abs(picture[1, 1] - half).max() <= 0.5
 
 
-def test_both_sides_have_one_scale():
+def test_signed_colours_are_symmetric_and_monotonic():
     values = np.linspace(-1, 1, 201).reshape(3, 67)
-    shades = overlay(np.zeros((3, 67, 3), np.uint8), values, opacity=1).reshape(201, 3)
+    colours = overlay(np.zeros((3, 67, 3), np.uint8), values, opacity=1).reshape(201, 3)
     table = colour_table("blue-red")
-    index = [table.tolist().index(shade.tolist()) for shade in shades]
+    index = [table.tolist().index(colour.tolist()) for colour in colours]
     assert index == sorted(index) and index == [254 - one for one in reversed(index)]  # no wrap-around, and symmetric
     assert index[0] == 0 and index[100] == 127 and index[200] == 254
     assert table[0].tolist() == AGAINST and table[127].tolist() == NEUTRAL and table[254].tolist() == FOR
@@ -101,14 +99,14 @@ def test_both_sides_have_one_scale():
     ],
 )
 @pytest.mark.parametrize("scale", ["each map", "shared"])
-def test_signed_maps_of_any_kind_and_size(maps, scale):
+def test_signed_maps_of_any_dtype_and_magnitude(maps, scale):
     picture = overlay(GREY, maps, opacity=1, scale=scale)
     assert picture[0, 0].tolist() == NEUTRAL and picture[0, 1].tolist() == FOR and picture[1, 0].tolist() == AGAINST
     assert picture[1, 1].tolist() == colour_table("blue-red")[127 + 63].tolist()
 
 
-def test_whole_numbers_at_the_end_of_their_range():
-    """−128 has no opposite among numbers of eight bits, and is the strongest all the same."""
+def test_integers_at_the_end_of_their_range():
+    """−128 has no opposite in int8, and is the largest magnitude all the same."""
     picture = overlay(GREY, np.array([[0, 127], [-128, 64]], np.int8), opacity=1)
     assert picture[1, 0].tolist() == AGAINST and picture[0, 0].tolist() == NEUTRAL
     assert picture[0, 1].tolist() == colour_table("blue-red")[127 + 126].tolist()  # 127 · 127/128, rounded down
@@ -118,7 +116,7 @@ def test_lists_are_heatmaps_too():
     assert overlay(GREY, [[0, 1], [0, 0]]).tolist() == overlay(GREY, np.array([[0.0, 1.0], [0.0, 0.0]])).tolist()
 
 
-def test_a_little_against_and_nothing_but_against():
+def test_slightly_negative_and_entirely_negative_maps():
     little = overlay(GREY, np.array([[-1e-9, 1.0], [0.0, 0.0]]), opacity=1)
     assert little[0, 0].tolist() == NEUTRAL and little[0, 1].tolist() == FOR
     only = overlay(GREY, np.array([[-2.0, -1.0], [-2.0, 0.0]]), "viridis", opacity=1)
@@ -127,17 +125,17 @@ def test_a_little_against_and_nothing_but_against():
 
 
 @pytest.mark.parametrize("colormap", [*COLORMAPS, "blue-red"])
-def test_one_map_against_its_target_turns_all_to_diverging_colours(colormap):
+def test_one_negative_map_makes_all_maps_diverging(colormap):
     maps = np.stack([[[0.0, 1.0], [0.0, 0.0]], [[-4.0, 0.0], [0.0, 0.0]], [[0.0, 0.0], [0.0, 0.0]]])
-    alone, against, empty = overlay(GREY, maps, colormap, opacity=1)
-    assert alone[0, 1].tolist() == FOR and alone[0, 0].tolist() == NEUTRAL and against[0, 0].tolist() == AGAINST
+    each_map, against, empty = overlay(GREY, maps, colormap, opacity=1)
+    assert each_map[0, 1].tolist() == FOR and each_map[0, 0].tolist() == NEUTRAL and against[0, 0].tolist() == AGAINST
     assert empty.tolist() == GREY.tolist()
     shared, against, empty = overlay(GREY, maps, colormap, opacity=1, scale="shared")
     assert shared[0, 1].tolist() == colour_table("blue-red")[127 + 31].tolist() and against[0, 0].tolist() == AGAINST
     assert empty.tolist() == GREY.tolist()
 
 
-def test_diverging_colours_can_be_asked_for():
+def test_diverging_colours_can_be_selected():
     picture = overlay(GREY, np.array([[0.0, 1.0], [0.5, 0.0]]), "blue-red", opacity=1)
     assert picture[0, 0].tolist() == NEUTRAL and picture[0, 1].tolist() == FOR
     assert overlay(GREY, -np.zeros((2, 2)), "blue-red").tolist() == GREY.tolist()
@@ -152,15 +150,15 @@ def test_peaks_beyond_single_precision_keep_their_colours():
 @pytest.mark.parametrize(
     "maps", [np.ones((2, 2), complex), np.full((2, 2), "hot"), torch.ones(2, 2, dtype=torch.complex64)]
 )
-def test_what_is_no_number_is_said(maps):
+def test_maps_that_are_not_real_numbers_are_rejected(maps):
     with pytest.raises(ValueError, match="real numbers"):
         overlay(GREY, maps)
 
 
-def test_signed_evidence_of_a_network(network, images):
+def test_signed_heatmaps_of_a_network_have_opposite_colours(network, images):
     explanation = Explainer(network, "3").explain(images, [0, ("against", 0)], signed=True)
     base = np.zeros((16, 16, 3), np.uint8)
     one, other = (overlay(base, heat, opacity=1).astype(int) for heat in explanation.heatmaps[0, :, 0])
     table = colour_table("blue-red").astype(int).tolist()
-    for shade, opposite in zip(one.reshape(-1, 3).tolist(), other.reshape(-1, 3).tolist()):
-        assert table.index(shade) == 254 - table.index(opposite)
+    for colour, opposite in zip(one.reshape(-1, 3).tolist(), other.reshape(-1, 3).tolist()):
+        assert table.index(colour) == 254 - table.index(opposite)

@@ -1,4 +1,4 @@
-"""Real architectures with random weights, built from transformers' configurations: the maps equal a plain loop's on each."""
+"""Real architectures from transformers with random weights: maps equal a plain loop's."""
 
 import pytest
 import torch
@@ -8,30 +8,32 @@ from torch import nn
 
 from gradcam import Explainer, suggest_layers
 
-SMALL = {"num_labels": 5}
+FIVE_CLASSES = {"num_labels": 5}
 BUILDERS = {
     "ResNet": lambda: transformers.ResNetForImageClassification(
-        transformers.ResNetConfig(embedding_size=8, hidden_sizes=[16, 24], depths=[1, 2], **SMALL)
+        transformers.ResNetConfig(embedding_size=8, hidden_sizes=[16, 24], depths=[1, 2], **FIVE_CLASSES)
     ),
     "ConvNeXt": lambda: transformers.ConvNextForImageClassification(
         transformers.ConvNextConfig(
-            hidden_sizes=[8, 16], depths=[1, 1], num_stages=2, layer_scale_init_value=1.0, **SMALL
+            hidden_sizes=[8, 16], depths=[1, 1], num_stages=2, layer_scale_init_value=1.0, **FIVE_CLASSES
         )
     ),
     "MobileNetV2": lambda: transformers.MobileNetV2ForImageClassification(
-        transformers.MobileNetV2Config(depth_multiplier=0.25, **SMALL)
+        transformers.MobileNetV2Config(depth_multiplier=0.25, **FIVE_CLASSES)
     ),
     "RegNet": lambda: transformers.RegNetForImageClassification(
-        transformers.RegNetConfig(embedding_size=8, hidden_sizes=[16, 24], depths=[1, 1], groups_width=8, **SMALL)
+        transformers.RegNetConfig(
+            embedding_size=8, hidden_sizes=[16, 24], depths=[1, 1], groups_width=8, **FIVE_CLASSES
+        )
     ),
     "EfficientNet": lambda: transformers.EfficientNetForImageClassification(
-        transformers.EfficientNetConfig(width_coefficient=0.25, depth_coefficient=0.3, hidden_dim=320, **SMALL)
+        transformers.EfficientNetConfig(width_coefficient=0.25, depth_coefficient=0.3, hidden_dim=320, **FIVE_CLASSES)
     ),
 }
 
 
 @pytest.mark.parametrize("name", BUILDERS)
-def test_maps_equal_the_loops_and_the_model_is_as_found(name):
+def test_maps_equal_the_loop_and_the_model_is_unchanged(name):
     torch.manual_seed(0)
     model, images = BUILDERS[name]().double().train(), torch.rand(2, 3, 64, 48, dtype=torch.float64)
     layers = [suggestion.name for suggestion in suggest_layers(model, images)][-2:]
@@ -65,15 +67,15 @@ def _swin():
     return transformers.SwinForImageClassification(transformers.SwinConfig(**sizes))
 
 
-@pytest.mark.parametrize(("make", "layers"), [(_vit, 18), (_swin, 19)])  # six a block, and one that merges
-def test_a_patch_embedding_is_not_called_the_models_knowledge(make, layers):
-    (suggestion,) = suggest_layers(make(), torch.rand(1, 3, 32, 32))
+@pytest.mark.parametrize(("build", "layers"), [(_vit, 18), (_swin, 19)])  # six per block, and one patch merging
+def test_a_patch_embedding_is_suggested_with_a_warning(build, layers):
+    (suggestion,) = suggest_layers(build(), torch.rand(1, 3, 32, 32))
     assert f"behind it, in {layers} Linear layers on tokens: name a layer there and pass reshape" in suggestion.reason
 
 
 @pytest.mark.parametrize("name", BUILDERS)
-def test_the_last_convolution_of_a_cnn_is(name):
-    """ConvNeXt's too, behind which two Linear layers run on each place."""
+def test_the_last_convolution_of_a_cnn_is_recommended(name):
+    """Also ConvNeXt's, after which two Linear layers run at each position."""
     *_, last = suggest_layers(BUILDERS[name](), torch.rand(1, 3, 64, 64))
     assert last.reason.endswith("the most of the model's knowledge that still has a place")
 
@@ -88,21 +90,21 @@ def test_a_vision_transformer_through_reshape():
             intermediate_size=48,
             image_size=32,
             patch_size=8,
-            **SMALL,
+            **FIVE_CLASSES,
         )
     ).double()
 
-    def as_maps(tokens):  # [B, 1 + 16, D]: the class token has no place
+    def as_maps(tokens):  # [B, 1 + 16, D]: the class token has no position
         return tokens[:, 1:].mT.unflatten(2, (4, 4))
 
     layer = next(name for name, module in model.named_modules() if name.endswith("layernorm_before"))
     images = torch.rand(2, 3, 32, 32, dtype=torch.float64)
     heat = Explainer(model, layer, reshape=as_maps).explain(images, [0, 1], signed=True).heatmaps
     assert heat.shape == (2, 2, 1, 32, 32) and heat.abs().max() > 0
-    kept = {}
-    model.eval().get_submodule(layer).register_forward_hook(lambda module, args, output: kept.update(tokens=output))
-    (gradient,) = torch.autograd.grad(model(images).logits[:, 1].sum(), kept["tokens"])
-    small = (as_maps(gradient).mean((2, 3), keepdim=True) * as_maps(kept["tokens"])).sum(1, keepdim=True).detach()
+    captured = {}
+    model.eval().get_submodule(layer).register_forward_hook(lambda module, args, output: captured.update(tokens=output))
+    (gradient,) = torch.autograd.grad(model(images).logits[:, 1].sum(), captured["tokens"])
+    small = (as_maps(gradient).mean((2, 3), keepdim=True) * as_maps(captured["tokens"])).sum(1, keepdim=True).detach()
     expected = nn.functional.interpolate(small, (32, 32), mode="bilinear", align_corners=False)[:, 0]
     torch.testing.assert_close(heat[:, 1, 0], expected, rtol=1e-8, atol=1e-14)
 
@@ -111,7 +113,7 @@ def test_a_swin_transformer_through_reshape():
     torch.manual_seed(0)
     model = transformers.SwinForImageClassification(
         transformers.SwinConfig(
-            embed_dim=12, depths=[1, 1], num_heads=[2, 2], window_size=4, image_size=32, patch_size=4, **SMALL
+            embed_dim=12, depths=[1, 1], num_heads=[2, 2], window_size=4, image_size=32, patch_size=4, **FIVE_CLASSES
         )
     )
 

@@ -1,9 +1,9 @@
-"""docs/using-gradcam.md: each sentence is asked for here, in the words of its user."""
+"""Every statement of docs/using-gradcam.md, as a user would write it."""
 
 import numpy as np
 import pytest
 import torch
-from plain_grad_cam import assert_same, state_of
+from plain_grad_cam import assert_same_state, model_state
 from torch import nn
 
 from gradcam import METHODS, Explainer, guided_backpropagation, guided_grad_cam, memory, overlay, suggest_layers
@@ -21,17 +21,17 @@ def photos():
 
 
 def test_one_forward_whatever_the_number_of_targets_and_layers(model, photos):
-    seen = []
-    model.register_forward_hook(lambda *_: seen.append(1))
+    calls = []
+    model.register_forward_hook(lambda *_: calls.append(1))
     Explainer(model, ["0", "1"]).explain(photos, [0, 1, 2, "mixture", ("contrast", 3, 5)])
-    assert len(seen) == 1
+    assert len(calls) == 1
 
 
 def test_one_batched_backward(model, photos):
-    """A function that tells of its backward, for five targets."""
-    seen = []
+    """A function that records its backward, for five targets."""
+    calls = []
 
-    class Tells(torch.autograd.Function):
+    class RecordsBackward(torch.autograd.Function):
         generate_vmap_rule = True
 
         @staticmethod
@@ -44,27 +44,27 @@ def test_one_batched_backward(model, photos):
 
         @staticmethod
         def backward(ctx, gradient):
-            seen.append(1)
+            calls.append(1)
             return gradient
 
-    class Telling(nn.Module):
+    class RecordingLayer(nn.Module):
         def forward(self, x):
-            return Tells.apply(x)
+            return RecordsBackward.apply(x)
 
-    Explainer(nn.Sequential(model[:2], Telling(), model[2:]), "0.0").explain(photos, [0, 1, 2, 3, 4])
-    assert len(seen) == 1
+    Explainer(nn.Sequential(model[:2], RecordingLayer(), model[2:]), "0.0").explain(photos, [0, 1, 2, 3, 4])
+    assert len(calls) == 1
 
 
-def test_the_model_is_left_as_found(model, photos):
+def test_the_model_is_unchanged(model, photos):
     model.train()
     model[0].weight.grad = torch.ones_like(model[0].weight)
-    before, state = state_of(model), torch.get_rng_state()
+    before, state = model_state(model), torch.get_rng_state()
     Explainer(model).explain(photos, [0, 3])
-    assert_same(before, state_of(model))
+    assert_same_state(before, model_state(model))
     assert torch.equal(state, torch.get_rng_state())
 
 
-def test_images_go_to_the_models_precision_by_themselves(model, photos):
+def test_images_are_converted_to_the_models_precision(model, photos):
     single = Explainer(model).explain(photos, 3).heatmaps
     double = Explainer(model.double()).explain(photos, 3).heatmaps
     assert double.dtype == torch.float64
@@ -72,7 +72,7 @@ def test_images_go_to_the_models_precision_by_themselves(model, photos):
 
 
 @pytest.mark.parametrize(
-    "changed",
+    "transform",
     [
         torch.fx.symbolic_trace,
         lambda model: torch.compile(model, backend="eager"),
@@ -81,12 +81,12 @@ def test_images_go_to_the_models_precision_by_themselves(model, photos):
     ],
     ids=["traced", "compiled", "a replaced forward", "a parametrised weight"],
 )
-def test_whatever_a_module_carries_is_followed(changed, model, photos):
+def test_transformed_models_are_supported(transform, model, photos):
     expected = Explainer(model, "0").explain(photos, [0, 3]).heatmaps
-    torch.testing.assert_close(Explainer(changed(model), "0").explain(photos, [0, 3]).heatmaps, expected)
+    torch.testing.assert_close(Explainer(transform(model), "0").explain(photos, [0, 3]).heatmaps, expected)
 
 
-def test_what_cannot_be_explained_is_one_sentence(model, photos):
+def test_obstacles_raise_a_one_sentence_error(model, photos):
     class Detached(nn.Module):
         def __init__(self):
             super().__init__()
@@ -106,14 +106,14 @@ def test_what_cannot_be_explained_is_one_sentence(model, photos):
         (lambda: Explainer(Detached(), "body.0").explain(photos, 0), ValueError, "none leads there"),
     ]
     model = model.to("cpu")
-    for ask, kind, words in (cases[0], cases[3], cases[1], cases[2]):
-        with pytest.raises(kind, match=words) as caught:
-            ask()
+    for explain, kind, message in (cases[0], cases[3], cases[1], cases[2]):
+        with pytest.raises(kind, match=message) as caught:
+            explain()
         assert "\n" not in str(caught.value)
 
 
 class Centred(nn.Module):
-    """Compares each image with the mean of its batch."""
+    """Subtracts the mean of the batch from each image."""
 
     def __init__(self, body):
         super().__init__()
@@ -123,45 +123,45 @@ class Centred(nn.Module):
         return self.body(x - x.mean(0))
 
 
-def test_all_images_go_through_together_as_they_came(model, photos):
-    seen = []
+def test_all_images_share_one_forward_pass(model, photos):
+    calls = []
     net = Centred(model)
-    net.register_forward_hook(lambda module, args, output: seen.append(len(output)))
+    net.register_forward_hook(lambda module, args, output: calls.append(len(output)))
     together = Explainer(net, "body.0").explain(photos, 3)
-    assert seen == [4]
+    assert calls == [4]
     torch.testing.assert_close(together.logits, net(photos).detach())
 
 
-def test_at_once_says_that_each_is_treated_by_itself(model, photos):
-    seen = []
-    model.register_forward_hook(lambda module, args, output: seen.append(len(output)))
+def test_at_once_splits_the_batch(model, photos):
+    calls = []
+    model.register_forward_hook(lambda module, args, output: calls.append(len(output)))
     by_threes = Explainer(model).explain(photos, [3, "mixture"], at_once=3)
-    assert seen == [3, 1]
+    assert calls == [3, 1]
     torch.testing.assert_close(by_threes.heatmaps, Explainer(model).explain(photos, [3, "mixture"]).heatmaps)
     for wrong in (0, -1, True, 2.5):
         with pytest.raises(ValueError, match="at_once as a number of images from 1"):
             Explainer(model).explain(photos, 3, at_once=wrong)
 
 
-def test_a_batch_that_cannot_fit_is_refused_before_it_is_tried(model, photos, monkeypatch):
-    explainer, seen = Explainer(model), []
-    kept = 4 * (8 * 18 * 18 * 4) - 1  # one byte less than the ReLU keeps of four photos for its backward
-    monkeypatch.setattr(memory, "available", lambda device: kept)
-    monkeypatch.setattr("gradcam.explainer.available", lambda device: kept)
-    model.register_forward_hook(lambda module, args, output: seen.append(len(output)))
+def test_a_batch_that_does_not_fit_is_rejected_beforehand(model, photos, monkeypatch):
+    explainer, calls = Explainer(model), []
+    free = 4 * (8 * 18 * 18 * 4) - 1  # one byte less than the ReLU saves for the backward of four photos
+    monkeypatch.setattr(memory, "available", lambda device: free)
+    monkeypatch.setattr("gradcam.explainer.available", lambda device: free)
+    model.register_forward_hook(lambda module, args, output: calls.append(len(output)))
     with pytest.raises(MemoryError, match="activations of 4 images need .* pass at_once"):
         explainer.explain(photos, 3)
-    assert seen == [1], "one image was asked what four would take"
+    assert calls == [1], "the need of four images is estimated from one"
 
 
 @pytest.mark.parametrize(
-    "spelling", [torch.tensor, np.array, list, lambda labels: [np.int64(label) for label in labels]]
+    "convert", [torch.tensor, np.array, list, lambda labels: [np.int64(label) for label in labels]]
 )
-def test_one_label_for_each_image(spelling, model, photos):
+def test_one_label_per_image(convert, model, photos):
     labels = [3, 0, 9, 3]
-    found = Explainer(model).explain(photos, ("labels", spelling(labels))).heatmaps
-    assert found.shape[:2] == (4, 1)
-    for photo, label, heatmap in zip(photos, labels, found):
+    result = Explainer(model).explain(photos, ("labels", convert(labels))).heatmaps
+    assert result.shape[:2] == (4, 1)
+    for photo, label, heatmap in zip(photos, labels, result):
         torch.testing.assert_close(heatmap, Explainer(model).explain(photo[None], label).heatmaps[0])
 
 
@@ -174,22 +174,22 @@ def test_predicted_is_the_default(model, photos):
 def test_the_top_k_are_the_classes_by_rank(model, photos):
     photo = photos[:1]
     best = model(photo)[0].argsort(descending=True)[:3].tolist()
-    found = Explainer(model).explain(photo, ("top", 3)).heatmaps
-    torch.testing.assert_close(found, Explainer(model).explain(photo, best).heatmaps)
+    result = Explainer(model).explain(photo, ("top", 3)).heatmaps
+    torch.testing.assert_close(result, Explainer(model).explain(photo, best).heatmaps)
 
 
-def test_a_function_may_look_at_the_whole_batch(model, photos):
+def test_a_callable_gets_the_outputs_of_the_whole_batch(model, photos):
     labels = torch.tensor([3, 0, 9, 3])
     expected = Explainer(model).explain(photos, ("labels", labels)).heatmaps
     for at_once in (None, 3):
-        found = (
+        result = (
             Explainer(model).explain(photos, lambda outputs: outputs[torch.arange(4), labels], at_once=at_once).heatmaps
         )
-        torch.testing.assert_close(found, expected)
+        torch.testing.assert_close(result, expected)
 
 
 @pytest.mark.parametrize("label", [np.int64(3), np.argmax(np.eye(10)[3]), torch.tensor(3)])
-def test_a_class_number_of_any_library(label, model, photos):
+def test_class_numbers_may_be_numpy_or_torch_integers(label, model, photos):
     torch.testing.assert_close(
         Explainer(model).explain(photos, label).heatmaps, Explainer(model).explain(photos, 3).heatmaps
     )
@@ -226,20 +226,20 @@ def test_a_layer_by_module_by_run_and_by_suggestion(model, photos):
     assert names == ["0"] and all(suggestion.reason for suggestion in suggest_layers(model, photos))
 
 
-def test_channels_that_come_last_are_noticed_and_reshaped(model, photos):
-    class Last(nn.Module):
+def test_channels_last_maps_are_detected_and_reshaped(model, photos):
+    class ToChannelsLast(nn.Module):
         def forward(self, x):
             return x.permute(0, 2, 3, 1)
 
-    class First(nn.Module):
+    class ToChannelsFirst(nn.Module):
         def forward(self, x):
             return x.permute(0, 3, 1, 2)
 
-    net = nn.Sequential(model[:2], Last(), First(), model[2:])
+    net = nn.Sequential(model[:2], ToChannelsLast(), ToChannelsFirst(), model[2:])
     with pytest.raises(ValueError, match=r"looks like \[B, h, w, C\]: pass reshape"):
         Explainer(net, "1").explain(photos, 3)
-    found = Explainer(net, "1", reshape=lambda maps: maps.permute(0, 3, 1, 2)).explain(photos, 3).heatmaps
-    torch.testing.assert_close(found, Explainer(net, "0").explain(photos, 3).heatmaps)
+    result = Explainer(net, "1", reshape=lambda maps: maps.permute(0, 3, 1, 2)).explain(photos, 3).heatmaps
+    torch.testing.assert_close(result, Explainer(net, "0").explain(photos, 3).heatmaps)
     with pytest.raises(TypeError, match="reshape as a function"):
         Explainer(net, "1", reshape=3)
 
@@ -269,17 +269,17 @@ def test_sequences_and_volumes_have_heatmaps_of_their_axes(axes, method):
     }
 
 
-def test_a_volumes_map_is_the_weighted_sum(photos):
+def test_the_map_of_a_volume_is_the_weighted_sum(photos):
     torch.manual_seed(0)
     net = nn.Sequential(nn.Conv3d(1, 3, 3, padding=1), nn.Flatten(), nn.Linear(3 * 4 * 5 * 6, 2)).double()
     volume = torch.rand(1, 1, 4, 5, 6, dtype=torch.float64)
-    found = Explainer(net, "0").explain(volume, 1, signed=True).heatmaps[0, 0, 0]
-    maps, slopes = net[0](volume)[0].detach(), net[2].weight[1].detach().view(3, 4, 5, 6)
-    torch.testing.assert_close(found, sum(slopes[c].mean() * maps[c] for c in range(3)))
+    result = Explainer(net, "0").explain(volume, 1, signed=True).heatmaps[0, 0, 0]
+    maps, gradients = net[0](volume)[0].detach(), net[2].weight[1].detach().view(3, 4, 5, 6)
+    torch.testing.assert_close(result, sum(gradients[c].mean() * maps[c] for c in range(3)))
 
 
-def test_several_inputs_are_wrapped(model, photos):
-    class Both(nn.Module):
+def test_models_with_several_inputs_can_be_wrapped(model, photos):
+    class TwoInputs(nn.Module):
         def __init__(self):
             super().__init__()
             self.left, self.right = model, nn.Conv2d(3, 10, 20)
@@ -287,7 +287,7 @@ def test_several_inputs_are_wrapped(model, photos):
         def forward(self, first, second):
             return self.left(first) + self.right(second).flatten(1)
 
-    class ForThis(nn.Module):
+    class WithSecondInput(nn.Module):
         def __init__(self, both, second):
             super().__init__()
             self.both, self.second = both, second
@@ -295,5 +295,5 @@ def test_several_inputs_are_wrapped(model, photos):
         def forward(self, first):
             return self.both(first, self.second)
 
-    found = Explainer(ForThis(Both(), photos), "both.left.0").explain(photos, 3).heatmaps
-    torch.testing.assert_close(found, Explainer(model, "0").explain(photos, 3).heatmaps)
+    result = Explainer(WithSecondInput(TwoInputs(), photos), "both.left.0").explain(photos, 3).heatmaps
+    torch.testing.assert_close(result, Explainer(model, "0").explain(photos, 3).heatmaps)

@@ -1,4 +1,4 @@
-"""Which model speaks, and why: the catalogue, loading, falling back, and what a visitor is told of it."""
+"""Which model the app starts with, and why: catalogue, loading, fallback, and the sentences visitors read."""
 
 import hashlib
 import io
@@ -18,14 +18,15 @@ from safetensors.torch import save_file
 
 import potplants
 from potplants import MODELS, HubError, WeightsError, availability, catalogue, choose, hub, load, models
+from potplants.hub import downloads, metadata
 from potplants.networks import CNN, CNNWithGAP
 
 CNN_NAME, GAP_NAME = "pot_plant_classifier", "pot_plant_classifier_gap"
 CNN_BYTES = 131_179_868  # as published
-WAITED_FOR_SILENCE = hub.PROBE_SECONDS + hub.STALL_SECONDS  # as shipped; the tests wait for less, or for longer
+SILENT_HUB_SECONDS = metadata.PROBE_SECONDS + downloads.STALL_SECONDS  # as shipped; tests use shorter or longer limits
 
 
-def packed(state: dict) -> bytes:
+def serialised(state: dict) -> bytes:
     buffer = io.BytesIO()
     torch.save(state, buffer)
     return buffer.getvalue()
@@ -33,23 +34,23 @@ def packed(state: dict) -> bytes:
 
 @pytest.fixture(scope="session")
 def cnn_file() -> bytes:
-    """A file as large as the published one. Its weights are zeros but for the last bias, so its logits are known."""
+    """A file as large as the published one. Its weights are zeros except for the last bias, so its logits are known."""
     with torch.device("meta"):
         shapes = {name: tensor.shape for name, tensor in CNN().state_dict().items()}
     state = {name: torch.zeros(shape) for name, shape in shapes.items()}
     state["fc_layers.3.bias"] = torch.tensor([1.0, 2.0, 3.0, 4.0])
-    return packed(state)
+    return serialised(state)
 
 
 @pytest.fixture(scope="session")
 def gap_file() -> bytes:
     torch.manual_seed(1)
-    return packed(CNNWithGAP().state_dict())
+    return serialised(CNNWithGAP().state_dict())
 
 
 @pytest.fixture(scope="session")
 def embedded_file(tmp_path_factory) -> Path:
-    """Stands in for the embedded weights where a test is not about them."""
+    """Random weights in place of the embedded ones, where a test is not about them."""
     torch.manual_seed(2)
     path = tmp_path_factory.mktemp("weights") / "embedded.safetensors"
     save_file({name: tensor.half() for name, tensor in CNN(hidden=32).state_dict().items()}, path)
@@ -57,14 +58,14 @@ def embedded_file(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def forgetful(monkeypatch, embedded_file):
-    """No test knows what another has loaded or asked, every one has an embedded model to fall back on and a Hub that answers is waited for."""
-    for name in ("PROBE_SECONDS", "STALL_SECONDS"):
-        monkeypatch.setattr(hub, name, 60)
-    monkeypatch.setattr(models, "GLANCE_SECONDS", 60)
-    monkeypatch.setattr(models, "_shelf", {})
-    monkeypatch.setattr(hub, "_probes", {})
-    monkeypatch.setattr(hub, "_downloads", {})
+def isolated(monkeypatch, embedded_file):
+    """Each test starts without loaded networks or earlier requests, with an embedded model and long time limits."""
+    monkeypatch.setattr(metadata, "PROBE_SECONDS", 60)
+    monkeypatch.setattr(downloads, "STALL_SECONDS", 60)
+    monkeypatch.setattr(models, "LISTING_SECONDS", 60)
+    monkeypatch.setattr(models, "_networks", {})
+    monkeypatch.setattr(metadata, "_requests", {})
+    monkeypatch.setattr(downloads, "_downloads", {})
     monkeypatch.setitem(MODELS, "embedded", replace(MODELS["embedded"], weights=embedded_file))
 
 
@@ -80,16 +81,16 @@ def serve(server, name: str, content: bytes) -> None:
 
 
 def publish(monkeypatch, name: str, content: bytes) -> None:
-    """Let `content` be what the catalogue says was published."""
+    """Make `content` the published file in the catalogue."""
     monkeypatch.setitem(MODELS, name, replace(MODELS[name], sha256=hashlib.sha256(content).hexdigest()))
 
 
-def told_of(name: str) -> dict:
+def availability_of(name: str) -> dict:
     return next(entry for entry in availability() if entry["name"] == name)
 
 
-def changed_in_a_weight(content: bytes) -> bytes:
-    """The same length and still readable, as a flipped bit on the way leaves a file: torch checks no checksum."""
+def with_flipped_bit(content: bytes) -> bytes:
+    """Same length and still readable, but one bit of a weight is flipped: torch verifies no checksum."""
     state = torch.load(io.BytesIO(content))
     where = content.index(state["fc.1.weight"].numpy().tobytes())
     return content[:where] + bytes([content[where] ^ 1]) + content[where + 1 :]
@@ -98,19 +99,19 @@ def changed_in_a_weight(content: bytes) -> bytes:
 # ---------------------------------------------------------------------------------------------------------- catalogue
 
 
-def test_catalogue_names_in_order():
+def test_catalogue_lists_the_models_in_order():
     assert list(MODELS) == [CNN_NAME, GAP_NAME, "car_single_room", "embedded", "debiased", "embedded_gap"]
     assert all(name == model.name for name, model in MODELS.items())
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_catalogue_tells_the_truth_about_each_network(name):
+def test_catalogue_entry_matches_its_network(name):
     model = MODELS[name]
     with torch.device("meta"):
         network = model.network()
         logits = network.eval()(torch.zeros(1, 3, model.size, model.size))
     convolutions = tuple(layer for layer, module in network.named_modules() if isinstance(module, torch.nn.Conv2d))
-    assert model.layers == convolutions, "named in the order in which a photo passes them"
+    assert model.layers == convolutions, "listed in forward order"
     assert logits.shape == (1, len(model.classes))
     assert network.size == model.size
     assert model.answers == ("number" if logits.shape[1] == 1 else "class") and model.trained_on
@@ -119,24 +120,24 @@ def test_catalogue_tells_the_truth_about_each_network(name):
 
 
 def test_unknown_names_are_refused_with_the_known_ones():
-    for ask in (load, choose):
+    for function in (load, choose):
         with pytest.raises(ValueError, match=f"no model 'pot_plant'; choose one of {', '.join(MODELS)}"):
-            ask("pot_plant")
+            function("pot_plant")
 
 
 # --------------------------------------------------------------------------------------------------------------- load
 
 
-def test_load_embedded(monkeypatch):
-    """The real file: what a visitor without a network sees."""
+def test_embedded_model_loads_its_real_file(monkeypatch):
+    """As in an app without a network connection."""
     monkeypatch.setitem(MODELS, "embedded", next(model for model in catalogue._CATALOGUE if model.name == "embedded"))
     network = load("embedded")
     assert not network.training
     assert network(torch.rand(2, 3, 256, 256)).shape == (2, 4)
 
 
-def test_load_brings_the_hubs_own_file(server, cnn_file):
-    """At full size, so that the layout, the length and the way are those of the published file."""
+def test_load_downloads_the_file_from_the_hub(server, cnn_file):
+    """At full size, so that layout, length and download are those of the published file."""
     assert abs(len(cnn_file) - CNN_BYTES) < 5_000
     serve(server, CNN_NAME, cnn_file)
     seen = []
@@ -146,14 +147,14 @@ def test_load_brings_the_hubs_own_file(server, cnn_file):
     assert seen[-1] == 1.0
 
 
-def test_load_gives_the_networks_own_answer(server, gap_file):
+def test_loaded_network_computes_the_same_logits(server, gap_file):
     oracle = CNNWithGAP()
     oracle.load_state_dict(torch.load(io.BytesIO(gap_file)))
     images = torch.rand(2, 3, 64, 64)
     assert torch.equal(load(GAP_NAME)(images), oracle.eval()(images))
 
 
-def test_many_visitors_at_once_download_once_and_get_the_same_network(server):
+def test_concurrent_loads_share_one_download_and_one_network(server):
     server.chunk_pause = 0.02
     with ThreadPoolExecutor(8) as pool:
         networks = list(pool.map(lambda _: load(GAP_NAME), range(8)))
@@ -161,7 +162,7 @@ def test_many_visitors_at_once_download_once_and_get_the_same_network(server):
     assert len(server.got("GET")) == 1
 
 
-def test_a_failure_is_not_for_ever(server):
+def test_load_succeeds_after_an_earlier_failure(server):
     server.mode = "broken"
     with pytest.raises(HubError):
         load(GAP_NAME)
@@ -169,24 +170,24 @@ def test_a_failure_is_not_for_ever(server):
     assert isinstance(load(GAP_NAME), CNNWithGAP)
 
 
-def test_visitors_in_line_share_one_failure(server, monkeypatch):
-    """Or the tenth in line would wait ten times for a Hub that is silent."""
-    monkeypatch.setattr(hub, "PROBE_SECONDS", 0.5)
+def test_concurrent_loads_share_one_failure(server, monkeypatch):
+    """Otherwise the tenth caller would wait ten times for a silent Hub."""
+    monkeypatch.setattr(metadata, "PROBE_SECONDS", 0.5)
     server.mode = "hang"
 
-    def ask(_):
+    def failing_load(_):
         with pytest.raises(HubError, match="did not answer"):
             load(GAP_NAME)
 
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(ask, range(8)))
+        list(pool.map(failing_load, range(8)))
     assert len(server.requests) == 1
 
 
-# ------------------------------------------------------------------------------------------------------ useless files
+# ----------------------------------------------------------------------------------------------------- unusable files
 
 
-def test_useless_weights_are_refused_and_not_kept(server, gap_file):
+def test_unusable_weights_are_refused_and_evicted(server, gap_file):
     serve(server, GAP_NAME, gap_file[:5000])
     with pytest.raises(WeightsError, match="cut short.*removed from the cache, so asking again fetches a new copy"):
         load(GAP_NAME)
@@ -195,7 +196,7 @@ def test_useless_weights_are_refused_and_not_kept(server, gap_file):
     assert isinstance(load(GAP_NAME), CNNWithGAP)
 
 
-def test_a_cached_file_that_went_bad_is_replaced_by_the_next_call(server):
+def test_damaged_cached_file_is_replaced_by_the_next_call(server):
     path = hub.fetch(MODELS[GAP_NAME].weights)
     path.resolve().write_bytes(b"")
     with pytest.raises(WeightsError, match="it is empty"):
@@ -203,9 +204,9 @@ def test_a_cached_file_that_went_bad_is_replaced_by_the_next_call(server):
     assert isinstance(load(GAP_NAME), CNNWithGAP)
 
 
-def test_the_published_file_is_kept_even_if_it_does_not_fit(server, monkeypatch):
-    """Then the fault is ours: another 131 MB of the same would not help."""
-    content = packed({"of": torch.ones(1), "another": torch.ones(1)})
+def test_published_file_is_kept_even_if_it_does_not_fit(server, monkeypatch):
+    """Then the catalogue is wrong, and downloading the same 131 MB again would not help."""
+    content = serialised({"of": torch.ones(1), "another": torch.ones(1)})
     serve(server, GAP_NAME, content)
     publish(monkeypatch, GAP_NAME, content)
     with pytest.raises(WeightsError, match="it lacks"):
@@ -213,17 +214,17 @@ def test_the_published_file_is_kept_even_if_it_does_not_fit(server, monkeypatch)
     assert hub.cached(MODELS[GAP_NAME].weights) is not None
 
 
-def test_a_corrupted_body_that_can_be_read_speaks_but_is_called_different(server, monkeypatch, gap_file):
+def test_corrupted_but_readable_file_is_used_and_reported_as_different(server, monkeypatch, gap_file):
     publish(monkeypatch, GAP_NAME, gap_file)
-    corrupted = changed_in_a_weight(gap_file)
+    corrupted = with_flipped_bit(gap_file)
     assert len(corrupted) == len(gap_file) and corrupted != gap_file
     serve(server, GAP_NAME, corrupted)
     choice = choose(GAP_NAME)
     assert choice.name == GAP_NAME and "not the one that was published" in choice.reason
-    assert told_of(GAP_NAME)["sha256_matches"] is False
+    assert availability_of(GAP_NAME)["sha256_matches"] is False
 
 
-def test_a_corrupted_body_that_cannot_be_read_is_refused(server, gap_file):
+def test_corrupted_unreadable_file_is_refused(server, gap_file):
     serve(server, GAP_NAME, gap_file[:-200] + bytes(200))
     choice = choose(GAP_NAME)
     assert choice.name == "embedded" and "cut short, damaged" in choice.reason
@@ -232,7 +233,7 @@ def test_a_corrupted_body_that_cannot_be_read_is_refused(server, gap_file):
 # ------------------------------------------------------------------------------------------------------------- choose
 
 
-def test_auto_is_the_articles_classifier_when_it_can_be_had(server, cnn_file, monkeypatch):
+def test_auto_chooses_the_articles_classifier_if_available(server, cnn_file, monkeypatch):
     serve(server, CNN_NAME, cnn_file)
     publish(monkeypatch, CNN_NAME, cnn_file)
     choice = choose()
@@ -240,14 +241,14 @@ def test_auto_is_the_articles_classifier_when_it_can_be_had(server, cnn_file, mo
     assert choice.reason.startswith(f"{CNN_NAME} is speaking") and "differs" not in choice.reason
 
 
-def test_auto_says_in_a_visitors_words_why_the_embedded_one_speaks(monkeypatch, tmp_path):
+def test_auto_falls_back_to_the_embedded_model_with_a_reason(monkeypatch, tmp_path):
     point_to(monkeypatch, refused_url(), tmp_path)
     choice = choose("auto")
     assert choice.name == "embedded"
     assert choice.reason == "The embedded classifier is speaking: the Hub cannot be reached (connection refused)."
 
 
-def test_a_wanted_model_that_fails_is_replaced_and_its_file_named(server):
+def test_chosen_model_that_fails_is_replaced_and_its_file_named(server):
     server.mode = "gated"
     choice = choose(GAP_NAME)
     assert choice.name == "embedded"
@@ -257,32 +258,32 @@ def test_a_wanted_model_that_fails_is_replaced_and_its_file_named(server):
     )
 
 
-def test_weights_with_code_in_them_are_not_run_at_start_up(server, tmp_path):
-    footprint = tmp_path / "footprint"
+def test_code_in_weights_is_not_run_at_startup(server, tmp_path):
+    created = tmp_path / "created"
 
-    class Trap:
+    class CodeInPickle:
         def __reduce__(self):
-            return Path.touch, (footprint,)
+            return Path.touch, (created,)
 
-    serve(server, CNN_NAME, packed({"fc_layers.1.bias": Trap()}))
+    serve(server, CNN_NAME, serialised({"fc_layers.1.bias": CodeInPickle()}))
     choice = choose()
     assert choice.name == "embedded" and "could run code" in choice.reason
-    assert not footprint.exists()
+    assert not created.exists()
 
 
-def test_embedded_can_be_wanted_and_asks_nobody(server):
+def test_choosing_embedded_sends_no_request(server):
     choice = choose("embedded")
     assert choice.name == "embedded" and "this repository" in choice.reason
     assert server.requests == []
 
 
-def test_without_an_embedded_file_there_is_nothing_to_fall_back_on(server, monkeypatch, tmp_path):
+def test_missing_embedded_file_leaves_no_fallback(server, monkeypatch, tmp_path):
     monkeypatch.setitem(MODELS, "embedded", replace(MODELS["embedded"], weights=tmp_path / "embedded.safetensors"))
     server.mode = "broken"
-    for wanted in ("auto", "embedded"):
+    for name in ("auto", "embedded"):
         with pytest.raises(WeightsError, match="cannot be opened"):
-            choose(wanted)
-    assert told_of("embedded")["reachable"] is False
+            choose(name)
+    assert availability_of("embedded")["reachable"] is False
 
 
 # ------------------------------------------------------------------------------------------------------- availability
@@ -292,18 +293,18 @@ def test_availability_is_json_with_one_entry_per_model(server):
     entries = availability()
     assert json.loads(json.dumps(entries)) == entries
     assert [entry["name"] for entry in entries] == list(MODELS)
-    entry = told_of(GAP_NAME)
+    entry = availability_of(GAP_NAME)
     assert entry["layers"] == ["conv_layers.0", "conv_layers.2", "conv_layers.4"]
     assert entry["classes"] == list(potplants.CLASSES) and entry["size"] == 256
     assert "Hugging Face Hub" in entry["origin"] and entry["trained_on"] == "real photos"
-    assert told_of("embedded")["trained_on"] == "rendered photos"
+    assert availability_of("embedded")["trained_on"] == "rendered photos"
 
 
-def test_availability_follows_what_happens(server, monkeypatch, gap_file):
+def test_availability_follows_cache_and_loading(server, monkeypatch, gap_file):
     publish(monkeypatch, GAP_NAME, gap_file)
 
     def now():
-        entry = told_of(GAP_NAME)
+        entry = availability_of(GAP_NAME)
         return entry["reachable"], entry["status"], entry["sha256_matches"]
 
     assert now() == (True, "on the Hub, not fetched yet", None)
@@ -312,23 +313,23 @@ def test_availability_follows_what_happens(server, monkeypatch, gap_file):
     load(GAP_NAME)
     server.mode = "broken"
     assert now() == (True, "loaded", True)
-    assert told_of(CNN_NAME)["reachable"] is False  # this server never had it
-    assert told_of("embedded")["reachable"] is True
+    assert availability_of(CNN_NAME)["reachable"] is False  # this server does not have it
+    assert availability_of("embedded")["reachable"] is True
 
 
-def test_availability_believes_the_hubs_last_answer_for_a_while(server, monkeypatch):
+def test_availability_reuses_the_hubs_last_response_for_a_while(server, monkeypatch):
     server.mode = "broken"
     for _ in range(3):
-        assert told_of(GAP_NAME)["status"] == "the Hub itself fails (500)"
+        assert availability_of(GAP_NAME)["status"] == "the Hub itself fails (500)"
     assert len(server.requests) == 3  # one for each model on the Hub
     server.mode = "ok"
-    monkeypatch.setattr(models, "REMEMBER_SECONDS", 0.0)
-    assert told_of(GAP_NAME)["reachable"] is True
+    monkeypatch.setattr(models, "PROBE_MAX_AGE_SECONDS", 0.0)
+    assert availability_of(GAP_NAME)["reachable"] is True
 
 
-def test_availability_does_not_wait_long_for_a_silent_hub(server, monkeypatch):
-    """All models are asked for at once, and the second time it is known that nobody answers."""
-    monkeypatch.setattr(models, "GLANCE_SECONDS", 0.5)
+def test_availability_waits_briefly_for_a_silent_hub(server, monkeypatch):
+    """All models are probed at once, and the second call reuses the pending requests."""
+    monkeypatch.setattr(models, "LISTING_SECONDS", 0.5)
     server.mode = "hang"
     for _ in range(2):
         assert [entry["status"] for entry in availability() if not entry["reachable"]] == [
@@ -337,7 +338,7 @@ def test_availability_does_not_wait_long_for_a_silent_hub(server, monkeypatch):
     assert len(server.requests) == 3
 
 
-# -------------------------------------------------------------------------------- a fresh process, as a visitor does it
+# -------------------------------------------------------------------------------- --------------- in a fresh process
 
 START = """
 import json, sys
@@ -348,13 +349,17 @@ print(json.dumps([[choice.name, choice.reason] for choice in map(potplants.choos
 
 @pytest.fixture
 def start(tmp_path):
-    """Start a process whose environment alone says where the Hub is and what is cached; it makes these choices."""
+    """Runs `choose` in a new process that gets the Hub's address and the cache from its environment alone."""
 
-    def run(endpoint: str, *wanted: str, **more: str) -> list[tuple[str, str]]:
-        quiet = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "HUGGINGFACE_"))}
-        ours = {"HF_ENDPOINT": endpoint, "HF_HOME": str(tmp_path / "home"), "PYTHONPATH": str(ROOT)}
+    def run(endpoint: str, *names: str, **more: str) -> list[tuple[str, str]]:
+        without_hub = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "HUGGINGFACE_"))}
+        own = {"HF_ENDPOINT": endpoint, "HF_HOME": str(tmp_path / "home"), "PYTHONPATH": str(ROOT)}
         result = subprocess.run(
-            [sys.executable, "-c", START, *wanted], env=quiet | ours | more, capture_output=True, text=True
+            [sys.executable, "-c", START, *names],
+            check=False,
+            env=without_hub | own | more,
+            capture_output=True,
+            text=True,
         )
         assert result.returncode == 0, result.stderr
         return json.loads(result.stdout.splitlines()[-1])
@@ -362,26 +367,25 @@ def start(tmp_path):
     return run
 
 
-def test_start_twice_the_second_time_without_a_hub(start, server):
+def test_second_start_needs_no_hub(start, server):
     [[name, _], [other, refused]] = start(server.url, GAP_NAME, "auto")
     assert name == GAP_NAME and other == "embedded" and "no such file" in refused
     [[name, _], [other, offline]] = start(refused_url(), GAP_NAME, "auto", HF_HUB_OFFLINE="1")
     assert name == GAP_NAME and other == "embedded" and "HF_HUB_OFFLINE" in offline
-    assert [request.method for request in server.requests] == ["HEAD", "HEAD", "GET", "HEAD"], (
-        "it is asked nothing else"
-    )
+    methods = [request.method for request in server.requests]
+    assert methods == ["HEAD", "HEAD", "GET", "HEAD"], "no other requests are sent"
 
 
 @pytest.mark.parametrize(
-    "mode, words",
+    ("mode", "words"),
     [("hang", "the Hub did not answer within 0.5 s"), ("hang body", "the Hub sent nothing for 0.5 s, at 0%")],
 )
-def test_a_silent_hub_does_not_keep_the_embedded_one_from_speaking(server, cnn_file, monkeypatch, mode, words):
+def test_silent_hub_does_not_block_the_embedded_model(server, cnn_file, monkeypatch, mode, words):
     serve(server, CNN_NAME, cnn_file)
-    monkeypatch.setattr(hub, "PROBE_SECONDS" if mode == "hang" else "STALL_SECONDS", 0.5)
+    monkeypatch.setattr(*((metadata, "PROBE_SECONDS") if mode == "hang" else (downloads, "STALL_SECONDS")), 0.5)
     server.mode = mode
     assert choose("auto") == potplants.Choice("embedded", f"The embedded classifier is speaking: {words}.")
 
 
-def test_what_a_start_waits_for_a_silent_hub():
-    assert WAITED_FOR_SILENCE <= 8
+def test_startup_waits_at_most_8_s_for_a_silent_hub():
+    assert SILENT_HUB_SECONDS <= 8

@@ -1,4 +1,4 @@
-"""The networks fit the published files, to the byte, and compute what their layers say."""
+"""The networks match the published files in layout and size, and compute what their layers define."""
 
 import pytest
 import torch
@@ -21,21 +21,21 @@ def convolutions(*numbers: int) -> dict[str, tuple[int, ...]]:
     return {f"conv_layers.{n}.{kind}": shape for n, block in zip(numbers, CONV_BLOCKS) for kind, shape in block.items()}
 
 
-def on_no_device(make):
+def on_meta_device(make):
     with torch.device("meta"):
         return make()
 
 
-def test_public_names():
+def test_public_names_are_importable():
     assert sorted(potplants.__all__) == potplants.__all__
     assert {"load", "CLASSES", "CNN", "CNNWithGAP"} <= set(potplants.__all__)
     assert all(hasattr(potplants, name) for name in potplants.__all__)
     assert potplants.CLASSES == ("rudo", "baya", "greg", "yuki")
 
 
-@pytest.mark.parametrize("classes, hidden, size", [(4, 500, 256), (4, 32, 256), (1, 500, 224)])
+@pytest.mark.parametrize(("classes", "hidden", "size"), [(4, 500, 256), (4, 32, 256), (1, 500, 224)])
 def test_cnn_has_the_published_layout(classes, hidden, size):
-    network = on_no_device(lambda: CNN(classes=classes, hidden=hidden, size=size))
+    network = on_meta_device(lambda: CNN(classes=classes, hidden=hidden, size=size))
     assert layout(network) == convolutions(0, 3, 6) | {
         "fc_layers.1.weight": (hidden, 64 * (size // 8) ** 2),
         "fc_layers.1.bias": (hidden,),
@@ -52,13 +52,13 @@ def test_gap_has_the_published_layout():
 
 
 @pytest.mark.parametrize(
-    "make, published_bytes",
+    ("make", "published_bytes"),
     [(CNN, 131_179_868), (CNNWithGAP, 98_280), (lambda: CNN(classes=1, size=224), 100_453_916)],
     ids=["cnn", "gap", "car"],
 )
-def test_sizes_are_those_of_the_published_files(make, published_bytes):
-    """Independent of what we believe the layers are: float32 numbers and a few KB of packing make up the file."""
-    numbers = sum(parameter.numel() for parameter in on_no_device(make).parameters())
+def test_parameter_count_matches_the_published_file_sizes(make, published_bytes):
+    """Independent of the layers assumed above: float32 numbers and a few KB of format overhead make up the file."""
+    numbers = sum(parameter.numel() for parameter in on_meta_device(make).parameters())
     assert 0 < published_bytes - 4 * numbers < 5_000
 
 
@@ -80,8 +80,8 @@ def test_gap_logits_are_weighted_means_of_the_last_maps():
 
 
 @pytest.mark.parametrize("network", [CNN(hidden=8, size=32), CNNWithGAP()], ids=["cnn", "gap"])
-def test_a_convolutions_output_keeps_its_negative_half(network):
-    """An in-place ReLU would cut it off before anyone could look at it."""
+def test_convolution_outputs_keep_negative_values(network):
+    """An in-place ReLU would overwrite them before Grad-CAM could read them."""
     seen = []
     for layer in network.conv_layers:
         if isinstance(layer, torch.nn.Conv2d):
@@ -91,6 +91,6 @@ def test_a_convolutions_output_keeps_its_negative_half(network):
 
 
 @pytest.mark.parametrize("size", [0, -8, 100])
-def test_a_size_that_cannot_be_halved_thrice_is_refused(size):
+def test_size_that_is_no_multiple_of_eight_is_refused(size):
     with pytest.raises(ValueError, match=f"multiple of 8, got {size}"):
         CNN(size=size)

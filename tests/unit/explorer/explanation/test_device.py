@@ -5,6 +5,7 @@ pickles as the real one does.
 """
 
 import copy
+import os
 import pickle
 import re
 import subprocess
@@ -19,7 +20,7 @@ import numpy as np
 import pytest
 import torch
 from live import ROOT
-from near import HEAT, apart, same_logits
+from tolerances import HEATMAP_TOLERANCE, relative_difference, same_logits
 from trust_case import case, silent
 from trust_case import network as small_network
 
@@ -29,6 +30,7 @@ from explorer.explanation import device as devices
 from explorer.explanation.device import BEST_FIRST, HEAT_TOLERANCE, LOGITS_TOLERANCE, QUANTILE, Device, logits_of
 from explorer.explanation.service import ExplanationService, as_image
 from explorer.photos import examples
+from explorer.settings import View
 from explorer.tabs.audit import store
 from explorer.tabs.audit.audit import audit
 from explorer.tabs.audit.causal_test import in_every_pot
@@ -248,7 +250,7 @@ def test_audit_has_the_note(crowded):
         store.Audits(service, few, store.StoredAudits(4)).of(request, lambda *_: True)
         for service in (crowded, ExplanationService())
     )
-    assert NOTE in audit_report(result)["note"] and NOTE in shown(result, "jet")
+    assert NOTE in audit_report(result)["note"] and NOTE in shown(result, View())
     assert audit_report(expected)["note"] == ""
     assert result.audits[0].answers == expected.audits[0].answers and result.repainted == expected.repainted
 
@@ -264,8 +266,8 @@ def test_trust_has_the_note(crowded, monkeypatch):
     measured = service.measured(STORY.file, "embedded", "predicted", "conv3")
     report = trust.report(checks, measured)
     assert NOTE in report["note"] and report["sanity"]["steps"] and report["methods"][0]["state"] == "evidence"
-    assert NOTE in trust_view.methods(measured, "edges", "jet", "Grad-CAM")
-    assert NOTE in trust_view.sanity(checks, "edges", "jet")
+    assert NOTE in trust_view.methods(measured, View())
+    assert NOTE in trust_view.sanity(checks, View())
 
 
 class Unsupported(potplants.CNN):
@@ -393,9 +395,11 @@ def test_log_names_a_lent_gpu(zero):
 def test_spaces_is_not_imported_without_zero_gpu(tmp_path):
     """Even where the package is installed, as on every Space."""
     (tmp_path / "spaces.py").write_text("raise SystemExit('imported')")
-    code = "import sys; sys.path.append(sys.argv[1]); from explorer.explanation.device import Device; "
-    code += "assert not Device().lent and 'spaces' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code, tmp_path], cwd=ROOT, check=True)
+    code = (
+        "import sys; from explorer.explanation.device import Device; "
+        "assert not Device().lent and 'spaces' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, env={**os.environ, "PYTHONPATH": str(tmp_path)})
 
 
 def test_explained_photo_can_be_pickled(by_cpu):
@@ -432,9 +436,9 @@ def test_gpu_agrees_with_the_cpu(on_gpu, name, method):
         explained = on_gpu.explain_file(example.file, name, method)
         assert explained.note == "" and explained.evidence.device.type == "cpu"
         same_logits(explained.logits, expected.logits)
-        difference = apart(explained.evidence, expected.evidence)
+        difference = relative_difference(explained.evidence, expected.evidence)
         quantile = difference.flatten().quantile(QUANTILE.get(method, 1.0))
-        assert quantile <= HEAT_TOLERANCE.get(method, HEAT), difference
+        assert quantile <= HEAT_TOLERANCE.get(method, HEATMAP_TOLERANCE), difference
 
 
 @gpu
@@ -450,7 +454,7 @@ def test_concurrent_requests_on_a_gpu_do_not_interfere(on_gpu):
         )
     for file, explained in zip(files, together):
         same_logits(explained.logits, alone[file].logits)
-        assert apart(explained.evidence, alone[file].evidence).max() <= HEAT
+        assert relative_difference(explained.evidence, alone[file].evidence).max() <= HEATMAP_TOLERANCE
 
 
 @gpu

@@ -16,7 +16,7 @@ PRIVATE = [
 
 
 @pytest.fixture
-def public(monkeypatch, elsewhere):
+def public(monkeypatch, photo_server):
     """The URL of the same server under a host name that counts as public."""
     original = download.public_ip
 
@@ -24,7 +24,7 @@ def public(monkeypatch, elsewhere):
         return "127.0.0.1" if host == "photos.example" else await original(host)
 
     monkeypatch.setattr(download, "public_ip", fake_public_ip)
-    return f"http://photos.example:{elsewhere.server_port}"
+    return f"http://photos.example:{photo_server.server_port}"
 
 
 @pytest.mark.parametrize("host", PRIVATE)
@@ -41,29 +41,29 @@ def test_public_host_is_accepted(host):
 @pytest.mark.parametrize(
     "host", ["127.0.0.1", "localhost", "0.0.0.0", "2130706433", "0x7f.1", "[::ffff:127.0.0.1]", "user@127.0.0.1"]
 )
-def test_this_machine_is_never_contacted(elsewhere, host):
+def test_this_machine_is_never_contacted(photo_server, host):
     with pytest.raises(PhotoError, match="send the file itself"):
-        asyncio.run(fetch(f"http://{host}:{elsewhere.server_port}/photo"))
-    assert elsewhere.came == []
+        asyncio.run(fetch(f"http://{host}:{photo_server.server_port}/photo"))
+    assert photo_server.requests == []
 
 
-def test_public_photo_is_downloaded(elsewhere, public):
+def test_public_photo_is_downloaded(photo_server, public):
     assert asyncio.run(fetch(f"{public}/photo")) == b"photo"
     assert asyncio.run(fetch(f"{public}/to/{public}/photo")) == b"photo"
-    assert elsewhere.came == ["/photo", f"/to/{public}/photo", "/photo"]
+    assert photo_server.requests == ["/photo", f"/to/{public}/photo", "/photo"]
 
 
-def test_redirect_to_this_machine_is_refused(elsewhere, public):
-    for target in (f"{elsewhere.url}/photo", "file:///etc/passwd", f"//127.0.0.1:{elsewhere.server_port}/photo"):
+def test_redirect_to_this_machine_is_refused(photo_server, public):
+    for target in (f"{photo_server.url}/photo", "file:///etc/passwd", f"//127.0.0.1:{photo_server.server_port}/photo"):
         with pytest.raises(PhotoError, match="could not be fetched"):
             asyncio.run(fetch(f"{public}/to/{target}"))
-    assert "/photo" not in elsewhere.came
+    assert "/photo" not in photo_server.requests
 
 
-def test_redirects_are_limited(elsewhere, public):
+def test_redirects_are_limited(photo_server, public):
     with pytest.raises(PhotoError):
         asyncio.run(fetch(f"{public}/to/" * 9 + "x"))
-    assert len(elsewhere.came) <= 1 + download.MAX_REDIRECTS
+    assert len(photo_server.requests) <= 1 + download.MAX_REDIRECTS
 
 
 def test_too_large_download_is_refused(public):

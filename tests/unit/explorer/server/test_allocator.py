@@ -1,4 +1,4 @@
-"""Freed memory stays with the process: fewer pages are cleared by the kernel for every photo."""
+"""Allocator settings: freed memory stays in the process, so that the kernel clears fewer pages for every photo."""
 
 import os
 import subprocess
@@ -24,22 +24,22 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
 def faults(how):
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
-    told = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", COUNT, how], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
     )
-    return int(told.stdout)
+    return int(process.stdout)
 
 
 @pytest.mark.skipif(
     not hasattr(os, "confstr") or "glibc" not in (os.confstr("CS_GNU_LIBC_VERSION") or ""), reason="not glibc"
 )
-def test_big_blocks_are_kept():
+def test_freed_blocks_are_kept():
     assert faults("kept") < faults("left") / 10
 
 
 KEPT = """
 import numpy
-from explorer.server.allocator import give_back_memory, keep_freed_memory
+from explorer.server.allocator import trim_memory, keep_freed_memory
 def size():
     return int(open("/proc/self/statm").read().split()[1])
 keep_freed_memory()
@@ -48,7 +48,7 @@ kept = blocks[::10]
 before = size()
 del blocks
 between = size()
-assert give_back_memory()
+assert trim_memory()
 print(before, between, size())
 """
 
@@ -56,8 +56,8 @@ print(before, between, size())
 @pytest.mark.skipif(
     not hasattr(os, "confstr") or "glibc" not in (os.confstr("CS_GNU_LIBC_VERSION") or ""), reason="not glibc"
 )
-def test_what_is_free_can_be_given_back():
+def test_trim_memory_returns_free_pages():
     """Also between blocks that stay: 36 of 40 were let go of, and only then do their pages leave the process."""
-    told = subprocess.run([sys.executable, "-c", KEPT], cwd=ROOT, capture_output=True, text=True, check=True)
-    before, between, after = map(int, told.stdout.split())
+    process = subprocess.run([sys.executable, "-c", KEPT], cwd=ROOT, capture_output=True, text=True, check=True)
+    before, between, after = map(int, process.stdout.split())
     assert between > 0.9 * before and after < 0.5 * before

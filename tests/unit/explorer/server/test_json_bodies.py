@@ -1,24 +1,24 @@
-"""What a message may hold is seen on its bytes, before anything is made of it; and of what it holds only what is known here goes on."""
+"""JSON bodies: bounded by their bytes before they are parsed, and reduced to known fields."""
 
 import json
 import tracemalloc
 
 import pytest
 
-from explorer.server import json_bodies as messages
-from explorer.server.errors import Refused
+from explorer.server import json_bodies
+from explorer.server.errors import RequestError
 
 
 def refused(work, *arguments):
-    """The status, after the sentence has been looked at."""
-    with pytest.raises(Refused) as refusal:
+    """The status, after the sentence has been checked."""
+    with pytest.raises(RequestError) as refusal:
         work(*arguments)
     sentence = refusal.value.sentence
     assert sentence[0].isupper() and sentence.endswith(".") and len(sentence) < 200 and "\n" not in sentence
     return refusal.value.status
 
 
-def asked(**values):
+def body_with(**values):
     return {"data": [], "fn_index": 1, "session_hash": "abc", **values}
 
 
@@ -37,8 +37,8 @@ def asked(**values):
 def test_too_many_values_or_too_deep(body):
     tracemalloc.start()
     try:
-        assert refused(messages.parsed, body) == 413
-        assert tracemalloc.get_traced_memory()[1] < 100_000  # nothing was made of it
+        assert refused(json_bodies.parse, body) == 413
+        assert tracemalloc.get_traced_memory()[1] < 100_000  # nothing was parsed
     finally:
         tracemalloc.stop()
 
@@ -46,38 +46,42 @@ def test_too_many_values_or_too_deep(body):
 @pytest.mark.parametrize(
     "body",
     [
-        b"", b"{", b"nothing", b"\xff\xfe{}", '{"data": []}'.encode("utf-16"), '{"data": []}'.encode("utf-32"), b'{"a": "\xc3"}', b'{"a": "\x00"}', b'{"data": [\x00]}',
-        b"9" * 5000, b'{"data": [' + b"9" * 5000 + b"]}", b'{"data": ["\\ud800"]}', b'{"\\udfff": 1}', b"{'a': 1}", b'{"a": 1} {"b": 2}',
+        b"", b"{", b"nothing", b"\xff\xfe{}", '{"data": []}'.encode("utf-16"), '{"data": []}'.encode("utf-32"),
+        b'{"a": "\xc3"}', b'{"a": "\x00"}', b'{"data": [\x00]}',
+        b"9" * 5000, b'{"data": [' + b"9" * 5000 + b"]}", b'{"data": ["\\ud800"]}', b'{"\\udfff": 1}', b"{'a': 1}",
+        b'{"a": 1} {"b": 2}',
     ],
 )  # fmt: skip
-def test_what_is_no_json(body):
-    assert refused(messages.parsed, body) == 422
+def test_invalid_json(body):
+    assert refused(json_bodies.parse, body) == 422
 
 
-def test_good_json_is_read_as_it_is():
-    assert messages.parsed('{"data": ["é😀", 1, -0.5, null, true]}'.encode()) == {"data": ["é😀", 1, -0.5, None, True]}
-    assert messages.parsed(b'\xef\xbb\xbf{"a": "\\ud83d\\ude00"}') == {"a": "😀"}
-    assert messages.parsed(b"[" * 200 + b"]" * 200)
-    assert messages.parsed(json.dumps({"url": "data:image/png;base64," + "A" * 900_000}).encode())["url"][-1] == "A"
-    assert messages.parsed(b"9" * 4000) == int("9" * 4000)
+def test_valid_json_is_parsed():
+    assert json_bodies.parse('{"data": ["é😀", 1, -0.5, null, true]}'.encode()) == {
+        "data": ["é😀", 1, -0.5, None, True]
+    }
+    assert json_bodies.parse(b'\xef\xbb\xbf{"a": "\\ud83d\\ude00"}') == {"a": "😀"}
+    assert json_bodies.parse(b"[" * 200 + b"]" * 200)
+    assert json_bodies.parse(json.dumps({"url": "data:image/png;base64," + "A" * 900_000}).encode())["url"][-1] == "A"
+    assert json_bodies.parse(b"9" * 4000) == int("9" * 4000)
 
 
-def test_a_question_is_what_is_known_of_it():
-    known = asked(event_data={"index": 3}, trigger_id=9)
+def test_unknown_fields_are_dropped():
+    known = body_with(event_data={"index": 3}, trigger_id=9)
     assert (
-        messages.question(
+        json_bodies.predict_body(
             {**known, "oauth_token": "x", "batched": True, "simple_format": True, "event_id": "y", "more": ["x"] * 99}
         )
         == known
     )
-    assert messages.question({"data": [1, {"path": "a"}], "session_hash": None}) == {"data": [1, {"path": "a"}]}
+    assert json_bodies.predict_body({"data": [1, {"path": "a"}], "session_hash": None}) == {"data": [1, {"path": "a"}]}
 
 
 @pytest.mark.parametrize(
     "message", [None, [], 7, "x", {}, {"data": None}, {"data": 7}, {"data": {"a": 1}}, {"data": "[]"}]
 )
-def test_no_question(message):
-    assert refused(messages.question, message) == 422
+def test_invalid_predict_bodies(message):
+    assert refused(json_bodies.predict_body, message) == 422
 
 
 WRONG = {
@@ -88,21 +92,21 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("name", "wrong"), [(name, value) for name, values in WRONG.items() for value in values])
-def test_a_field_of_another_kind(name, wrong):
-    assert refused(messages.joined, asked(**{name: wrong})) == 422
+def test_fields_of_a_wrong_type(name, wrong):
+    assert refused(json_bodies.join_body, body_with(**{name: wrong})) == 422
 
 
-def test_who_joins_says_who_and_what():
-    assert messages.joined(asked()) == asked()
+def test_join_needs_session_and_function():
+    assert json_bodies.join_body(body_with()) == body_with()
     for name in ("session_hash", "fn_index"):
-        assert refused(messages.joined, {key: value for key, value in asked().items() if key != name}) == 422
+        assert refused(json_bodies.join_body, {key: value for key, value in body_with().items() if key != name}) == 422
 
 
-def test_of_an_event_plain_values_stay():
+def test_event_data_keeps_texts_and_integers():
     odd = {"index": 3, "photo": "ab", "deep": [{}] * 99, "deeper": {"a": {}}, "nothing": None, "half": 0.5}
-    assert messages.question(asked(event_data=odd))["event_data"] == {"index": 3, "photo": "ab"}
+    assert json_bodies.predict_body(body_with(event_data=odd))["event_data"] == {"index": 3, "photo": "ab"}
     for event in ([1, 2], "text", 7, True):
-        assert messages.question(asked(event_data=event))["event_data"] == {}
+        assert json_bodies.predict_body(body_with(event_data=event))["event_data"] == {}
 
 
 @pytest.mark.parametrize(
@@ -114,27 +118,27 @@ def test_of_an_event_plain_values_stay():
         {"n": 10**4000, "m": "x" * 64_000},
     ],
 )
-def test_a_drawing_too_large_to_keep(event):
-    assert refused(messages.question, asked(event_data=event)) == 413
+def test_too_much_event_data(event):
+    assert refused(json_bodies.predict_body, body_with(event_data=event)) == 413
 
 
-def test_a_drawing_as_the_pad_sends_it():
+def test_a_drawings_event_data():
     drawn = {"photo": "0123456789abcdef", "picture": "data:image/png;base64," + "A" * 52_000}
-    assert messages.question(asked(event_data=drawn))["event_data"] == drawn
+    assert json_bodies.predict_body(body_with(event_data=drawn))["event_data"] == drawn
 
 
-def test_parameters_are_named_by_what_there_is():
+def test_named_arguments_are_checked():
     parameters = {"image": False, "model": True}
-    assert messages.arguments({"image": None}, parameters) == {"image": None}
+    assert json_bodies.named_arguments({"image": None}, parameters) == {"image": None}
     for wrong in ({}, {"model": "a"}, {"image": 1, "zzz": 2}, {"image": 1, "oauth_token": "t"}, [], None):
-        assert refused(messages.arguments, wrong, parameters) == 422
-    with pytest.raises(Refused) as refusal:
-        messages.arguments({"image": 1, "zzz": 2}, parameters)
+        assert refused(json_bodies.named_arguments, wrong, parameters) == 422
+    with pytest.raises(RequestError) as refusal:
+        json_bodies.named_arguments({"image": 1, "zzz": 2}, parameters)
     assert "image, model" in refusal.value.sentence and "zzz" not in refusal.value.sentence
 
 
-def test_a_cancellation():
+def test_a_cancel_body():
     whole = {"session_hash": "a", "fn_index": 2, "event_id": "e"}
-    assert messages.cancellation({**whole, "more": "x"}) == whole
+    assert json_bodies.cancel_body({**whole, "more": "x"}) == whole
     for name in whole:
-        assert refused(messages.cancellation, {**whole, name: None}) == 422
+        assert refused(json_bodies.cancel_body, {**whole, name: None}) == 422

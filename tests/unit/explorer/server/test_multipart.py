@@ -1,4 +1,4 @@
-"""Uploads are told of, and counted, within bounds; the rest of what a form may be is asked of the live server in test_guard."""
+"""Upload parsing and progress within bounds; test_limits sends further forms to a live server."""
 
 import asyncio
 
@@ -6,22 +6,22 @@ import pytest
 from gradio import route_utils, routes
 from starlette.datastructures import Headers
 
-from explorer.server import multipart as forms
-from explorer.server.errors import Refused
-from explorer.server.multipart import FOLLOWED, Form, Progress
+from explorer.server import multipart
+from explorer.server.errors import RequestError
+from explorer.server.multipart import MAX_TRACKED, UploadParser, UploadProgress
 
 
-def test_of_how_many_uploads_is_remembered_how_far_they_are():
-    """By whatever name they are followed, and whether they ever come or not."""
+def test_the_number_of_tracked_uploads_is_bounded():
+    """Whatever their names, and whether they are ever sent or not."""
 
     async def follow():
-        progress = Progress()
-        for number in range(3 * FOLLOWED):
+        progress = UploadProgress()
+        for number in range(3 * MAX_TRACKED):
             progress.track(f"sent {number}")
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(progress.is_tracked(f"never sent {number}"), 0)
-        last = f"sent {3 * FOLLOWED - 1}"
-        assert len(progress._statuses) == len(progress._signals) == FOLLOWED and not progress.is_done(last)
+        last = f"sent {3 * MAX_TRACKED - 1}"
+        assert len(progress._statuses) == len(progress._signals) == MAX_TRACKED and not progress.is_done(last)
         progress.append(last, "photo.jpg", b"1234")
         assert progress.pop(last).chunk_size == 4
         progress.set_done(last)
@@ -32,9 +32,9 @@ def test_of_how_many_uploads_is_remembered_how_far_they_are():
     asyncio.run(follow())
 
 
-def test_whoever_waits_for_an_upload_hears_of_it():
+def test_waiting_for_a_tracked_upload():
     async def wait():
-        progress = Progress()
+        progress = UploadProgress()
         waiting = asyncio.create_task(progress.is_tracked("mine"))
         await asyncio.sleep(0)
         progress.track("mine")
@@ -49,19 +49,19 @@ def read(body, most=10**6, **options):
             yield body[at : at + 1000]
 
     headers = Headers({"content-type": "multipart/form-data; boundary=b"})
-    return asyncio.run(Form(headers, stream(), max_file_size=most, **options).parse())
+    return asyncio.run(UploadParser(headers, stream(), max_file_size=most, **options).parse())
 
 
 def part(name, content=b"x", filename=' ; filename="a.jpg"'):
     return f'--b\r\nContent-Disposition: form-data; name="{name}"{filename}\r\n\r\n'.encode() + content + b"\r\n"
 
 
-def test_files_come_in(tmp_path):
+def test_files_and_fields_are_parsed(tmp_path):
     form = read(
         part("files", b"1" * 5000) + part("files", b"2") + part("note", b"words", "") + b"--b--\r\n",
         upload_dir=tmp_path,
         upload_id="mine",
-        upload_progress=Progress(),
+        upload_progress=UploadProgress(),
     )
     assert [file.size for file in form.getlist("files")] == [5000, 1] and form["note"] == "words"
 
@@ -69,8 +69,8 @@ def test_files_come_in(tmp_path):
 @pytest.mark.parametrize(
     ("body", "status"),
     [
-        (part("files") * (forms.MOST_FILES + 1) + b"--b--\r\n", 400),
-        (part("note", b"x", "") * (forms.MOST_FILES + 1) + part("files") + b"--b--\r\n", 400),
+        (part("files") * (multipart.MAX_FILES + 1) + b"--b--\r\n", 400),
+        (part("note", b"x", "") * (multipart.MAX_FILES + 1) + part("files") + b"--b--\r\n", 400),
         (part("files", b"x" * 2001) + b"--b--\r\n", 413),
         (part("files", b"x", "") + b"--b--\r\n", 400),
         (part("photo") + b"--b--\r\n", 400),
@@ -79,15 +79,15 @@ def test_files_come_in(tmp_path):
         (b"", 400),
     ],
 )
-def test_what_is_no_upload(body, status, tmp_path):
-    with pytest.raises(Refused) as refusal:
-        read(body, 2000, upload_dir=tmp_path, upload_id="mine", upload_progress=Progress())
+def test_invalid_forms_are_refused(body, status, tmp_path):
+    with pytest.raises(RequestError) as refusal:
+        read(body, 2000, upload_dir=tmp_path, upload_id="mine", upload_progress=UploadProgress())
     assert refusal.value.status == status and refusal.value.sentence.endswith(".")
 
 
-def test_gradio_takes_uploads_so(monkeypatch):
+def test_install_replaces_gradios_classes(monkeypatch):
     for module, name in ((route_utils, "GradioMultiPartParser"), (routes, "file_upload_statuses")):
         monkeypatch.setattr(module, name, getattr(module, name))  # put back afterwards
-    forms.bound()
-    assert route_utils.GradioMultiPartParser is Form and isinstance(routes.file_upload_statuses, Progress)
+    multipart.install()
+    assert route_utils.GradioMultiPartParser is UploadParser and isinstance(routes.file_upload_statuses, UploadProgress)
     assert "GradioMultiPartParser" in route_utils.upload_fn.__code__.co_names  # found by its name, each time

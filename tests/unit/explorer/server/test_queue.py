@@ -1,4 +1,4 @@
-"""Who waits where, and who comes first: the lines, without a server."""
+"""The fair queue, without a server: places, order, parked events, unread results."""
 
 import asyncio
 from types import SimpleNamespace
@@ -9,9 +9,9 @@ from gradio.data_classes import PredictBodyInternal
 from gradio.server_messages import EstimationMessage, ProcessCompletedMessage
 from starlette.requests import Request
 
-from explorer.server import queue as line
+from explorer.server import queue as fair_queue
 from explorer.server.errors import BUSY
-from explorer.server.queue import in_turns
+from explorer.server.queue import round_robin
 from explorer.server.upload import upload
 from explorer.server.validation import ValidatedBlocks
 
@@ -70,8 +70,8 @@ def waiting(queue, name="long"):
     return [question.session_hash for question in queue.event_queue_per_concurrency_id[name].queue]
 
 
-def told(queue, session):
-    """What the session has been told that ends a question."""
+def errors_of(queue, session):
+    """The errors sent to the session, None for a result."""
     messages = queue.pending_messages_per_session[session]._queue
     return [message.output.get("error") for message in messages if isinstance(message, ProcessCompletedMessage)]
 
@@ -96,7 +96,7 @@ class Listeners:
 
 
 @in_a_loop
-async def test_a_question_has_a_place_once_somebody_listens(page, queue):
+async def test_an_event_is_queued_once_somebody_listens(page, queue):
     taken, number, _ = await ask(page, "a")
     assert taken and len(queue) == 0 and queue.session_of(number) == "a"
     with queue.listening("a"):
@@ -106,15 +106,15 @@ async def test_a_question_has_a_place_once_somebody_listens(page, queue):
 
 
 @in_a_loop
-async def test_by_plain_http_a_question_is_a_session(page, queue):
+async def test_an_event_over_plain_http_is_its_own_session(page, queue):
     _, number, _ = await ask(page, simple=True)
     assert queue.session_of(number) == number and len(queue) == 0
     with queue.listening(number):
         assert waiting(queue) == [number]
 
 
-def test_what_nobody_listens_to_is_forgotten(page, monkeypatch):
-    monkeypatch.setattr(line, "PATIENCE", 0)
+def test_events_without_a_listener_are_forgotten(page, monkeypatch):
+    monkeypatch.setattr(fair_queue, "LISTENER_TIMEOUT", 0)
 
     @in_a_loop
     async def forgotten(page, queue):
@@ -131,15 +131,15 @@ def test_what_nobody_listens_to_is_forgotten(page, monkeypatch):
 
 
 @in_a_loop
-async def test_a_listener_in_time_stops_the_clock(page, queue):
+async def test_a_listener_stops_the_timer(page, queue):
     await ask(page, "a")
-    timer = queue._silent["a"].timer
+    timer = queue._idle["a"].timer
     with queue.listening("a"):
-        assert timer.cancelled() and not queue._silent
+        assert timer.cancelled() and not queue._idle
 
 
 @in_a_loop
-async def test_each_line_has_its_own_places(page, queue):
+async def test_each_queue_has_its_own_places(page, queue):
     with Listeners(queue, *"abcd"):
         for session in "abc":
             await ask(page, session)
@@ -148,19 +148,19 @@ async def test_each_line_has_its_own_places(page, queue):
 
 
 @in_a_loop
-async def test_unread_questions_keep_nobody_out(page, queue):
+async def test_parked_events_take_no_places(page, queue):
     """However many of them, and by whomever: the same address, as behind a proxy, or others."""
-    for number in range(2 * line.OUTSIDE):
+    for number in range(2 * fair_queue.MAX_PARKED):
         assert (await ask(page, address=f"9.9.9.{number % 2}", simple=True))[0]
     assert len(queue) == 0
     with queue.listening("a"):
         assert (await ask(page, "a"))[0] and (await ask(page, "a", endpoint="short"))[0]
         assert waiting(queue) == waiting(queue, "short") == ["a"]
-    assert len(queue.event_ids_to_events) == len(queue.pending_event_ids_session) + 1 == line.OUTSIDE + 2
+    assert len(queue.event_ids_to_events) == len(queue.pending_event_ids_session) + 1 == fair_queue.MAX_PARKED + 2
 
 
-def test_of_too_many_unread_who_has_most_loses_the_oldest(page, monkeypatch):
-    monkeypatch.setattr(line, "OUTSIDE", 3)
+def test_above_the_limit_the_client_with_most_parked_events_loses_its_oldest(page, monkeypatch):
+    monkeypatch.setattr(fair_queue, "MAX_PARKED", 3)
 
     @in_a_loop
     async def oldest(page, queue):
@@ -177,7 +177,7 @@ def test_of_too_many_unread_who_has_most_loses_the_oldest(page, monkeypatch):
 
 
 @in_a_loop
-async def test_everybodys_first_question_comes_before_anybodys_second(page, queue):
+async def test_sessions_are_served_round_robin(page, queue):
     with Listeners(queue, *"abc"):
         for session in "aab":
             await ask(page, session)
@@ -185,57 +185,57 @@ async def test_everybodys_first_question_comes_before_anybodys_second(page, queu
 
 
 @in_a_loop
-async def test_one_address_is_one_caller_whatever_it_calls_its_sessions(page, queue):
+async def test_addresses_are_served_round_robin_whatever_their_sessions(page, queue):
     with Listeners(queue, *"abcx"):
         for session in "abc":
             await ask(page, session, address="9.9.9.9")
         assert (await ask(page, "x", address="1.1.1.1"))[0]
-        assert waiting(queue) == ["a", "x", "b"] and told(queue, "c") == [
+        assert waiting(queue) == ["a", "x", "b"] and errors_of(queue, "c") == [
             BUSY
-        ]  # whoever has most gives way, and hears of it
+        ]  # the client with most events loses one, with an error
 
 
 @in_a_loop
-async def test_a_line_of_others_is_full_and_says_so(page, queue):
+async def test_a_full_queue_refuses_further_clients(page, queue):
     with Listeners(queue, *"abcd"):
         for session in "abc":
             await ask(page, session)
         assert await ask(page, "x", simple=True) == (False, BUSY, "queue_full")  # a status, by plain HTTP
-        assert (await ask(page, "d"))[0] and told(queue, "d") == [BUSY]  # by a page's stream
+        assert (await ask(page, "d"))[0] and errors_of(queue, "d") == [BUSY]  # by a page's stream
         assert waiting(queue) == ["a", "b", "c"] and "x" not in queue.pending_messages_per_session
 
 
 @in_a_loop
-async def test_a_place_that_was_lost_before_anybody_listened(page, queue):
+async def test_a_parked_event_is_refused_if_the_queue_has_filled(page, queue):
     await ask(page, "late")
     with Listeners(queue, *"abc"):
         for session in "abc":
             await ask(page, session)
         with queue.listening("late"):
-            assert told(queue, "late") == [BUSY] and waiting(queue) == ["a", "b", "c"]
+            assert errors_of(queue, "late") == [BUSY] and waiting(queue) == ["a", "b", "c"]
 
 
 @in_a_loop
-async def test_a_session_asks_no_more_than_a_line_holds_at_a_time(page, queue):
+async def test_a_sessions_pending_events_are_bounded(page, queue):
     with Listeners(queue, "a"):
         for _ in range(PLACES):
             for endpoint in ("long", "short"):
                 assert (await ask(page, "a", endpoint=endpoint))[0]
-        assert told(queue, "a") == [BUSY] * PLACES and len(queue) == PLACES
+        assert errors_of(queue, "a") == [BUSY] * PLACES and len(queue) == PLACES
         assert await ask(page, "a", endpoint="short") == (
             False,
             BUSY,
             "queue_full",
-        )  # it hears nothing of what it is told
+        )  # it does not read its stream
 
 
 @in_a_loop
-async def test_a_wrong_value_is_told_at_once_and_takes_no_place(page, queue):
+async def test_an_invalid_value_is_refused_at_once(page, queue):
     with Listeners(queue, "a", "b"):
         await ask(page, "a")
         await ask(page, "b", values=(None, {"a": [1]}, "a"))
         await ask(page, "b", values=(None,))
-        assert told(queue, "b") == [
+        assert errors_of(queue, "b") == [
             "The number must be a number from -1,000,000,000 to 1,000,000,000.",
             "This takes 3 values, of which 1 came: photo, number, name.",
         ]
@@ -243,7 +243,7 @@ async def test_a_wrong_value_is_told_at_once_and_takes_no_place(page, queue):
 
 
 @in_a_loop
-async def test_what_waits_is_small_and_judged(page, queue):
+async def test_queued_events_hold_only_validated_values(page, queue):
     """Whatever came with it, and however: neither the message's body nor what was parsed of it stays."""
     with Listeners(queue, "a"):
         address = {"path": "http://example.org/photo.jpg", "meta": {"a": [{}] * 1000}, "orig_name": "x" * 10**6}
@@ -259,22 +259,23 @@ async def test_what_waits_is_small_and_judged(page, queue):
 
 @pytest.mark.parametrize(
     "wrong",
-    [(7, 1, "a"), ({"path": "http://" + "x" * 3000}, 1, "a"), ({"path": "/etc/passwd"}, 1, "a"), ({"path": ["x"]}, 1, "a"), (None, "7", "a"), (None, 10**400, "a"), (None, float("nan"), "a"),
+    [(7, 1, "a"), ({"path": "http://" + "x" * 3000}, 1, "a"), ({"path": "/etc/passwd"}, 1, "a"),
+    ({"path": ["x"]}, 1, "a"), (None, "7", "a"), (None, 10**400, "a"), (None, float("nan"), "a"),
      (None, 1, ["a"]), (None, 1, "x" * 3000), (None, 1, {"a": 1})],
 )  # fmt: skip
-def test_what_does_not_wait(page, wrong):
+def test_invalid_values_are_not_queued(page, wrong):
     @in_a_loop
     async def refused(page, queue):
         with Listeners(queue, "a"):
             await ask(page, "a", values=wrong)
-            (sentence,) = told(queue, "a")
+            (sentence,) = errors_of(queue, "a")
             assert sentence.endswith(".") and len(sentence) < 200 and len(queue) == 0
 
     refused(page)
 
 
 @in_a_loop
-async def test_who_leaves_gives_the_place_back(page, queue):
+async def test_a_disconnected_client_frees_its_place(page, queue):
     with Listeners(queue, "a", "b") as listeners:
         for session in "ab":
             await ask(page, session)
@@ -285,7 +286,7 @@ async def test_who_leaves_gives_the_place_back(page, queue):
 
 
 @in_a_loop
-async def test_two_who_listen_for_one_session(page, queue):
+async def test_a_session_may_have_two_listeners(page, queue):
     with queue.listening("a"):
         with queue.listening("a"):
             await ask(page, "a")
@@ -294,16 +295,16 @@ async def test_two_who_listen_for_one_session(page, queue):
 
 
 @in_a_loop
-async def test_a_session_that_has_heard_all_leaves_nothing(page, queue):
+async def test_a_session_without_pending_events_is_removed(page, queue):
     with queue.listening("a"):
         _, number, _ = await ask(page, "a", values=(None, "wrong", "a"))
         queue.pending_event_ids_session["a"].discard(number)  # as Gradio does when it has sent the answer
-    assert not queue.pending_messages_per_session and not queue.pending_event_ids_session and not queue._silent
+    assert not queue.pending_messages_per_session and not queue.pending_event_ids_session and not queue._idle
     del queue.pending_messages_per_session["a"]  # as Gradio does for each of two streams
 
 
 @in_a_loop
-async def test_a_question_that_is_cancelled_before_anybody_listens(page, queue):
+async def test_a_parked_event_can_be_cancelled(page, queue):
     _, number, _ = await ask(page, "a")
     await queue.remove_from_queue(number)
     with queue.listening("a"):
@@ -311,7 +312,7 @@ async def test_a_question_that_is_cancelled_before_anybody_listens(page, queue):
 
 
 @in_a_loop
-async def test_an_answer_for_a_session_that_is_forgotten(page, queue):
+async def test_results_of_a_forgotten_session_are_dropped(page, queue):
     with queue.listening("a"):
         _, number, _ = await ask(page, "a")
         question = queue.event_ids_to_events[number]
@@ -321,8 +322,8 @@ async def test_an_answer_for_a_session_that_is_forgotten(page, queue):
     assert not question.alive and "a" not in queue.pending_messages_per_session
 
 
-def test_sessions_without_a_listener_are_few(page, monkeypatch):
-    monkeypatch.setattr(line, "UNHEARD", 5)
+def test_the_number_of_idle_sessions_is_bounded(page, monkeypatch):
+    monkeypatch.setattr(fair_queue, "MAX_IDLE_SESSIONS", 5)
 
     @in_a_loop
     async def few(page, queue):
@@ -334,55 +335,56 @@ def test_sessions_without_a_listener_are_few(page, monkeypatch):
 
 
 @in_a_loop
-async def test_answers_that_nobody_reads_give_way(page, queue):
+async def test_the_oldest_unread_results_are_replaced(page, queue):
     with queue.listening("a"):
         _, number, _ = await ask(page, "a")
         question = queue.event_ids_to_events[number]
         answers = [
-            ProcessCompletedMessage(output={"data": [position]}, success=True) for position in range(line.UNREAD + 2)
+            ProcessCompletedMessage(output={"data": [position]}, success=True)
+            for position in range(fair_queue.MAX_UNREAD + 2)
         ]
         for answer in answers:
             queue.send_message(question, answer)
-        assert [answer.success for answer in answers] == [False] * 2 + [True] * line.UNREAD
-        assert answers[0].output["error"] == line.LATE
+        assert [answer.success for answer in answers] == [False] * 2 + [True] * fair_queue.MAX_UNREAD
+        assert answers[0].output["error"] == fair_queue.NOT_READ
 
 
 @in_a_loop
-async def test_answers_that_are_read_are_not_held(page, queue):
+async def test_read_results_are_not_referenced(page, queue):
     with queue.listening("a"):
         _, number, _ = await ask(page, "a")
         question = queue.event_ids_to_events[number]
-        for _ in range(line.UNREAD):
+        for _ in range(fair_queue.MAX_UNREAD):
             queue.send_message(question, ProcessCompletedMessage(output={"data": []}, success=True))
         queue.pending_messages_per_session["a"]._queue.clear()  # read
         queue.send_message(question, last := ProcessCompletedMessage(output={"data": []}, success=True))
-        assert len(queue._answers) == 1 and last.success
+        assert len(queue._results) == 1 and last.success
 
 
 @in_a_loop
-async def test_who_does_not_read_is_not_told_of_every_step(page, queue):
+async def test_pending_estimates_are_bounded(page, queue):
     with queue.listening("a"):
         _, number, _ = await ask(page, "a")
         question = queue.event_ids_to_events[number]
-        for rank in range(10 * line.BEHIND):
+        for rank in range(10 * fair_queue.MAX_PENDING):
             queue.send_message(question, EstimationMessage(rank=rank, queue_size=1))
         queue.send_message(question, ProcessCompletedMessage(output={}, success=True))
-        assert queue.pending_messages_per_session["a"].qsize() == line.BEHIND + 1
+        assert queue.pending_messages_per_session["a"].qsize() == fair_queue.MAX_PENDING + 1
 
 
 @in_a_loop
-async def test_the_line_is_served_in_its_order(page, queue):
+async def test_get_events_follows_the_queues_order(page, queue):
     """Gradio takes the first of a line; what it is given is the order in turns."""
     with Listeners(queue, *"ab"):
         for session in "aab":
             await ask(page, session)
         served = []
-        while found := queue.get_events():
-            served.append(found[0][0].session_hash)
+        while events := queue.get_events():
+            served.append(events[0][0].session_hash)
         assert served == ["a", "b", "a"]
 
 
-def test_no_statistics_are_kept(page):
+def test_gradios_statistics_are_off(page):
     @in_a_loop
     async def none(page, queue):
         with Listeners(queue, "a"):
@@ -394,9 +396,9 @@ def test_no_statistics_are_kept(page):
     none(page)
 
 
-def test_turns_by_one_and_by_two():
+def test_round_robin_by_one_and_two_keys():
     questions = [SimpleNamespace(where=where, who=who) for where, who in ("a1", "a1", "a2", "b3", "a1")]
     where, who = (lambda question: question.where), (lambda question: question.who)
-    assert in_turns(questions) == questions
-    assert ["".join((q.where, q.who)) for q in in_turns(questions, where)] == ["a1", "b3", "a1", "a2", "a1"]
-    assert ["".join((q.where, q.who)) for q in in_turns(questions, where, who)] == ["a1", "b3", "a2", "a1", "a1"]
+    assert round_robin(questions) == questions
+    assert [f"{q.where}{q.who}" for q in round_robin(questions, where)] == ["a1", "b3", "a1", "a2", "a1"]
+    assert [f"{q.where}{q.who}" for q in round_robin(questions, where, who)] == ["a1", "b3", "a2", "a1", "a1"]

@@ -1,4 +1,4 @@
-"""The run's own folder: one for each user of a machine, nobody else's to look into, and gone when the run is."""
+"""The temporary directory of a run: private to its user, and deleted with the run."""
 
 import os
 import subprocess
@@ -10,18 +10,18 @@ from threading import Event, Thread
 import pytest
 from live import ROOT
 
-from explorer.server import run_directory as folder
+from explorer.server import run_directory
 
-MOVE_IN = """
+CREATE = """
 import os, sys
-from explorer.server import run_directory as folder
+from explorer.server import run_directory
 assert "gradio" not in sys.modules
-if sys.argv[1]:  # now, since that user may not be let in to where Python lies
+if sys.argv[1]:  # only now, since that user may have no access to Python's files
     os.setgroups([])
     os.setgid(int(sys.argv[1]))
     os.setuid(int(sys.argv[1]))
 try:
-    print(folder.create())
+    print(run_directory.create())
 except ValueError as error:
     print(error)
     sys.exit(2)
@@ -33,25 +33,25 @@ posix = pytest.mark.skipif(not hasattr(os, "getuid"), reason="Windows keeps its 
 
 @pytest.fixture
 def shared(tmp_path_factory):
-    """A folder such as /tmp: everybody may write in it, and nobody may touch what is another's."""
+    """A folder such as /tmp: world-writable, with the sticky bit."""
     with tempfile.TemporaryDirectory() as place:  # pytest's own are closed to others
         Path(place).chmod(0o1777)
         yield Path(place)
 
 
-def move_in(user=None, **environment):
-    """(exit status, what was printed) of a process that moves in and ends."""
-    command = [sys.executable, "-c", MOVE_IN, str(user or "")]
+def create_in_process(user=None, **environment):
+    """(exit status, stdout) of a process that creates its directory and ends."""
+    command = [sys.executable, "-c", CREATE, str(user or "")]
     variables = {key: value for key, value in os.environ.items() if key != "GRADIO_TEMP_DIR"} | environment
-    ended = subprocess.run(command, env=variables, capture_output=True, text=True, cwd=ROOT)
-    assert "Traceback" not in ended.stderr, ended.stderr
-    return ended.returncode, ended.stdout.strip()
+    process = subprocess.run(command, env=variables, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert "Traceback" not in process.stderr, process.stderr
+    return process.returncode, process.stdout.strip()
 
 
 @as_root
-def test_each_user_of_a_machine_has_a_folder(shared):
+def test_each_user_has_a_directory(shared):
     for user in (None, NOBODY, None):
-        status, place = move_in(user, TMPDIR=str(shared))
+        status, place = create_in_process(user, TMPDIR=str(shared))
         assert status == 0, place
         around = Path(place).parent
         assert (
@@ -63,50 +63,50 @@ def test_each_user_of_a_machine_has_a_folder(shared):
 
 @as_root
 @pytest.mark.parametrize("squat", ["a folder", "a link"])
-def test_a_folder_that_is_somebody_elses_is_not_used(shared, squat):
+def test_another_users_directory_is_not_used(shared, squat):
     place = shared / f"gradio-{NOBODY}"
     (shared / "theirs").mkdir()
     os.chown(shared / "theirs", NOBODY, NOBODY)
     place.mkdir(mode=0o777) if squat == "a folder" else place.symlink_to(shared / "theirs")
-    status, sentence = move_in(NOBODY, TMPDIR=str(shared))
+    status, sentence = create_in_process(NOBODY, TMPDIR=str(shared))
     assert (status, sentence) == (2, f"{place} is not a folder of yours: set GRADIO_TEMP_DIR to a folder of your own.")
 
 
 @as_root
-def test_what_may_not_be_written_is_no_matter_of_room(shared):
+def test_a_permission_error_is_not_reported_as_a_full_disk(shared):
     (shared / "root's").mkdir(mode=0o755)
-    status, sentence = move_in(NOBODY, GRADIO_TEMP_DIR=str(shared / "root's" / "deeper"))
+    status, sentence = create_in_process(NOBODY, GRADIO_TEMP_DIR=str(shared / "root's" / "deeper"))
     assert status == 2 and "Permission denied" in sentence and "make room" not in sentence
     assert sentence.endswith("set GRADIO_TEMP_DIR to a folder of your own.")
 
 
 @posix
-def test_a_folder_of_ones_own_that_is_open_is_closed(shared):
+def test_a_directory_open_to_others_is_made_private(shared):
     place = shared / f"gradio-{os.getuid()}"
     place.mkdir()
     place.chmod(0o777)
-    status, _ = move_in(TMPDIR=str(shared))
+    status, _ = create_in_process(TMPDIR=str(shared))
     assert status == 0 and place.stat().st_mode & 0o777 == 0o700
 
 
-def test_nowhere_to_write_temporary_files_is_a_sentence(monkeypatch):
+def test_no_temporary_directory_is_one_sentence(monkeypatch):
     def nowhere():
         raise FileNotFoundError(2, "No usable temporary directory found in ['/tmp']")
 
     monkeypatch.delenv("GRADIO_TEMP_DIR", raising=False)
     monkeypatch.setattr(tempfile, "gettempdir", nowhere)
     with pytest.raises(ValueError, match="nowhere to write temporary files: set GRADIO_TEMP_DIR"):
-        folder.create()
+        run_directory.create()
 
 
-def test_it_goes_also_while_a_thread_still_writes(tmp_path):
-    """As at the end of a program, whose threads at work nobody waits for."""
-    ends, begun = Event(), Event()
+def test_remove_while_a_thread_still_writes(tmp_path):
+    """As at the end of a program, which does not wait for its threads."""
+    stop, begun = Event(), Event()
     (tmp_path / "run").mkdir()
 
     def write():
         for number in range(10**6):
-            if ends.is_set():
+            if stop.is_set():
                 return
             try:
                 (tmp_path / "run" / str(number % 100)).mkdir(exist_ok=True)
@@ -120,24 +120,24 @@ def test_it_goes_also_while_a_thread_still_writes(tmp_path):
     writer.start()
     begun.wait(60)
     try:
-        folder.remove(tmp_path / "run")
+        run_directory.remove(tmp_path / "run")
         assert list(tmp_path.iterdir()) == []
     finally:
-        ends.set()
+        stop.set()
         writer.join()
 
 
-def test_who_reads_a_file_reads_on_when_it_is_written_again(tmp_path):
+def test_write_atomically_does_not_disturb_readers(tmp_path):
     place = tmp_path / "photo"
-    folder.write_whole(place, b"one", aside=tmp_path)
+    run_directory.write_atomically(place, b"one", temp_dir=tmp_path)
     with place.open("rb") as reader:
-        folder.write_whole(place, b"another", aside=tmp_path)
+        run_directory.write_atomically(place, b"another", temp_dir=tmp_path)
         assert reader.read() == b"one"
     assert place.read_bytes() == b"another" and list(tmp_path.iterdir()) == [place]
 
 
-def test_what_cannot_be_written_whole_is_not_there_at_all(tmp_path):
+def test_a_failed_write_leaves_no_file(tmp_path):
+    (tmp_path / "taken").mkdir()
     with pytest.raises(IsADirectoryError):
-        (tmp_path / "taken").mkdir()
-        folder.write_whole(tmp_path / "taken", b"words", aside=tmp_path)
+        run_directory.write_atomically(tmp_path / "taken", b"words", temp_dir=tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["taken"]

@@ -22,7 +22,7 @@ def sessions(page):
     return sessions
 
 
-def test_what_a_visitor_changed_is_kept_for_that_visitor(page, sessions):
+def test_changes_are_kept_per_session(page, sessions):
     dropdown, state = page.dropdown._id, page.state._id
     first, second = sessions["first"], sessions["second"]
     first[dropdown] = gr.Dropdown(["c"])
@@ -34,13 +34,13 @@ def test_what_a_visitor_changed_is_kept_for_that_visitor(page, sessions):
     assert first[state] == ["drawn"] and second[state] == []
 
 
-def test_an_answer_is_not_kept(page, sessions):
+def test_outputs_are_not_kept(page, sessions):
     session = sessions["caller"]
     session._update_value_in_config(page.dropdown._id, "a long answer")
     assert not session.config_values and not list(session.components)
 
 
-def test_the_one_away_longest_makes_room(sessions):
+def test_the_least_recently_used_session_is_dropped(sessions):
     first = sessions["first"]
     for name in ("second", "first", "third"):
         sessions[name]

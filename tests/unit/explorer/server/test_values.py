@@ -1,4 +1,4 @@
-"""What each component takes from outside, and the sentence for everything else: it names what there is, and never what was sent."""
+"""Each component's valid values, and the sentence for all others: it names the choices, never what was sent."""
 
 import asyncio
 
@@ -48,7 +48,8 @@ def blocks():
 
 
 GOOD = {
-    "dropdown": ["one"], "radio": ["two"], "checkbox": [True, False, None], "number": [7, -0.5, 0, None, -0.0, 10**9], "slider": [1, 50, 2.5, None], "text": ["", "a" * 2000, None], "colour": ["#ffffff", None],
+    "dropdown": ["one"], "radio": ["two"], "checkbox": [True, False, None], "number": [7, -0.5, 0, None, -0.0, 10**9],
+    "slider": [1, 50, 2.5, None], "text": ["", "a" * 2000, None], "colour": ["#ffffff", None],
     "photo": [None, {"path": None}, {}],
 }  # fmt: skip
 
@@ -58,7 +59,7 @@ def one(work, block, value):
 
 
 @pytest.mark.parametrize("name", GOOD)
-def test_what_it_is_for(blocks, name):
+def test_valid_values_pass(blocks, name):
     for value in GOOD[name]:
         wanted = None if name == "photo" else value
         assert one(validated, blocks[name], value) == wanted and one(validated_for_queue, blocks[name], value) == wanted
@@ -66,7 +67,7 @@ def test_what_it_is_for(blocks, name):
 
 @pytest.mark.parametrize("work", [validated, validated_for_queue], ids=["in its turn", "before it waits"])
 @pytest.mark.parametrize("name", GOOD)
-def test_what_it_is_not_for(blocks, name, work):
+def test_invalid_values_are_one_sentence(blocks, name, work):
     for value in ODD:
         try:
             taken = one(work, blocks[name], value)
@@ -93,12 +94,12 @@ def test_what_it_is_not_for(blocks, name, work):
 
 
 @pytest.mark.parametrize("value", [0, 51, -1, 10**400, float("nan")])
-def test_a_number_beyond_what_there_is(blocks, value):
+def test_a_number_out_of_range(blocks, value):
     with pytest.raises(ValueError, match="from 1 to 50"):
         one(validated, blocks["slider"], value)
 
 
-def test_an_address_waits_as_it_is_and_is_gone_to_in_its_turn(blocks):
+def test_a_url_is_queued_as_it_is_and_fetched_later(blocks):
     """A photo is fetched when there is a place for the question, and nothing of what came with its address stays."""
     said = {"path": "http://127.0.0.1:9/photo.jpg", "meta": {MARK: [MARK] * 999}, "url": MARK}
     assert one(validated_for_queue, blocks["photo"], said) == {"path": said["path"]}
@@ -106,13 +107,13 @@ def test_an_address_waits_as_it_is_and_is_gone_to_in_its_turn(blocks):
         one(validated, blocks["photo"], said)
 
 
-def test_what_a_state_holds_is_not_the_callers_to_say(blocks):
+def test_a_states_value_cannot_be_sent(blocks):
     with ValidatedBlocks():
         state = gr.State("kept")
     assert one(validated, state, {MARK: [MARK]}) is None and one(validated_for_queue, state, [MARK]) is None
 
 
-def test_too_many_values_and_too_few(blocks):
+def test_surplus_and_missing_values(blocks):
     both = [blocks["number"], blocks["text"]]
     assert (
         asyncio.run(validated(both, [1, "a", MARK, [MARK]]))
@@ -123,7 +124,7 @@ def test_too_many_values_and_too_few(blocks):
         asyncio.run(validated_for_queue(both, [1]))
 
 
-def test_a_components_own_refusal_is_told_in_its_own_words():
+def test_a_components_own_error_is_passed_on():
     """Gradio puts words around it that repeat the value."""
 
     class Picky(gr.Textbox):

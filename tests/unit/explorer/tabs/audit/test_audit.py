@@ -7,9 +7,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from near import HEAT, same_heat, same_logits
 from PIL import Image
 from scipy.stats import binomtest
+from tolerances import HEATMAP_TOLERANCE, same_heat, same_logits
 from torch import nn
 
 import potplants
@@ -61,7 +61,7 @@ def test_an_answer_is_what_explain_says(found, explanations):
         assert answer.probability == pytest.approx(
             float(torch.tensor(answer.logits).double().softmax(0).max()), rel=1e-6
         )
-        assert answer.peak == pytest.approx(float(explained.heat("predicted", "conv3").max()), rel=HEAT)
+        assert answer.peak == pytest.approx(float(explained.heat("predicted", "conv3").max()), rel=HEATMAP_TOLERANCE)
 
 
 def test_shares_and_pointing_are_gradcams_own(found, explanations):
@@ -71,7 +71,7 @@ def test_shares_and_pointing_are_gradcams_own(found, explanations):
             mask = torch.from_numpy(part(parts, name))
             assert answer.area[name] == pytest.approx(mask.double().mean().item())
             assert answer.heat[name] == pytest.approx(
-                faithfulness.heat_share(heat, mask) if mask.any() else 0, rel=HEAT, abs=1e-6
+                faithfulness.heat_share(heat, mask) if mask.any() else 0, rel=HEATMAP_TOLERANCE, abs=1e-6
             )
             assert (name in answer.hottest) == (bool(mask.any()) and faithfulness.pointing_game(heat, mask))
 

@@ -10,9 +10,10 @@ from urllib.parse import parse_qsl
 import pytest
 
 import potplants
-from explorer.deep_links import view_of
+from explorer.deep_links import link_of
 from explorer.explanation.service import ExplanationService
 from explorer.photos import examples
+from explorer.settings import View
 from explorer.tabs.audit import statistics as figures
 from explorer.tabs.audit import store
 from explorer.tabs.audit.report import ReportFiles, report, rows
@@ -44,7 +45,7 @@ def result():
 @pytest.fixture(scope="module")
 def files(result):
     shelf = ReportFiles()
-    yield shelf.files(result, "jet")
+    yield shelf.files(result, View())
     del shelf  # with it its folder goes
 
 
@@ -96,14 +97,14 @@ def test_the_report_needs_nothing_beside_it(result, files):
 
 def test_the_same_audit_has_the_same_files(result):
     shelf = ReportFiles()
-    before = shelf.files(result, "jet").table
+    before = shelf.files(result, View()).table
     written = before.stat().st_mtime_ns
-    assert shelf.files(result, "jet").table.stat().st_mtime_ns == written
-    assert shelf.files(result, "viridis").table != before
+    assert shelf.files(result, View()).table.stat().st_mtime_ns == written
+    assert shelf.files(result, View(colormap="viridis")).table != before
 
 
 def test_every_photo_shown_opens_as_it_was_seen(result):
-    html = shown(result, "cividis")
+    html = shown(result, View(colormap="cividis"))
     links = [unescape(link) for link in re.findall(r'<a href="([^"]*)"', html)]
     assert len(links) == sum(
         len(chosen)
@@ -112,16 +113,17 @@ def test_every_photo_shown_opens_as_it_was_seen(result):
         for chosen in shown_by.values()
     )
     models = set()
-    for link in links:
-        asked = dict(parse_qsl(link.removeprefix("?")))
+    for address in links:
+        asked = dict(parse_qsl(address.removeprefix("?")))
         models.add(asked.pop("model"))
-        view, missing = view_of(asked, FEW, ["explain"])
-        assert view.example in FEW.every and view.colormap == "cividis" and view.tab == "explain" and not missing
+        link, missing = link_of(asked, FEW, ["explain"])
+        assert link.example in FEW.every and link.view.colormap == "cividis"
+        assert link.tab == "explain" and not missing
     assert models == {"embedded", "twin"}
 
 
 def test_the_causal_test_is_told_in_a_sentence(result):
-    words = text(shown(result, "jet"))
+    words = text(shown(result, View()))
     told = figures.followed(result.repainted["embedded"], result.audits[0].answers, result.owners)
     assert "embedded follows the pot." in words and f"names the pot’s owner in {100 * told.pot.share:.0f} %" in words
     assert f"{told.unchanged.count} of 16 answers stayed" in words
@@ -137,7 +139,7 @@ def test_an_audit_without_masks_says_so(tmp_path):
     result = store.Audits(ExplanationService(), own, store.StoredAudits(4)).of(
         store.audit_request("embedded"), lambda part, task: True
     )
-    html = shown(result, "jet")
+    html = shown(result, View())
     words = text(html)
     assert "no pot can be repainted" in words and "no share of heat can be measured" in words
     assert (
@@ -152,7 +154,7 @@ def test_an_audit_without_masks_says_so(tmp_path):
 def test_what_was_not_asked_is_not_claimed():
     asked = store.audit_request("embedded", split="val", repaint=False)
     result = store.Audits(ExplanationService(), FEW, store.StoredAudits(4)).of(asked, lambda part, task: True)
-    words = text(shown(result, "jet"))
+    words = text(shown(result, View()))
     assert "Not asked for in this audit" in words and "follows" not in words
     assert list(report(result)["models"][0]["splits"]) == ["val"] and "test" not in result.splits
 

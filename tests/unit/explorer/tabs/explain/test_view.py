@@ -1,4 +1,4 @@
-"""The words on the page: honest about probabilities, safe with a visitor's text."""
+"""HTML of the tab Explain: probabilities, labels and captions are right, and every text is escaped."""
 
 import base64
 import io
@@ -20,39 +20,40 @@ from explorer.photos import examples
 from explorer.rendering.images import data_uri
 from explorer.rendering.parts import error_message
 from explorer.rendering.wording import percent
+from explorer.settings import View
 from explorer.tabs.explain import view
 
 
 def flat(html):
-    """Without the spaces that only lay the template out."""
+    """Without the white space of the template's layout."""
     return re.sub(r"\s+", " ", re.sub(r"\s*(<[^>]+>)\s*", r"\1", html))
 
 
-def verdict(*asked):
-    return flat(view.verdict(*asked))
+def verdict(*arguments):
+    return flat(view.verdict(*arguments))
 
 
-def matrix(*asked):
-    return flat(view.matrix(*asked))
+def matrix(*arguments):
+    return flat(view.matrix(*arguments))
 
 
 @pytest.fixture(scope="module")
-def story():
+def explained():
     return ExplanationService().explain_file(examples.embedded().story.file, "embedded", "Grad-CAM")
 
 
 @pytest.fixture(scope="module")
 def car():
-    """A study of a model that answers with a number, 1.25."""
+    """A photo explained by a model that answers with a number, 1.25."""
     model = replace(potplants.MODELS["car_single_room"], network=partial(potplants.CNN, 1, 8, 224))
-    explained = explain_photo(np.full((224, 224, 3), 90, np.uint8), "", model, model.network().eval(), "Grad-CAM")
-    return replace(explained, explanation=replace(explained.explanation, logits=torch.tensor([[1.25]])))
+    photo = explain_photo(np.full((224, 224, 3), 90, np.uint8), "", model, model.network().eval(), "Grad-CAM")
+    return replace(photo, explanation=replace(photo.explanation, logits=torch.tensor([[1.25]])))
 
 
 def pictures(html):
-    """The pictures in it, in order, as arrays [H, W, 3]."""
-    held = re.findall(r'src="data:image/jpeg;base64,([^"]+)"', html)
-    return [np.array(Image.open(io.BytesIO(base64.b64decode(one)))) for one in held]
+    """Its embedded pictures in order, as arrays [H, W, 3]."""
+    encoded = re.findall(r'src="data:image/jpeg;base64,([^"]+)"', html)
+    return [np.array(Image.open(io.BytesIO(base64.b64decode(one)))) for one in encoded]
 
 
 @pytest.mark.parametrize(
@@ -70,105 +71,107 @@ def pictures(html):
         (0.0, "under 0.1 %"),
     ],
 )
-def test_percent(probability, words):
+def test_percent_never_rounds_to_0_or_100(probability, words):
     assert percent(probability) == words
 
 
-def test_the_verdict_knows_right_from_wrong(story):
-    said = story.predicted.capitalize()
-    assert f'<span class="truth right">✓ really {said}</span>' in verdict(story, story.predicted)
-    wrong = next(name for name in story.model.classes if name != story.predicted)
-    assert f'<span class="truth wrong">✗ really {wrong.capitalize()}</span>' in verdict(story, wrong)
-    sure = percent(max(story.probabilities))
-    assert f"<p>The model says<strong>{said}</strong>, {sure}</p>" in verdict(story, None)
+def test_verdict_marks_right_and_wrong_predictions(explained):
+    predicted = explained.predicted.capitalize()
+    assert f'<span class="truth right">✓ really {predicted}</span>' in verdict(explained, explained.predicted)
+    wrong = next(name for name in explained.model.classes if name != explained.predicted)
+    assert f'<span class="truth wrong">✗ really {wrong.capitalize()}</span>' in verdict(explained, wrong)
+    probability = percent(max(explained.probabilities))
+    assert f"<p>The model says<strong>{predicted}</strong>, {probability}</p>" in verdict(explained, None)
 
 
-def test_a_number_is_said_as_it_is_and_no_plant_is_its_truth(car):
+def test_a_regression_model_has_a_number_and_no_true_class(car):
     assert "<p>The model says<strong>position +1.250</strong></p>" in verdict(car, "baya")
-    html = matrix(car, draw(car, "none", "jet", "each map"), "jet", "each map")
+    html = matrix(car, draw(car, View(base="none")), View())
     assert re.findall(r'<th scope="row">(.*?)</th>', html) == [
         f"<b>Further {side}</b><small>what moves the answer there</small>" for side in ("right", "left")
     ]
     assert "logit" not in html and 'class="predicted"' not in html
 
 
-def test_the_verdict_shows_the_photo_and_its_note_as_text(story):
-    html = verdict(story.noted("a <b>note</b>"), None)
+def test_verdict_has_the_photo_and_its_note_escaped(explained):
+    html = verdict(explained.noted("a <b>note</b>"), None)
     assert '<p class="note">a &lt;b&gt;note&lt;/b&gt;</p>' in html and "256&nbsp;×&nbsp;256" in html
-    assert 'class="note"' not in verdict(story, None)
+    assert 'class="note"' not in verdict(explained, None)
     (shown,) = pictures(html)
-    assert np.abs(shown.astype(int) - story.photo).mean() < 4  # red, green and blue where they were
+    assert np.abs(shown.astype(int) - explained.photo).mean() < 4  # channels in the right order
 
 
-def test_a_picture_keeps_its_colours_to_the_pixel():
-    """Where red meets blue between two pixels that JPEG would otherwise give one colour."""
+def test_jpegs_have_full_chroma_resolution():
+    """A boundary of red and blue within a pair of pixels that chroma subsampling would give one colour."""
     picture = np.full((16, 16, 3), (0, 0, 255), np.uint8)
     picture[:, :7] = (255, 0, 0)
     (shown,) = pictures(f'<img src="{data_uri(picture)}">')
     assert np.abs(shown.astype(int) - picture).max() < 24
 
 
-def test_a_refusal_is_escaped():
+def test_an_error_message_is_escaped():
     assert "<b>" not in error_message("<b>no</b>") and 'role="alert"' in error_message("no")
 
 
-def test_the_matrix_has_a_word_for_every_picture(story):
-    html = matrix(story, draw(story, "edges", "jet", "each map"), "jet", "each map")
+def test_every_picture_of_the_matrix_has_an_alt_text(explained):
+    html = matrix(explained, draw(explained, View()), View())
     assert len(re.findall(r'<img alt="[^"]+ · [^"]+ · [^"]+"', html)) == 20
     assert html.count('scope="row"') == 5 and html.count('scope="col"') == 5
     assert len(re.findall(r"http", html)) == 0
 
 
-def test_a_row_has_the_numbers_of_its_class(story):
-    html = matrix(story, draw(story, "edges", "jet", "each map"), "jet", "each map")
+def test_a_row_has_logit_and_probability_of_its_class(explained):
+    html = matrix(explained, draw(explained, View()), View())
     rows = re.findall(r'<tr( class="predicted")?><th scope="row">(.*?)</th>', html)
-    assert [bool(marked) for marked, _ in rows] == [name == story.predicted for name in story.targets]
+    assert [bool(marked) for marked, _ in rows] == [name == explained.predicted for name in explained.targets]
     assert rows[-1][1] == "<b>Mixture</b><small>all classes, weighted by probability</small>"
-    for (_, head), name, logit, chance in zip(rows, story.model.classes, story.logits, story.probabilities):
+    for (_, head), name, logit, probability in zip(
+        rows, explained.model.classes, explained.logits, explained.probabilities
+    ):
         assert head.startswith(f"<b>{name.capitalize()}</b>")
         assert f'<small>logit<span class="number">{logit:+.2f}</span></small>' in head
-        assert f"<small>{percent(chance)}</small>" in head and f"width:{100 * chance:.1f}%" in head
+        assert f"<small>{percent(probability)}</small>" in head and f"width:{100 * probability:.1f}%" in head
 
 
-def test_a_cell_says_where_it_belongs_and_one_is_chosen(story):
-    html = matrix(story, draw(story, "edges", "jet", "each map"), "jet", "each map", (story.predicted, "conv2"))
+def test_a_cell_has_its_target_and_column_and_one_is_selected(explained):
+    html = matrix(explained, draw(explained, View()), View(), (explained.predicted, "conv2"))
     cells = re.findall(r' class="([a-z ]+)" data-target="(.*?)" data-column="(.*?)" .*? data-name="(.*?)"', html)
     columns = ("conv1", "conv2", "conv3", "all layers")
-    assert [cell[1:3] for cell in cells] == [(target, column) for target in story.targets for column in columns]
+    assert [cell[1:3] for cell in cells] == [(target, column) for target in explained.targets for column in columns]
     assert all(name == f"{target}-{column}".replace(" ", "-") for _, target, column, name in cells)
-    assert [cell[1:3] for cell in cells if cell[0] == "cell chosen"] == [(story.predicted, "conv2")]
+    assert [cell[1:3] for cell in cells if cell[0] == "cell chosen"] == [(explained.predicted, "conv2")]
     assert [cell[0] for cell in cells].count("cell") == 19
-    unchosen = matrix(story, draw(story, "edges", "jet", "each map"), "jet", "each map")
-    assert "chosen" not in unchosen
+    assert "chosen" not in matrix(explained, draw(explained, View()), View())
 
 
-def test_a_class_may_be_called_anything(story):
-    """Its name ends no attribute of a cell, and comes out of each as it was."""
-    model = replace(story.model, classes=('a "b" <i>', *story.model.classes[1:]))
-    strange = replace(story, model=model)
-    html = matrix(strange, draw(strange, "none", "jet", "each map"), "jet", "each map")
+def test_any_class_name_is_escaped(explained):
+    """It ends no attribute of a cell, and is whole in each."""
+    model = replace(explained.model, classes=('a "b" <i>', *explained.model.classes[1:]))
+    renamed = replace(explained, model=model)
+    html = matrix(renamed, draw(renamed, View(base="none")), View())
     for cell, column in zip(re.findall(r"<td>.*?</td>", html), ("conv1", "conv2", "conv3", "all-layers")):
         assert "<i>" not in cell
-        held = {name: unescape(value) for name, value in re.findall(r'([a-z-]+)="([^"]*)"', cell)}
-        assert held["data-target"] == 'a "b" <i>' and held["data-name"] == f'a-"b"-<i>-{column}'
-        assert held["data-caption"] == held["alt"] == held["aria-label"].removeprefix("Enlarge: ")
+        attributes = {name: unescape(value) for name, value in re.findall(r'([a-z-]+)="([^"]*)"', cell)}
+        assert attributes["data-target"] == 'a "b" <i>' and attributes["data-name"] == f'a-"b"-<i>-{column}'
+        assert attributes["data-caption"] == attributes["alt"] == attributes["aria-label"].removeprefix("Enlarge: ")
 
 
-def test_layers_are_headed_by_what_they_are_and_the_network_calls_them(story):
-    html = matrix(story, draw(story, "edges", "jet", "each map"), "jet", "each map")
+def test_column_headings_have_both_names_of_a_layer(explained):
+    html = matrix(explained, draw(explained, View()), View())
     heads = re.findall(r'<th scope="col">(.*?)<small>(.*?)</small></th>', html)
     named = [(f"conv{number}", f"conv_layers.{index}") for number, index in ((1, 0), (2, 3), (3, 6))]
     assert heads == [*named, ("all layers", "")]
 
 
-def test_the_colour_bar_names_its_scale(story):
-    each = matrix(story, draw(story, "none", "jet", "each map"), "jet", "each map")
-    shared = matrix(story, draw(story, "none", "viridis", "shared"), "viridis", "shared")
+def test_colour_bar_names_its_scale(explained):
+    each = matrix(explained, draw(explained, View(base="none")), View())
+    viridis = View(base="none", colormap="viridis", scale="shared")
+    shared = matrix(explained, draw(explained, viridis), viridis)
     assert "<span>this map&#39;s own peak</span>" in each and "<span>the strongest peak of all maps</span>" in shared
     assert "rgb(68,1,84)" in shared  # viridis begins there
 
 
-def test_the_strip_shows_every_example():
+def test_strip_has_every_example():
     shown = examples.embedded()
     html = examples_strip(shown)
     assert re.findall(r'data-index="(\d+)"', html) == [str(index) for index in range(len(shown.shown))]
@@ -176,8 +179,8 @@ def test_the_strip_shows_every_example():
 
 
 @pytest.mark.parametrize("shape", [(60, 150), (150, 60), (61, 60)])
-def test_the_strip_shows_the_middle_of_a_photo(shape, tmp_path):
-    """The square in the middle is blue and green within, red is what lies beside it."""
+def test_strip_shows_the_middle_square_of_a_photo(shape, tmp_path):
+    """The middle square is blue with green inside, the rest red."""
     photo = np.full((*shape, 3), (200, 20, 20), np.uint8)
     top, left = ((side - 60) // 2 for side in shape)
     photo[top : top + 60, left : left + 60] = (20, 20, 200)

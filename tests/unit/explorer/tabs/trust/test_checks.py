@@ -10,6 +10,7 @@ from trust_case import case, silent
 
 from explorer.explanation.service import ExplanationService
 from explorer.photos import examples
+from explorer.settings import View
 from explorer.tabs.trust import view
 from explorer.tabs.trust.checks import Checks, Measured, Trust, report
 from explorer.tabs.trust.costs import CostRow
@@ -69,22 +70,22 @@ def test_the_report_is_json_and_holds_what_was_promised(answers):
 
 def test_the_page_says_what_the_report_says(answers):
     checks, measured = answers
-    table = view.methods(measured, "edges", "jet", "HiResCAM")
+    table = view.methods(measured, View(method="HiResCAM"))
     for row in measured.comparison.rows:
         assert row.name in table and measured.comparison.verdict(row).sentence in unescape(table)
     assert table.count('class="predicted"') == 1 and table.count("<tr") == 1 + len(measured.comparison.rows)
-    assert checks.trial.sentence in view.sanity(checks, "photo", "jet")
-    assert view.sanity(checks, "none", "jet").count("<figure>") == len(checks.trial.steps)
-    shown = view.seeds(checks, "edges", "viridis")
+    assert checks.trial.sentence in view.sanity(checks, View(base="photo"))
+    assert view.sanity(checks, View(base="none")).count("<figure>") == len(checks.trial.steps)
+    shown = view.seeds(checks, View(colormap="viridis"))
     assert "seed 1 (speaking)" in shown and "Baya, 90.0 %" in shown and "test 70 % right" in shown
-    assert "Not &lt;here&gt;." in view.costs(measured, "edges", "jet")
+    assert "Not &lt;here&gt;." in view.costs(measured, View())
 
 
 def test_a_map_that_is_not_there_has_its_place_and_the_reason(answers):
     checks, measured = answers
     refused = Row("Grad-CAM", "refused", refusal="it's <that>")
     found = replace(measured, comparison=replace(measured.comparison, rows=(refused,)))
-    table = view.methods(found, "edges", "jet", "HiResCAM")
+    table = view.methods(found, View(method="HiResCAM"))
     assert (
         '<span class="trust-none">no map</span>' in table
         and "Not for this network: it's &lt;that&gt;." in table.replace("&#39;", "'")
@@ -93,19 +94,19 @@ def test_a_map_that_is_not_there_has_its_place_and_the_reason(answers):
     family = replace(
         checks.family, members=(replace(checks.family.members[0], heat=None, state="refused", accuracy={}),)
     )
-    assert ">no map<" in (shown := view.seeds(replace(checks, family=family), "edges", "jet"))
+    assert ">no map<" in (shown := view.seeds(replace(checks, family=family), View()))
     assert "<small>the method does not apply</small></figcaption>" in shown
 
 
 def test_a_trial_without_steps_has_no_pictures_and_no_note(answers):
     checks, _ = answers
-    shown = view.sanity(replace(checks, trial=replace(checks.trial, steps=(), maps=())), "edges", "jet")
+    shown = view.sanity(replace(checks, trial=replace(checks.trial, steps=(), maps=())), View())
     assert "<figure>" not in shown and 'class="note"' not in shown
 
 
 def test_an_unknown_base_is_a_sentence(answers):
     with pytest.raises(ValueError, match="There is no base"):
-        view.methods(answers[1], "rainbow", "jet", "Grad-CAM")
+        view.methods(answers[1], View(base="rainbow"))
 
 
 @pytest.mark.parametrize(
