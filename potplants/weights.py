@@ -47,7 +47,7 @@ def sha256(path: Path | str) -> str:
     return _sha256(path, stat.st_size, stat.st_mtime_ns)
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=20_000)  # weights, and the photos and masks of an audit
 def _sha256(path: Path, size: int, modified: int) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,7 +1,6 @@
 """The labelled example photos: a few of every class to click on the page, and whole splits to audit."""
 
 import csv
-import hashlib
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -122,7 +121,9 @@ def from_folder(folder) -> Examples:
 
 
 def digest(file) -> str:
-    return hashlib.sha256(Path(file).read_bytes()).hexdigest()
+    from potplants.weights import sha256  # imports torch: examples are read before it, to fail early
+
+    return sha256(file)
 
 
 def printable(name: str) -> str:

@@ -101,9 +101,10 @@ def test_file_names_are_escaped_and_end_no_audit(folder):
     request = store.audit_request("embedded")
     result = within(
         120,
-        lambda: store.Audits(ExplanationService(), loaded, store.StoredAudits(2)).of(request, lambda part, task: True),
+        lambda: store.Audits(ExplanationService(), loaded).of(request, lambda part, task: True),
     )
-    assert [fault.key for fault in result.unread] == ["test/0_plain"] and len(result.audits[0].answers) == len(GOOD) - 1
+    assert [fault.key for fault in result.unreadable] == ["test/0_plain"]
+    assert len(result.audits[0].predictions) == len(GOOD) - 1
     for html in (buttons, shown(result, View()), document(result, View())):
         assert (
             not Elements(html).names & {"onerror", "b>photos<", "script"}

@@ -1,1 +1,1 @@
-"""The tab Audit: one or two classifiers against whole splits, and the causal test of the pots."""
+"""The tab Audit: one or two classifiers on whole splits, and the causal test with repainted pots."""

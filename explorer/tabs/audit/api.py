@@ -1,4 +1,4 @@
-"""/audit: one or two classifiers against whole splits, as a report and files, for callers."""
+"""/audit: one or two classifiers on whole splits, as a report and files, for callers."""
 
 import gradio as gr
 
@@ -11,12 +11,12 @@ from explorer.server.errors import as_sentence
 from explorer.settings import View
 
 from .report import ReportFiles, report
-from .store import BOTH, NO_RIVAL, Audits, audit_request, rival
+from .store import BOTH, NO_COMPARISON, Audits, audit_request, default_comparison
 
 
 def define(service: ExplanationService, examples: Examples, default_model: str):
     """Define /audit. Nothing of it is shown."""
-    audits, shelf = service.shared(Audits, examples), ReportFiles()
+    audits, reports = service.shared(Audits, examples), ReportFiles()
 
     def audit(model, compare, split, repaint):
         """One or two classifiers against whole splits: how often right, where the heat lies, whether they follow the pot or the plant.
@@ -33,26 +33,25 @@ def define(service: ExplanationService, examples: Examples, default_model: str):
             table: a CSV file, a row for every photo and model
             file: the report as a JSON file
             page: one page of HTML that needs nothing beside it
-        """
+        """  # noqa: E501 (callers see the lines as they stand)
         with as_sentence():
-            found = audits.of(audit_request(model, compare, split, repaint), cancellable())
-        return report(found), *shelf.files(found, View()).paths
+            result = audits.of(audit_request(model, compare, split, repaint), cancellable())
+        return report(result), *reports.files(result, View()).paths
 
     with gr.Column(visible=False):
         model = gr.Dropdown(list(potplants.MODELS), value=default_model, label="model: a classifier that /models lists")
         compare = gr.Dropdown(
-            [NO_RIVAL, *potplants.MODELS], value=rival(default_model), label="compare: a second classifier, or none"
+            [NO_COMPARISON, *potplants.MODELS],
+            value=default_comparison(default_model),
+            label="compare: a second classifier, or none",
         )
         split = gr.Dropdown([BOTH, *examples.splits], value=BOTH, label="split: which photos")
         repaint = gr.Checkbox(True, label="repaint: whether every plant is also shown in every pot")
-        told = gr.JSON(label="report: photos, models, differences, unreadable, notes")
+        numbers = gr.JSON(label="report: photos, models, differences, unreadable, notes")
         files = [
-            gr.File(label=label)
-            for label in (
-                "table: CSV, a row for every photo and model",
-                "file: the report as JSON",
-                "page: one page of HTML",
-            )
+            gr.File(label="table: CSV, a row for every photo and model"),
+            gr.File(label="file: the report as JSON"),
+            gr.File(label="page: one page of HTML"),
         ]
         trigger = gr.Button()
-    trigger.click(audit, [model, compare, split, repaint], [told, *files], api_name="audit", **AUDIT_QUEUE)
+    trigger.click(audit, [model, compare, split, repaint], [numbers, *files], api_name="audit", **AUDIT_QUEUE)

@@ -1,4 +1,4 @@
-"""The photos of an audit, read while the model is busy. One that cannot be read is named and passed over."""
+"""Reads the photos of an audit in batches, ahead of the model. A photo that cannot be read is reported and left out."""
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,75 +14,76 @@ from explorer.photos.formats import PhotoError
 from explorer.photos.masks import read_mask
 from potplants.dataset import as_input
 
-AT_ONCE = 8  # photos between two looks at whether to go on
+AT_ONCE = 8  # photos in a batch; after each an audit can be stopped
 
 
 @dataclass(frozen=True)
 class Fault:
-    """A file that could not be used, and why, in one sentence."""
+    """A file that cannot be used, and why, in one sentence."""
 
     key: str
     reason: str
 
 
 @dataclass(frozen=True)
-class Seen:
-    """A photo as the network sees it, and its parts where a mask names them."""
+class InputPhoto:
+    """A photo as the network takes it, and its parts if it has a mask."""
 
     example: Example
     pixels: np.ndarray  # [S, S, 3] uint8
-    parts: np.ndarray | None  # [S, S] uint8, see `regions.PARTS`
+    parts: np.ndarray | None  # [S, S] uint8, see `masks.PARTS`
 
 
 @dataclass(frozen=True)
 class Batch:
-    photos: tuple[Seen, ...]
-    unread: tuple[Fault, ...]  # photos
-    misfits: tuple[Fault, ...]  # masks
+    photos: tuple[InputPhoto, ...]
+    unreadable: tuple[Fault, ...]  # photos
+    unusable_masks: tuple[Fault, ...]
 
     @property
     def size(self) -> int:
         """How many photos were tried."""
-        return len(self.photos) + len(self.unread)
+        return len(self.photos) + len(self.unreadable)
 
     def images(self) -> Tensor:
-        """What the network takes: [B, 3, S, S]."""
+        """The network's input: [B, 3, S, S]."""
         return as_images([photo.pixels for photo in self.photos])
 
 
 def as_images(pixels: Sequence[np.ndarray]) -> Tensor:
-    """Photos [S, S, 3] uint8 as the networks take them: [B, 3, S, S]."""
+    """Photos [S, S, 3] uint8 as the network's input: [B, 3, S, S]."""
     return as_input(torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2).contiguous())
 
 
 def read_ahead(examples: Sequence[Example], size: int) -> Iterator[Batch]:
     """The photos, AT_ONCE at a time; each batch is read while the one before is in use."""
-    parts = [examples[start : start + AT_ONCE] for start in range(0, len(examples), AT_ONCE)]
+    batches = [examples[start : start + AT_ONCE] for start in range(0, len(examples), AT_ONCE)]
+    if not batches:
+        return
     with ThreadPoolExecutor(1) as pool:
-        coming = pool.submit(read, parts[0], size) if parts else None
-        for following in parts[1:]:
-            ready, coming = coming.result(), pool.submit(read, following, size)
+        pending = pool.submit(read, batches[0], size)
+        for batch in batches[1:]:
+            ready, pending = pending.result(), pool.submit(read, batch, size)
             yield ready
-        if coming:
-            yield coming.result()
+        yield pending.result()
 
 
 def read(examples: Sequence[Example], size: int) -> Batch:
-    """Read the photos as the page does. What cannot be read is told, not raised."""
-    photos, unread, misfits = [], [], []
+    """Read the photos as the page does. Unreadable files are in the result; nothing is raised."""
+    photos, unreadable, unusable_masks = [], [], []
     for example in examples:
         try:
             square = fit_square(read_photo(example.file).pixels, size)
         except PhotoError as error:
-            unread.append(Fault(example.key, str(error)))
+            unreadable.append(Fault(example.key, str(error)))
             continue
         try:
             parts = _parts(example, square)
         except ValueError as error:
             parts = None
-            misfits.append(Fault(example.key, str(error)))
-        photos.append(Seen(example, square.pixels, parts))
-    return Batch(tuple(photos), tuple(unread), tuple(misfits))
+            unusable_masks.append(Fault(example.key, str(error)))
+        photos.append(InputPhoto(example, square.pixels, parts))
+    return Batch(tuple(photos), tuple(unreadable), tuple(unusable_masks))
 
 
 def _parts(example, square):

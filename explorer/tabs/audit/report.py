@@ -1,4 +1,4 @@
-"""The audit to take away: the whole as JSON, a row for every photo and model as CSV, one page of HTML that needs nothing beside it."""
+"""Audit files to download: all figures as JSON, a row for every photo and model as CSV, and a standalone HTML page."""
 
 import csv
 import io
@@ -13,9 +13,9 @@ from explorer.photos.masks import PARTS
 from explorer.server.run_directory import write_atomically
 from explorer.settings import View
 
-from . import statistics as figures
+from . import statistics
 from .audit import METHOD, RANDOM, WORST
-from .store import Result
+from .store import AuditResult
 from .view import document
 
 
@@ -31,13 +31,13 @@ class Files:
 
 
 class ReportFiles:
-    """A folder for files to take away, gone with the program. The same audit has the same files."""
+    """A temporary folder for files to download. The same audit has the same files."""
 
     def __init__(self):
         self._folder = TemporaryDirectory(prefix="audits-")
 
-    def files(self, result: Result, view: View) -> Files:
-        """The three files, written now unless they are there."""
+    def files(self, result: AuditResult, view: View) -> Files:
+        """The three files, written unless they exist."""
         folder = Path(self._folder.name) / f"{result.name}-{view.colormap}"
         folder.mkdir(exist_ok=True)
         stem = "audit-" + "-".join(result.request.models)
@@ -52,7 +52,7 @@ class ReportFiles:
         return Files(*(folder / name for name in contents))
 
 
-def report(result: Result) -> dict:
+def report(result: AuditResult) -> dict:
     """All figures, ready for JSON."""
     return {
         "photos": {"origin": result.origin, "splits": result.splits, "sha256": result.photos},
@@ -60,8 +60,8 @@ def report(result: Result) -> dict:
         "explained": "what the model says of each photo, at its last convolution",
         "models": [_model(result, audit) for audit in result.audits],
         "differences": _differences(result),
-        "unreadable": [vars(fault) for fault in result.unread],
-        "masks that do not fit": [vars(fault) for fault in result.misfits],
+        "unreadable": [vars(fault) for fault in result.unreadable],
+        "masks that do not fit": [vars(fault) for fault in result.unusable_masks],
         "note": result.note,
         "notes": {
             "interval": "95 %, Wilson's score",
@@ -74,13 +74,13 @@ def report(result: Result) -> dict:
     }
 
 
-def rows(result: Result) -> list[dict]:
+def rows(result: AuditResult) -> list[dict]:
     """A row for every photo and model."""
-    return [
-        _row(audit, answer, painted[answer.example.key])
-        for audit, painted in ((audit, _by_photo(result.repainted[audit.model.name])) for audit in result.audits)
-        for answer in audit.answers
-    ]
+    table = []
+    for audit in result.audits:
+        repainted = _by_photo(result.repainted[audit.model.name])
+        table += [_row(audit, prediction, repainted[prediction.example.key]) for prediction in audit.predictions]
+    return table
 
 
 def _model(result, audit):
@@ -93,95 +93,101 @@ def _model(result, audit):
         "classes": list(audit.model.classes),
         "splits": {split: _split(audit, split) for split in result.splits},
         "mean_heatmaps": {
-            really: {"photos": mean.photos, "empty": mean.empty, "peak": float(mean.heat.max())}
-            for really, mean in audit.means.items()
+            class_name: {"photos": mean.photos, "empty": mean.empty, "peak": float(mean.heat.max())}
+            for class_name, mean in audit.means.items()
         },
         "repaint": _repaint(result, audit),
-        "worst": _named(audit.worst),
-        "random": _named(audit.random),
+        "worst": _selected(audit.worst),
+        "random": _selected(audit.random),
     }
 
 
 def _split(audit, split):
-    answers = figures.of_split(audit.answers, split)
+    predictions, classes = statistics.select(audit.predictions, split), audit.model.classes
     return {
-        **_rate(figures.accuracy(answers)),
-        "confusion": figures.confusion(answers, audit.model.classes),
-        "heat": {really: _heat(figures.of_split(answers, split, really)) for really in audit.model.classes},
+        **_rate(statistics.accuracy(predictions)),
+        "confusion": statistics.confusion(predictions, classes),
+        "heat": {name: _heat(statistics.select(predictions, split, name)) for name in classes},
     }
 
 
 def _rate(rate):
-    if not rate.of:
+    if not rate.total:
         return {"photos": 0, "right": 0, "accuracy": None, "interval": None}
-    return {"photos": rate.of, "right": rate.count, "accuracy": rate.share, "interval": list(rate.interval)}
+    return {"photos": rate.total, "right": rate.count, "accuracy": rate.share, "interval": list(rate.interval)}
 
 
-def _heat(answers):
-    heat = figures.heat(answers)
-    ratios = {part: heat.ratio(part) for part in PARTS} if heat.measured else {}
-    return {**vars(heat), "ratio": ratios}
+def _heat(predictions):
+    shares = statistics.heat_shares(predictions)
+    ratios = {part: shares.ratio(part) for part in PARTS} if shares.measured else {}
+    return {**vars(shares), "ratio": ratios}
 
 
 def _repaint(result, audit):
     repainted = result.repainted[audit.model.name]
     if not repainted:
         return None
-    followed = figures.followed(repainted, audit.answers, result.owners)
+    rates = statistics.repaint_rates(repainted, audit.predictions, result.plant_of_colour)
     return {
         "colours": POT_COLOURS,
-        "owners": result.owners,
-        "table": figures.pots(repainted, audit.model.classes),
-        "followed": followed and {name: {"count": rate.count, "of": rate.of} for name, rate in vars(followed).items()},
+        "owners": result.plant_of_colour,
+        "table": statistics.repaint_table(repainted, audit.model.classes),
+        "followed": rates and {name: {"count": rate.count, "of": rate.total} for name, rate in vars(rates).items()},
     }
 
 
 def _differences(result):
-    return figures.differences(*result.audits) if len(result.audits) == 2 else None
+    return statistics.differences(*result.audits) if len(result.audits) == 2 else None
 
 
-def _named(chosen):
+def _selected(by_class):
     return {
-        really: [
-            {"photo": found.example.key, "said": found.said, "probability": found.probability} for found in answers
+        name: [
+            {
+                "photo": prediction.example.key,
+                "said": prediction.predicted,
+                "probability": prediction.probability,
+            }
+            for prediction in predictions
         ]
-        for really, answers in chosen.items()
+        for name, predictions in by_class.items()
     }
 
 
-def _row(audit, answer, painted):
-    example = answer.example
+def _row(audit, prediction, repainted):
+    """repainted: pot colour → predicted class."""
+    example = prediction.example
     return {
         "photo": example.key,
         "split": example.split,
         "class": example.really,
         "pot_colour": example.pot_colour or "",
         "model": audit.model.name,
-        "said": answer.said,
-        "right": int(answer.right),
-        "probability": answer.probability,
-        **{f"logit_{name}": logit for name, logit in zip(audit.model.classes, answer.logits)},
-        "peak": answer.peak,
-        "empty": int(answer.empty),
-        **{f"area_{part}": (answer.area or {}).get(part, "") for part in PARTS},
-        **{f"heat_{part}": (answer.heat or {}).get(part, "") for part in PARTS},
-        "hottest": "+".join(answer.hottest),
-        **{f"said_in_{colour}": painted.get(colour, "") for colour in POT_COLOURS},
+        "said": prediction.predicted,
+        "right": int(prediction.correct),
+        "probability": prediction.probability,
+        **{f"logit_{name}": logit for name, logit in zip(audit.model.classes, prediction.logits)},
+        "peak": prediction.peak,
+        "empty": int(prediction.empty),
+        **{f"area_{part}": (prediction.area or {}).get(part, "") for part in PARTS},
+        **{f"heat_{part}": (prediction.heat or {}).get(part, "") for part in PARTS},
+        "hottest": "+".join(prediction.hottest),
+        **{f"said_in_{colour}": repainted.get(colour, "") for colour in POT_COLOURS},
     }
 
 
 def _by_photo(repainted):
-    """Key → colour → what was said."""
-    painted = defaultdict(dict)
-    for found in repainted:
-        painted[found.example.key][found.colour] = found.said
-    return painted
+    """Key → pot colour → predicted class."""
+    by_photo = defaultdict(dict)
+    for prediction in repainted:
+        by_photo[prediction.example.key][prediction.colour] = prediction.predicted
+    return by_photo
 
 
 def _table(result):
     """The rows as CSV."""
-    table, written = rows(result), io.StringIO(newline="")
-    writer = csv.DictWriter(written, list(table[0]))
+    table, text = rows(result), io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(table[0]))
     writer.writeheader()
     writer.writerows(table)
-    return written.getvalue()
+    return text.getvalue()

@@ -1,4 +1,4 @@
-"""The audit in numbers: how often right, mistaken for what, how much heat on which part, and whom the model follows, pot or plant."""
+"""Statistics of an audit: accuracy, confusion, heat on each part, and whether predictions follow pot or plant."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -10,34 +10,36 @@ import numpy as np
 from explorer.photos.edits import POT_COLOURS
 from explorer.photos.masks import PARTS
 
-from .audit import Answer, Audit
-from .causal_test import Repainted
+from .audit import Audit, Prediction
+from .causal_test import RepaintedPrediction
 
 Z95 = 1.959964  # standard deviations that hold 95 % of a normal distribution
 
 
 @dataclass(frozen=True)
 class Rate:
-    """So many of so many."""
+    """A count out of a total."""
 
     count: int
-    of: int
+    total: int
 
     @property
     def share(self) -> float:
-        return self.count / self.of
+        return self.count / self.total
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Where the true share lies with 95 % confidence, by Wilson's score: it holds for few photos and near 0 and 1."""
-        middle = (self.share + Z95**2 / (2 * self.of)) / (1 + Z95**2 / self.of)
-        reach = Z95 * sqrt(self.share * (1 - self.share) / self.of + Z95**2 / (4 * self.of**2)) / (1 + Z95**2 / self.of)
+        """The true share's 95 % confidence interval by Wilson's score: valid for few photos and near 0 and 1."""
+        share, total = self.share, self.total
+        scale = 1 + Z95**2 / total
+        middle = (share + Z95**2 / (2 * total)) / scale
+        reach = Z95 * sqrt(share * (1 - share) / total + Z95**2 / (4 * total**2)) / scale
         return max(0.0, middle - reach), min(1.0, middle + reach)
 
 
 @dataclass(frozen=True)
-class Heat:
-    """Where the heat of some photos lies. Empty maps and photos without a mask are counted and left out of every share."""
+class HeatShares:
+    """Where the heat of some photos lies. Empty maps and photos without a mask are counted, but in no share."""
 
     photos: int
     empty: int  # maps
@@ -53,72 +55,92 @@ class Heat:
 
 
 @dataclass(frozen=True)
-class Followed:
-    """Whom the answers follow when a plant stands in a pot of another's colour."""
+class RepaintRates:
+    """What the model predicts for a plant in a pot of another plant's colour: that other plant, the plant, neither."""
 
     pot: Rate
     plant: Rate
     neither: Rate
-    unchanged: Rate  # the control, pots painted in the colour they had: as many answers stayed
+    unchanged: Rate  # the control: unchanged predictions for pots repainted in their own colour
 
 
-def of_split(answers: Sequence[Answer], split: str, really: str | None = None) -> list[Answer]:
-    return [found for found in answers if found.example.split == split and really in (None, found.example.really)]
+def select(predictions: Sequence[Prediction], split: str, true_class: str | None = None) -> list[Prediction]:
+    """The predictions for the photos of a split, or of one of its classes."""
+    return [
+        prediction
+        for prediction in predictions
+        if prediction.example.split == split and true_class in (None, prediction.example.really)
+    ]
 
 
-def accuracy(answers: Sequence[Answer]) -> Rate:
-    return Rate(sum(found.right for found in answers), len(answers))
+def accuracy(predictions: Sequence[Prediction]) -> Rate:
+    return Rate(sum(prediction.correct for prediction in predictions), len(predictions))
 
 
-def confusion(answers: Sequence[Answer], classes: Sequence[str]) -> list[list[int]]:
-    """Photos by what they really show (rows) and what the model said (columns)."""
-    counts = Counter((found.example.really, found.said) for found in answers)
-    return [[counts[really, said] for said in classes] for really in classes]
+def confusion(predictions: Sequence[Prediction], classes: Sequence[str]) -> list[list[int]]:
+    """Photos by true class (rows) and predicted class (columns)."""
+    counts = Counter((prediction.example.really, prediction.predicted) for prediction in predictions)
+    return [[counts[true_class, predicted] for predicted in classes] for true_class in classes]
 
 
-def heat(answers: Sequence[Answer]) -> Heat:
-    measured = [found for found in answers if found.heat]
-    return Heat(
-        photos=len(answers),
-        empty=sum(found.empty for found in answers),
-        unmasked=sum(found.area is None for found in answers),
+def heat_shares(predictions: Sequence[Prediction]) -> HeatShares:
+    measured = [prediction for prediction in predictions if prediction.heat]
+    return HeatShares(
+        photos=len(predictions),
+        empty=sum(prediction.empty for prediction in predictions),
+        unmasked=sum(prediction.area is None for prediction in predictions),
         measured=len(measured),
-        area=_means([found.area for found in measured]),
-        heat=_means([found.heat for found in measured]),
-        hottest={part: sum(part in found.hottest for found in measured) for part in PARTS},
+        area=_means([prediction.area for prediction in measured]),
+        heat=_means([prediction.heat for prediction in measured]),
+        hottest={part: sum(part in prediction.hottest for prediction in measured) for part in PARTS},
     )
 
 
-def pots(repainted: Sequence[Repainted], classes: Sequence[str]) -> dict[str, dict[str, dict[str, int]]]:
-    """Plant → pot colour → what the model says → how often."""
-    counts = Counter((found.example.really, found.colour, found.said) for found in repainted)
+def repaint_table(
+    repainted: Sequence[RepaintedPrediction], classes: Sequence[str]
+) -> dict[str, dict[str, dict[str, int]]]:
+    """Plant → pot colour → predicted class → count."""
+    counts = Counter((prediction.example.really, prediction.colour, prediction.predicted) for prediction in repainted)
     return {
-        really: {colour: {said: counts[really, colour, said] for said in classes} for colour in POT_COLOURS}
-        for really in classes
+        plant: {
+            colour: {predicted: counts[plant, colour, predicted] for predicted in classes} for colour in POT_COLOURS
+        }
+        for plant in classes
     }
 
 
-def followed(repainted: Sequence[Repainted], answers: Sequence[Answer], owners: dict[str, str]) -> Followed | None:
-    """None where no plant stands in another's pot: no photo has a mask, or nobody knows whose colour is whose."""
-    foreign = [found for found in repainted if owners.get(found.colour, found.example.really) != found.example.really]
-    own = [found for found in repainted if found.colour == found.example.pot_colour]
-    if not foreign:
+def repaint_rates(
+    repainted: Sequence[RepaintedPrediction], originals: Sequence[Prediction], plant_of_colour: dict[str, str]
+) -> RepaintRates | None:
+    """None if no plant stands in another's pot: no photo has a mask, or no colour is known to be a plant's."""
+    swapped = [
+        prediction
+        for prediction in repainted
+        if plant_of_colour.get(prediction.colour, prediction.example.really) != prediction.example.really
+    ]
+    own_colour = [prediction for prediction in repainted if prediction.colour == prediction.example.pot_colour]
+    if not swapped:
         return None
-    before = {found.example.key: found.said for found in answers}
-    pot = sum(found.said == owners[found.colour] for found in foreign)
-    plant = sum(found.said == found.example.really for found in foreign)
-    return Followed(
-        pot=Rate(pot, len(foreign)),
-        plant=Rate(plant, len(foreign)),
-        neither=Rate(len(foreign) - pot - plant, len(foreign)),
-        unchanged=Rate(sum(before[found.example.key] == found.said for found in own), len(own)),
+    before = {prediction.example.key: prediction.predicted for prediction in originals}
+    pot = sum(prediction.predicted == plant_of_colour[prediction.colour] for prediction in swapped)
+    plant = sum(prediction.predicted == prediction.example.really for prediction in swapped)
+    unchanged = sum(before[prediction.example.key] == prediction.predicted for prediction in own_colour)
+    return RepaintRates(
+        pot=Rate(pot, len(swapped)),
+        plant=Rate(plant, len(swapped)),
+        neither=Rate(len(swapped) - pot - plant, len(swapped)),
+        unchanged=Rate(unchanged, len(own_colour)),
     )
 
 
 def differences(one: Audit, other: Audit) -> dict[str, int]:
-    """Of the same photos: both right, only the one, only the other, none."""
-    right = {found.example.key: found.right for found in other.answers}
-    pairs = Counter((found.right, right[found.example.key]) for found in one.answers if found.example.key in right)
+    """Photos that both models classify correctly, only the one, only the other, neither."""
+    correct = {prediction.example.key: prediction.correct for prediction in other.predictions}
+    pairs = Counter(
+        (prediction.correct, correct[prediction.example.key])
+        for prediction in one.predictions
+        if prediction.example.key in correct
+    )
     return {
         "both": pairs[True, True],
         one.model.name: pairs[True, False],

@@ -1,27 +1,32 @@
-"""Audits and where they are kept: found again by the photos' bytes, the masks', the model's weights and the method."""
+"""Computes audits and caches them by the photos' and masks' bytes, the models' weights and the method."""
 
 import hashlib
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache, partial
-from threading import Lock
+from functools import partial
+from pathlib import Path
+from typing import Any
 
 import potplants
+from explorer.explanation.coalescing import ResultCache
 from explorer.explanation.device import joined
-from explorer.explanation.service import ExplanationService
+from explorer.explanation.service import ExplanationService, Progress
 from explorer.photos.edits import POT_COLOURS
 from explorer.photos.examples import SPLITS, Example, Examples
+from potplants.weights import sha256
 
-from .audit import METHOD, Audit, audit, go_on
-from .causal_test import Repainted, in_every_pot, owners
+from .audit import METHOD, Audit, audit, raise_if_stopped
+from .causal_test import RepaintedPrediction, in_every_pot, plant_of_colour
 from .photo_reader import Fault
 
-NO_RIVAL = "none"  # a comparison with no other model
+NO_COMPARISON = "none"  # in place of the second model
 BOTH = "both"  # splits
-REPAINT_COST = 3  # what repainting a photo takes, in photos audited
+REPAINT_COST = 3  # the time to repaint one photo, in photos audited
+KEPT = 12  # cached audits and causal tests, of all visitors; an audit is some 10 MB, most of it photos to show
 
-Told = Callable[[float, str], bool | None]  # part done, what takes the time; answering False stops the work
+# takes the part done and the task; answering False stops the work, as raising Cancelled does
+StoppableProgress = Callable[[float, str], bool | None]
 
 
 @dataclass(frozen=True)
@@ -32,199 +37,180 @@ class AuditRequest:
 
 
 @dataclass(frozen=True)
-class Result:
+class AuditResult:
     request: AuditRequest
-    origin: str  # of the photos, for people
+    origin: str  # of the photos, for display
     splits: dict[str, int]  # name → photos
     photos: str  # the SHA-256 of all photos and masks
-    weights: dict[str, str | None]  # model → the SHA-256 of its file; None where it is gone
-    audits: tuple[Audit, ...]  # one a model
-    repainted: dict[
-        str, tuple[Repainted, ...]
-    ]  # model → answers; empty where that was not asked, or no photo has a mask
-    owners: dict[str, str]  # pot colour → plant
+    weights: dict[str, str | None]  # model → the SHA-256 of its file; None if the file is gone
+    audits: tuple[Audit, ...]  # one per model
+    # model → predictions of the causal test; empty if it was not requested, or no photo has a mask
+    repainted: dict[str, tuple[RepaintedPrediction, ...]]
+    plant_of_colour: dict[str, str]  # pot colour → plant
     note: str = ""  # where it was computed, if not as usual
 
     @property
     def name(self) -> str:
-        """The same for the same question about the same bytes."""
+        """The same for the same request about the same bytes."""
         return hashlib.sha256(repr((self.request, self.photos, self.weights)).encode()).hexdigest()[:16]
 
     @property
-    def unread(self) -> tuple[Fault, ...]:
-        return self.audits[0].unread
+    def unreadable(self) -> tuple[Fault, ...]:
+        return self.audits[0].unreadable
 
     @property
-    def misfits(self) -> tuple[Fault, ...]:
-        return self.audits[0].misfits
+    def unusable_masks(self) -> tuple[Fault, ...]:
+        return self.audits[0].unusable_masks
 
 
-def audit_request(model: str, compare: str = NO_RIVAL, split: str = BOTH, repaint: bool = True) -> AuditRequest:
+def audit_request(model: str, compare: str = NO_COMPARISON, split: str = BOTH, repaint: bool = True) -> AuditRequest:
     """Raises ValueError for a model that is no classifier."""
-    for name in {model, compare} - {NO_RIVAL}:
+    for name in {model, compare} - {NO_COMPARISON}:
         if potplants.find(name).answers != "class":
             raise ValueError(
                 f"{name} answers with a number, so it is never right or wrong about a plant: choose a classifier."
             )
-    models = (model,) if compare in (NO_RIVAL, model) else (model, compare)
+    models = (model,) if compare in (NO_COMPARISON, model) else (model, compare)
     return AuditRequest(models, split, bool(repaint))
 
 
-def comparable() -> list[str]:
+def classifiers() -> list[str]:
     """The models that can be audited."""
     return [name for name, model in potplants.MODELS.items() if model.answers == "class"]
 
 
-def rival(name: str) -> str:
-    """The model to compare with unless a visitor says otherwise."""
-    return "debiased" if "debiased" in comparable() and name != "debiased" else NO_RIVAL
+def default_comparison(name: str) -> str:
+    """The model to compare with unless the visitor chooses another."""
+    return "debiased" if "debiased" in classifiers() and name != "debiased" else NO_COMPARISON
 
 
-class StoredAudits:
-    """The last results of long work, by what they were made from."""
+@dataclass(frozen=True)
+class _Step:
+    """One model on all photos of a request: a part of an audit that is cached by itself."""
 
-    def __init__(self, most: int):
-        self._most = most
-        self._results: OrderedDict[tuple, object] = OrderedDict()
-        self._lock = Lock()
-
-    def get(self, key):
-        with self._lock:
-            if key in self._results:
-                self._results.move_to_end(key)
-            return self._results.get(key)
-
-    def put(self, key, result):
-        with self._lock:
-            self._results[key] = result
-            while len(self._results) > self._most:
-                self._results.popitem(last=False)
-        return result
+    kind: str  # a key of _WORK
+    model: str
+    cost: int  # in photos audited
 
 
-KEPT = 12  # audits and repaintings of all visitors; an audit is some 10 MB, most of it photos to show
-
-
-class Audits:
-    """Makes audits, and finds those again that were made."""
-
-    def __init__(self, service: ExplanationService, examples: Examples, kept: StoredAudits | None = None):
-        self._service, self._examples = service, examples
-        self._kept = StoredAudits(KEPT) if kept is None else kept
-
-    def count(self, split: str) -> int:
-        """How many photos there are to ask about."""
-        return len(self._photos(split))
-
-    def of(self, asked: AuditRequest, told: Told) -> Result:
-        """The audit, from memory or made now. Raises Cancelled where `told` says so, and what loading a model raises."""
-        photos = self._photos(asked.split)
-        for name in asked.models:
-            told(0, f"fetching {name}")
-            self._service.load_weights(name)
-        weights, content = _weights(asked), _content(photos)
-        steps = list(_steps(asked, photos))
-        whole = sum(cost for _, _, cost in steps)
-        made, done = {}, 0
-        for kind, name, cost in steps:
-            key = _key(kind, name, weights[name], content)
-            made[kind, name] = self._kept.get(key)
-            if made[kind, name] is None:
-                telling = _part_of(told, _DOING[kind].format(name=name, photos=len(photos)), done, cost, whole)
-                go_on(telling, 0)  # where a GPU is lent, what is told on the way is not heard
-                work = partial(_MAKE[kind], model=potplants.find(name), examples=photos)
-                made[kind, name] = self._kept.put(key, self._service.device.ask(name, work, telling))
-            done += cost
-        return self._result(asked, photos, content, weights, made)
-
-    def known(self, asked: AuditRequest) -> Result | None:
-        """The audit if nothing of it has to be made."""
-        photos = self._photos(asked.split)
-        weights, content = _weights(asked), _content(photos)
-        made = {
-            (kind, name): self._kept.get(_key(kind, name, weights[name], content))
-            for kind, name, _ in _steps(asked, photos)
-        }
-        if any(part is None for part in made.values()):
-            return None
-        return self._result(asked, photos, content, weights, made)
-
-    def _result(self, asked, photos, content, weights, made):
-        return Result(
-            request=asked,
-            origin=self._examples.origin,
-            splits={
-                name: sum(photo.split == name for photo in photos)
-                for name in self._examples.splits
-                if asked.split in (name, BOTH)
-            },
-            photos=content,
-            weights=weights,
-            audits=tuple(made["audit", name][0] for name in asked.models),
-            repainted={name: made.get(("repaint", name), ((), ""))[0] for name in asked.models},
-            note=joined(*(note for _, note in made.values())),
-            owners=owners(tuple(self._examples.every.values())),
-        )
-
-    def _photos(self, split):
-        there = self._examples.splits
-        if split not in (*there, BOTH):
-            wanted = ", ".join((*there, BOTH))
-            raise ValueError(f"There are no photos of the split {str(split)[:40]!r}; choose one of {wanted}.")
-        return tuple(photo for name in SPLITS if name in there and split in (name, BOTH) for photo in there[name])
-
-
-_MAKE = {"audit": audit, "repaint": in_every_pot}
-_DOING = {
+_WORK = {"audit": audit, "repaint": in_every_pot}
+_TASKS = {
     "audit": "{name}: asking about {photos} photos, and where it looked",
     "repaint": "{name}: every plant in every pot",
 }
 
 
-def _steps(asked, photos):
-    """What has to be done: kind, model, cost in photos."""
-    for name in asked.models:
-        yield "audit", name, len(photos)
-    masked = sum(photo.mask is not None for photo in photos)
-    if asked.repaint and masked:
-        for name in asked.models:
-            yield "repaint", name, REPAINT_COST * masked
+class Audits:
+    """Computes audits and caches their steps. Visitors who request the same audit share one computation."""
 
+    def __init__(self, service: ExplanationService, examples: Examples, kept: ResultCache | None = None):
+        self._service, self._examples = service, examples
+        self._kept = ResultCache(KEPT) if kept is None else kept
 
-def _part_of(told, task, done, cost, whole):
-    """Progress of one step as progress of all."""
-    return lambda part: told((done + part * cost) / whole, task)
+    def count(self, split: str) -> int:
+        """How many photos an audit of the split has."""
+        return len(self._photos(split))
 
+    def of(self, request: AuditRequest, progress: StoppableProgress) -> AuditResult:
+        """The audit, cached or computed now. Raises Cancelled if `progress` says so, and what loading a model raises.
 
-def _key(kind, name, weights, content):
-    how = METHOD if kind == "audit" else tuple(POT_COLOURS.items())
-    return kind, name, weights, how, content
+        Steps that are finished when it is stopped stay cached.
+        """
+        photos = self._photos(request.split)
+        for name in request.models:
+            progress(0, f"fetching {name}")
+            self._service.load_weights(name)
+        weights, photos_digest = _weights_sha256(request), _photos_sha256(photos)
+        steps = _steps(request, photos)
+        results, done, total = {}, 0, sum(step.cost for step in steps)
+        for step in steps:
+            key = _key(step, weights, photos_digest)
+            step_progress = _part_of(progress, done, step.cost, total)
+            results[step] = self._kept.get(key, partial(self._run, step, photos), step_progress)
+            done += step.cost
+        return self._result(request, photos, photos_digest, weights, results)
 
+    def known(self, request: AuditRequest) -> AuditResult | None:
+        """The audit if all of it is cached."""
+        photos = self._photos(request.split)
+        weights, photos_digest = _weights_sha256(request), _photos_sha256(photos)
+        results = {step: self._kept.peek(_key(step, weights, photos_digest)) for step in _steps(request, photos)}
+        if any(result is None for result in results.values()):
+            return None
+        return self._result(request, photos, photos_digest, weights, results)
 
-def _weights(asked):
-    return {name: potplants.fingerprint(name) for name in asked.models}
+    def _run(self, step: _Step, photos: Sequence[Example], progress: Progress) -> tuple[Any, str]:
+        """What the step computes, and the device's note."""
+        task = _TASKS[step.kind].format(name=step.model, photos=len(photos))
+        progress(0, task=task)  # where a GPU is lent, progress is not reported during the work
+        work = partial(_WORK[step.kind], model=potplants.find(step.model), examples=photos)
+        return self._service.device.ask(step.model, work, partial(progress, task=task))
 
-
-def _content(photos: Sequence[Example]) -> str:
-    """The SHA-256 over names, photos and masks: other bytes, another audit."""
-    whole = hashlib.sha256()
-    for photo in photos:
-        whole.update(
-            f"{photo.key} {photo.pot_colour} {_digest(photo.file)} {photo.mask and _digest(photo.mask)}\n".encode()
+    def _result(self, request, photos, photos_digest, weights, results):
+        computed = {(step.kind, step.model): value for step, (value, _) in results.items()}
+        return AuditResult(
+            request=request,
+            origin=self._examples.origin,
+            splits={
+                name: sum(photo.split == name for photo in photos)
+                for name in self._examples.splits
+                if request.split in (name, BOTH)
+            },
+            photos=photos_digest,
+            weights=weights,
+            audits=tuple(computed["audit", name] for name in request.models),
+            repainted={name: computed.get(("repaint", name), ()) for name in request.models},
+            note=joined(*(note for _, note in results.values())),
+            plant_of_colour=plant_of_colour(tuple(self._examples.every.values())),
         )
-    return whole.hexdigest()
+
+    def _photos(self, split):
+        splits = self._examples.splits
+        if split not in (*splits, BOTH):
+            choices = ", ".join((*splits, BOTH))
+            raise ValueError(f"There are no photos of the split {str(split)[:40]!r}; choose one of {choices}.")
+        return tuple(photo for name in SPLITS if name in splits and split in (name, BOTH) for photo in splits[name])
 
 
-def _digest(file):
-    """Of a file's bytes, remembered until the file changes; None where it cannot be read, which the audit tells."""
-    try:
-        stat = file.stat()
-        return _digest_of(file, stat.st_size, stat.st_mtime_ns)
-    except OSError:
-        return None
+def _steps(request, photos):
+    steps = [_Step("audit", name, len(photos)) for name in request.models]
+    masked = sum(photo.mask is not None for photo in photos)
+    if request.repaint and masked:
+        steps += [_Step("repaint", name, REPAINT_COST * masked) for name in request.models]
+    return steps
 
 
-@lru_cache(maxsize=20_000)
-def _digest_of(file, size, modified):
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+def _part_of(progress: StoppableProgress, done: int, cost: int, total: int) -> Progress:
+    """Progress of one step as progress of the whole audit. Raises Cancelled when `progress` answers False."""
+
+    def report(part, task):
+        raise_if_stopped(progress((done + part * cost) / total, task))
+
+    return report
+
+
+def _key(step, weights, photos_digest):
+    how = METHOD if step.kind == "audit" else tuple(POT_COLOURS.items())
+    return step.kind, step.model, weights[step.model], how, photos_digest
+
+
+def _weights_sha256(request):
+    return {name: potplants.fingerprint(name) for name in request.models}
+
+
+def _photos_sha256(photos: Sequence[Example]) -> str:
+    """The SHA-256 over names, photos and masks."""
+    digest = hashlib.sha256()
+    for photo in photos:
+        digest.update(
+            f"{photo.key} {photo.pot_colour} {_file_sha256(photo.file)} "
+            f"{photo.mask and _file_sha256(photo.mask)}\n".encode()
+        )
+    return digest.hexdigest()
+
+
+def _file_sha256(file: Path) -> str | None:
+    """None for a file that cannot be read, which the audit reports."""
+    with suppress(OSError):
+        return sha256(file)
+    return None

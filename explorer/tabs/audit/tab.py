@@ -1,4 +1,4 @@
-"""The tab Audit: one or two models against whole splits, begun by a button, stopped by another."""
+"""The tab Audit: one or two models on whole splits, with a button to start and one to stop."""
 
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from threading import Event
 import gradio as gr
 from gradio.context import Context
 
-from explorer.controls import AUDIT_QUEUE, QUIET, Controls, Group, components_of, handler
+from explorer.controls import AUDIT_QUEUE, QUIET, Caller, Controls, Group, components_of, handler
 from explorer.explanation.service import ExplanationService
 from explorer.photos.examples import Examples
 from explorer.rendering.parts import error_message
@@ -16,17 +16,17 @@ from explorer.settings import SETTINGS, View
 from gradcam import Cancelled
 
 from .report import ReportFiles
-from .store import BOTH, NO_RIVAL, AuditRequest, Audits, audit_request, comparable, rival
+from .store import BOTH, NO_COMPARISON, AuditRequest, Audits, audit_request, classifiers, default_comparison
 from .view import invitation, shown, stopped
 
-NOTHING = (None, None, None)  # in place of the three files
+NO_FILES = (None, None, None)  # in place of the three files
 
 
 @dataclass(frozen=True)
 class Options:
-    """The tab's own controls."""
+    """The values of the tab's own controls."""
 
-    compare: str  # a model's name or NO_RIVAL
+    compare: str  # a model's name or NO_COMPARISON
     split: str
     repaint: bool
 
@@ -53,98 +53,108 @@ class Parts:
 
 def build(controls: Controls, tabs: gr.Tabs, service: ExplanationService, examples: Examples):
     """Lay the tab out in the current Tabs and wire it."""
-    audits, reports, stops = service.shared(Audits, examples), ReportFiles(), _Stops()
+    audits = service.shared(Audits, examples)
+    handlers = _Handlers(audits)
+    with gr.Tab("Audit", id="audit") as tab:
+        model = controls.model.value
+        parts = _lay_out(examples, default_comparison(model), invitation(audits.count(BOTH), (model,)))
+    inputs = [controls.view, parts.options]
+    ignored = [name for name in SETTINGS if name not in ("model", "colormap")]
+    controls.bind(tab, handlers.show, inputs, [parts.result, *parts.files], unused=ignored)
+    _wire(parts, handlers, inputs)
 
-    def answer(result, view):
-        return shown(result, view), *_buttons(reports.files(result, view).paths)
 
-    def show(view, options, caller):
-        if stops.runs(caller.session):
-            return [gr.skip()] * (1 + len(NOTHING))
+class _Handlers:
+    """The handlers of the tab's events."""
+
+    def __init__(self, audits: Audits):
+        self._audits, self._reports, self._stop_flags = audits, ReportFiles(), _StopFlags()
+
+    def show(self, view: View, options: Options, caller: Caller):
+        """The audit if it is cached, else an invitation to start it."""
+        if self._stop_flags.is_running(caller.session):
+            return [gr.skip()] * (1 + len(NO_FILES))
         try:
             request = options.request(view)
-            known = audits.known(request)
+            result = self._audits.known(request)
         except EXPECTED as error:
-            return error_message(str(error)), *_buttons(NOTHING)
-        if known is None:
-            return invitation(audits.count(options.split), request.models), *_buttons(NOTHING)
-        return answer(known, view)
+            return error_message(str(error)), *_buttons(NO_FILES)
+        if result is None:
+            return invitation(self._audits.count(options.split), request.models), *_buttons(NO_FILES)
+        return self._show_result(result, view)
 
-    def run(view, options, caller):
-        with stops.of(caller.session) as stop:
+    def run(self, view: View, options: Options, caller: Caller):
+        with self._stop_flags.of(caller.session) as stop:
 
             def progress(part, task):
                 caller.progress(part, task)
                 return not stop.is_set()
 
             try:
-                result = audits.of(options.request(view), progress)
+                result = self._audits.of(options.request(view), progress)
             except EXPECTED as error:
-                return error_message(str(error)), *_buttons(NOTHING), gr.Button(visible=False)
+                return error_message(str(error)), *_buttons(NO_FILES), gr.Button(visible=False)
             except Cancelled:
-                return stopped(), *_buttons(NOTHING), gr.Button(visible=False)
-        return *answer(result, view), gr.Button(visible=False)
+                return stopped(), *_buttons(NO_FILES), gr.Button(visible=False)
+        return *self._show_result(result, view), gr.Button(visible=False)
 
-    with gr.Tab("Audit", id="audit") as tab:
-        model = controls.model.value
-        parts = _lay_out(examples, rival(model), invitation(audits.count(BOTH), (model,)))
-    inputs = [controls.view, parts.options]
-    ignored = [name for name in SETTINGS if name not in ("model", "colormap")]
-    controls.bind(tab, show, inputs, [parts.result, *parts.files], unused=ignored)
-    _wire(parts, handler(run, inputs), components_of(inputs), stops)
+    def stop(self, request: gr.Request):
+        self._stop_flags.stop(request.session_hash)
+        return stopped(), gr.Button(visible=False)
+
+    def leave(self, request: gr.Request):
+        self._stop_flags.stop(request.session_hash)
+
+    def _show_result(self, result, view):
+        return shown(result, view), *_buttons(self._reports.files(result, view).paths)
 
 
-def _lay_out(examples: Examples, other: str, before: str) -> Parts:
-    """other: the model to compare with. before: what stands there until an audit is there."""
+def _lay_out(examples: Examples, comparison: str, initial: str) -> Parts:
+    """comparison: the model to compare with. initial: the HTML shown before the first audit."""
     with gr.Row():
-        compare = gr.Dropdown(_others(), value=other, label="Compare with", min_width=140, elem_id="compare")
-        split = gr.Dropdown(_splits(examples), value=BOTH, label="Photos", min_width=140, elem_id="split")
+        compare = gr.Dropdown(
+            _comparison_choices(), value=comparison, label="Compare with", min_width=140, elem_id="compare"
+        )
+        split = gr.Dropdown(_split_choices(examples), value=BOTH, label="Photos", min_width=140, elem_id="split")
         cost = "takes most of the time"
         repaint = gr.Checkbox(True, label="Repaint every pot", info=cost, min_width=140, elem_id="repaint")
     with gr.Row():
         start = gr.Button("Audit", variant="primary", elem_id="audit-start")
         cancel = gr.Button("Stop", variant="stop", visible=False, elem_id="audit-stop")
-    result = gr.HTML(before, elem_id="audit-result", apply_default_css=False)
+    result = gr.HTML(initial, elem_id="audit-result", apply_default_css=False)
     with gr.Row():
         kinds = ("CSV", "JSON", "report")
         files = [gr.DownloadButton(f"Download {kind}", visible=False, size="sm", min_width=120) for kind in kinds]
     return Parts(compare, split, repaint, start, cancel, result, files)
 
 
-def _wire(parts: Parts, run, inputs, stops):
-    """Start and stop. An audit ends as well when its visitor leaves."""
-
-    def stop(request: gr.Request):
-        stops.stop(request.session_hash)
-        return stopped(), gr.Button(visible=False)
-
-    def leave(request: gr.Request):
-        stops.stop(request.session_hash)
-
-    shown_while = [parts.result, parts.cancel]
-    parts.start.click(lambda: ("", gr.Button(visible=True)), None, shown_while, queue=False, **QUIET)
+def _wire(parts: Parts, handlers: _Handlers, inputs: list):
+    """Start and stop. An audit is stopped as well when its visitor leaves."""
+    status = [parts.result, parts.cancel]
+    parts.start.click(lambda: ("", gr.Button(visible=True)), None, status, queue=False, **QUIET)
     running = parts.start.click(
-        run,
-        inputs,
+        handler(handlers.run, inputs),
+        components_of(inputs),
         [parts.result, *parts.files, parts.cancel],
         show_progress_on=parts.result,
         trigger_mode="once",
         **AUDIT_QUEUE,
         **{**QUIET, "show_progress": "full"},
     )
-    parts.cancel.click(stop, None, shown_while, queue=False, cancels=[running], **QUIET)
-    Context.root_block.unload(leave)
+    parts.cancel.click(handlers.stop, None, status, queue=False, cancels=[running], **QUIET)
+    assert Context.root_block is not None  # a tab is built inside the page's Blocks
+    Context.root_block.unload(handlers.leave)
 
 
-class _Stops:
-    """Who runs an audit now, by session, and the flag that ends it."""
+class _StopFlags:
+    """For each session that runs an audit, the flag that stops it."""
 
     def __init__(self):
         self._flags: dict[str | None, Event] = {}
 
     @contextmanager
     def of(self, session):
-        """The flag of a visitor while the audit runs."""
+        """The flag of a session, registered while its audit runs."""
         flag = self._flags[session] = Event()
         try:
             yield flag
@@ -152,7 +162,7 @@ class _Stops:
             if self._flags.get(session) is flag:
                 del self._flags[session]
 
-    def runs(self, session) -> bool:
+    def is_running(self, session) -> bool:
         return session in self._flags
 
     def stop(self, session):
@@ -161,11 +171,11 @@ class _Stops:
             flag.set()
 
 
-def _others():
-    return [("no other", NO_RIVAL), *((name, name) for name in comparable())]
+def _comparison_choices():
+    return [("no other", NO_COMPARISON), *((name, name) for name in classifiers())]
 
 
-def _splits(examples):
+def _split_choices(examples):
     names = list(examples.splits)
     if len(names) == 1:
         return [(f"all ({names[0]})", BOTH)]

@@ -1,4 +1,4 @@
-"""The audit as HTML: on the page, and as a report that stands alone."""
+"""The audit as HTML: on the page, and as a standalone report."""
 
 import cv2
 import numpy as np
@@ -11,24 +11,24 @@ from explorer.rendering.templates import render
 from explorer.rendering.wording import peak, percent, share
 from explorer.settings import View
 
-from . import statistics as figures
+from . import statistics
 from .audit import METHOD, RANDOM, WORST
-from .store import Result
+from .store import AuditResult
 
 TEMPLATE, REPORT = "audit/template.html", "audit/report.html"
 TILE = 160  # pixels of a photo in the gallery
-NAMED = 8  # faults that are named on the page; the JSON names all
-PARTS = ("pot", "plant", "soil", "background")  # of a photo, as the bars show them
-FULL = 0.75  # how strongly a cell is coloured that holds all photos of its class: the count stays readable
+MAX_FAULTS = 8  # faults listed on the page; the JSON lists all
+PARTS = ("pot", "plant", "soil", "background")  # of a photo, in the order of the bars
+MAX_TINT = 0.75  # of a cell that holds all photos of its class: the count stays readable
 
 
-def shown(result: Result, view: View, linked: bool = True) -> str:
+def shown(result: AuditResult, view: View, linked: bool = True) -> str:
     """The whole audit. linked: a click on a photo opens it in Explain, which only the page can do."""
-    return render(TEMPLATE, "audit", **_told(result, view, linked))
+    return render(TEMPLATE, "audit", **_content(result, view, linked))
 
 
 def invitation(photos: int, models: tuple[str, ...]) -> str:
-    """What stands there before the first audit."""
+    """Shown before the first audit."""
     return render(TEMPLATE, "invitation", photos, models)
 
 
@@ -36,14 +36,14 @@ def stopped() -> str:
     return render(TEMPLATE, "stopped")
 
 
-def document(result: Result, view: View) -> str:
-    """One page of HTML that needs nothing beside it."""
+def document(result: AuditResult, view: View) -> str:
+    """One page of HTML without external resources."""
     sheet = "".join(map(style, ("alone/report.css", "audit.css")))
-    return render(REPORT, "document", result, told=_told(result, view, linked=False), sheet=sheet, method=METHOD)
+    return render(REPORT, "document", result, _content(result, view, linked=False), sheet=sheet, method=METHOD)
 
 
-def _told(result, view, linked):
-    """All that the page and the report have in common."""
+def _content(result, view, linked):
+    """The template's arguments, for the page and the report."""
     return {
         "note": result.note,
         "splits": result.splits,
@@ -60,57 +60,60 @@ def _told(result, view, linked):
     }
 
 
-# How often right
+# Accuracy and confusion
 
 
 def _rates(audit, splits):
-    return [figures.accuracy(figures.of_split(audit.answers, split)) for split in splits]
+    return [statistics.accuracy(statistics.select(audit.predictions, split)) for split in splits]
 
 
 def _difference(result):
     if len(result.audits) < 2:
         return ""
-    told = figures.differences(*result.audits)
+    counts = statistics.differences(*result.audits)
     one, other = (audit.model.name for audit in result.audits)
     return (
-        f"Photo by photo: both right about {told['both']}, only {one} about {told[one]}, "
-        f"only {other} about {told[other]}, neither about {told['neither']}."
+        f"Photo by photo: both right about {counts['both']}, only {one} about {counts[one]}, "
+        f"only {other} about {counts[other]}, neither about {counts['neither']}."
     )
 
 
 def _faults(result):
     kinds = [
-        (result.unread, "could not be read and is left out", "could not be read and are left out"),
-        (result.misfits, "has a mask that cannot be used", "have masks that cannot be used"),
+        (result.unreadable, "could not be read and is left out", "could not be read and are left out"),
+        (result.unusable_masks, "has a mask that cannot be used", "have masks that cannot be used"),
     ]
-    return [_listed(*kind) for kind in kinds if kind[0]]
+    return [_fault_sentence(*kind) for kind in kinds if kind[0]]
 
 
-def _listed(faults, one, many):
-    named = "; ".join(f"{fault.key} ({fault.reason.rstrip('.')})" for fault in faults[:NAMED])
-    more = f"; and {len(faults) - NAMED} more, which the JSON names" if len(faults) > NAMED else ""
+def _fault_sentence(faults, one, many):
+    listed = "; ".join(f"{fault.key} ({fault.reason.rstrip('.')})" for fault in faults[:MAX_FAULTS])
+    more = f"; and {len(faults) - MAX_FAULTS} more, which the JSON names" if len(faults) > MAX_FAULTS else ""
     count = f"1 photo {one}" if len(faults) == 1 else f"{len(faults)} photos {many}"
-    return f"{count}: {named}{more}."
+    return f"{count}: {listed}{more}."
 
 
 def _confusion(audit, split):
     classes = audit.model.classes
-    counts = figures.confusion(figures.of_split(audit.answers, split), classes)
+    counts = statistics.confusion(statistics.select(audit.predictions, split), classes)
     return {
         "name": audit.model.name,
         "split": split,
         "classes": classes,
-        "rows": [(really, _counts(really, row, classes)) for really, row in zip(classes, counts)],
+        "rows": [(true_class, _confusion_row(true_class, row, classes)) for true_class, row in zip(classes, counts)],
     }
 
 
-def _counts(really, row, classes):
-    """(count, whether that is right, how strongly it is coloured) for all that was said."""
-    whole = sum(row)
-    return [(count, said == really, FULL * (count / whole if whole else 0)) for said, count in zip(classes, row)]
+def _confusion_row(true_class, row, classes):
+    """(count, whether it is correct, strength of the tint) for each predicted class."""
+    total = sum(row)
+    return [
+        (count, predicted == true_class, MAX_TINT * (count / total if total else 0))
+        for predicted, count in zip(classes, row)
+    ]
 
 
-# Whom it follows
+# Causal test
 
 
 def _pots(result):
@@ -118,70 +121,74 @@ def _pots(result):
         return {"missing": "Not asked for in this audit."}
     if not any(result.repainted.values()):
         return {"missing": "No photo here has a mask that says where the pot is, so no pot can be repainted."}
-    colours = [(colour, paint, result.owners.get(colour)) for colour, paint in POT_COLOURS.items()]
+    colours = [(colour, paint, result.plant_of_colour.get(colour)) for colour, paint in POT_COLOURS.items()]
     return {"missing": "", "colours": colours, "models": [_pots_of(result, audit) for audit in result.audits]}
 
 
 def _pots_of(result, audit):
-    repainted = result.repainted[audit.model.name]
-    paint = _paint(result.owners, audit.model.classes)
-    table = figures.pots(repainted, audit.model.classes)
-    told = figures.followed(repainted, audit.answers, result.owners)
+    repainted, plants = result.repainted[audit.model.name], result.plant_of_colour
+    paints = _paints(plants, audit.model.classes)
+    table = statistics.repaint_table(repainted, audit.model.classes)
+    rates = statistics.repaint_rates(repainted, audit.predictions, plants)
     return {
         "name": audit.model.name,
-        "told": told,
-        "follows": told and _follows(told),
+        "rates": rates,
+        "follows": rates and _follows(rates),
         "rows": [
-            (really, [_pot(said, really, result.owners.get(colour), paint) for colour, said in row.items()])
-            for really, row in table.items()
+            (plant, [_pot_cell(counts, plant, plants.get(colour), paints) for colour, counts in row.items()])
+            for plant, row in table.items()
         ],
     }
 
 
-def _follows(told):
-    pot, plant = told.pot.count, told.plant.count
+def _follows(rates):
+    pot, plant = rates.pot.count, rates.plant.count
     return "both alike" if pot == plant else "the pot" if pot > plant else "the plant"
 
 
-def _paint(owners, classes):
-    """Class → the colour its pot has, or a grey."""
-    known = {plant: POT_COLOURS[colour] for colour, plant in owners.items()}
-    return {name: known.get(name, "#808080") for name in classes}
+def _paints(plant_of_colour, classes):
+    """Class → the colour of its pot, or a grey."""
+    paint_of_plant = {plant: POT_COLOURS[colour] for colour, plant in plant_of_colour.items()}
+    return {name: paint_of_plant.get(name, "#808080") for name in classes}
 
 
-def _pot(said, really, owner, paint):
-    """What is said of a plant in pots of one colour; None where no photo shows that."""
-    if not any(said.values()):
+def _pot_cell(counts, plant, pots_plant, paints):
+    """The predictions for a plant in pots of one colour; None if no photo shows that.
+
+    counts: predicted class → count. pots_plant: the plant whose pots have the colour, if known.
+    """
+    if not any(counts.values()):
         return None
-    most = max(said, key=said.get)
-    given = {name: count for name, count in said.items() if count}
+    most = max(counts, key=counts.get)
+    nonzero = {name: count for name, count in counts.items() if count}
     return {
         "most": most,
-        "count": said[most],
-        "whole": sum(said.values()),
-        "follows": "own" if owner in (None, really) else {owner: "pot", really: "plant"}.get(most, "other"),
-        "words": ", ".join(f"{name.capitalize()} {count}" for name, count in given.items()),
-        "stack": [(count, paint[name]) for name, count in given.items()],
+        "count": counts[most],
+        "total": sum(counts.values()),
+        "follows": "own" if pots_plant in (None, plant) else {pots_plant: "pot", plant: "plant"}.get(most, "other"),
+        "words": ", ".join(f"{name.capitalize()} {count}" for name, count in nonzero.items()),
+        "stack": [(count, paints[name]) for name, count in nonzero.items()],
     }
 
 
-# Where the heat lies
+# Heat on each part
 
 
 def _heats(result):
-    """(split, heat of every class); nothing where no photo has a mask."""
-    if not any(found.area for audit in result.audits for found in audit.answers):
+    """(split, heat of every class); nothing if no photo has a mask."""
+    if not any(prediction.area for audit in result.audits for prediction in audit.predictions):
         return []
     classes = result.audits[0].model.classes
-    return [(split, [_heat_of(result, split, really) for really in classes]) for split in result.splits]
+    return [(split, [_heat_of(result, split, name) for name in classes]) for split in result.splits]
 
 
-def _heat_of(result, split, really):
+def _heat_of(result, split, class_name):
     heats = [
-        (audit.model.name, figures.heat(figures.of_split(audit.answers, split, really))) for audit in result.audits
+        (audit.model.name, statistics.heat_shares(statistics.select(audit.predictions, split, class_name)))
+        for audit in result.audits
     ]
     area = next((_bar("area", heat.area) for _, heat in heats if heat.measured), None)
-    return {"really": really, "area": area, "models": [_heat_bar(name, heat) for name, heat in heats]}
+    return {"really": class_name, "area": area, "models": [_heat_bar(name, heat) for name, heat in heats]}
 
 
 def _heat_bar(name, heat):
@@ -195,8 +202,8 @@ def _heat_bar(name, heat):
 
 
 def _left_out(heat):
-    told = [(heat.empty, "empty map" if heat.empty == 1 else "empty maps"), (heat.unmasked, "without a mask")]
-    return ", ".join(f"{count} {what}" for count, what in told if count)
+    counts = [(heat.empty, "empty map" if heat.empty == 1 else "empty maps"), (heat.unmasked, "without a mask")]
+    return ", ".join(f"{count} {what}" for count, what in counts if count)
 
 
 def _times(heat, part):
@@ -204,40 +211,42 @@ def _times(heat, part):
     return share(heat.heat[part]) + (f" ({ratio:.1f} ×)" if ratio is not None else "")
 
 
-def _bar(name, held):
-    words = ", ".join(f"{part} {share(held[part])}" for part in PARTS)
-    return {"name": name, "words": words, "parts": [(part, held[part]) for part in PARTS]}
+def _bar(name, shares):
+    words = ", ".join(f"{part} {share(shares[part])}" for part in PARTS)
+    return {"name": name, "words": words, "parts": [(part, shares[part]) for part in PARTS]}
 
 
 # Pictures
 
 
 def _means(audit, view):
-    return [_mean(really, mean, view) for really, mean in audit.means.items()]
+    return [_mean(name, mean, view) for name, mean in audit.means.items()]
 
 
-def _mean(really, mean, view):
-    words = f"{really.capitalize()}: {mean.photos} photos, {mean.empty} empty, {peak(mean.heat.max())}"
-    drawn = coloured(ground_of(np.empty((*mean.heat.shape, 3), np.uint8), View(base="none")), mean.heat, view)
-    return {"picture": _tile(drawn), "alt": f"mean heatmap, {words}", "words": words, "key": "", "link": ""}
+def _mean(class_name, mean, view):
+    words = f"{class_name.capitalize()}: {mean.photos} photos, {mean.empty} empty, {peak(mean.heat.max())}"
+    ground = ground_of(np.empty((*mean.heat.shape, 3), np.uint8), View(base="none"))
+    picture = _tile(coloured(ground, mean.heat, view))
+    return {"picture": picture, "alt": f"mean heatmap, {words}", "words": words, "key": "", "link": ""}
 
 
 def _gallery(audit, view, linked):
     """(title, photos) for each class and each rule."""
     rules = {"most confident mistakes": audit.worst, "random": audit.random}
     return [
-        (f"{really.capitalize()}: {rule}", [_instance(audit, found, view, linked) for found in chosen[really]])
-        for really in audit.model.classes
+        (f"{name.capitalize()}: {rule}", [_instance(audit, prediction, view, linked) for prediction in chosen[name]])
+        for name in audit.model.classes
         for rule, chosen in rules.items()
     ]
 
 
-def _instance(audit, found, view, linked):
-    example, sight = found.example, audit.sights[found.example.key]
-    empty = ", no positive evidence" if found.empty else ""
-    words = f"{'✓' if found.right else '✗'} {found.said.capitalize()}, {percent(found.probability)}{empty}"
+def _instance(audit, prediction, view, linked):
+    example, explained = prediction.example, audit.shown[prediction.example.key]
+    mark = "✓" if prediction.correct else "✗"
+    empty = ", no positive evidence" if prediction.empty else ""
+    words = f"{mark} {prediction.predicted.capitalize()}, {percent(prediction.probability)}{empty}"
     return {
-        "picture": _tile(coloured(ground_of(sight.photo, View(base="photo")), sight.heat, view)),
+        "picture": _tile(coloured(ground_of(explained.photo, View(base="photo")), explained.heat, view)),
         "alt": f"{example.key}, really {example.really.capitalize()}, {audit.model.name} says {words}",
         "words": words,
         "key": example.key,

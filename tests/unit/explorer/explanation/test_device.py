@@ -40,7 +40,7 @@ from explorer.tabs.steps.breakdown import steps_of
 from explorer.tabs.trust import checks as trust
 from explorer.tabs.trust import view as trust_view
 from explorer.tabs.trust.training_seeds import SeedComparison
-from explorer.tabs.what_if.intervention import Change, in_every_colour, intervene
+from explorer.tabs.what_if.intervention import Change, intervene, repaint_in_every_colour
 from gradcam import METHODS, Explainer, occlusion
 from gradcam.memory import in_halves
 
@@ -226,10 +226,10 @@ def test_work_that_does_not_fit_runs_on_the_cpu(crowded, by_cpu):
 def test_work_that_fits_in_smaller_batches_has_no_note(by_cpu):
     service = ExplanationService(SmallDevice(1))
     explained = service.explain_file(STORY.file, "embedded", "Grad-CAM")
-    paints, note = in_every_colour(service.device, explained, np.ones((256, 256), bool))
+    repainted, note = repaint_in_every_colour(service.device, explained, np.ones((256, 256), bool))
     assert explained.note == note == "" and service.device.sizes == [1, 5, 2, 1, 1, 3, 1, 2, 1, 1]
-    expected, _ = in_every_colour(Device(), by_cpu, np.ones((256, 256), bool))
-    for halved, whole in zip(paints, expected, strict=True):
+    expected, _ = repaint_in_every_colour(Device(), by_cpu, np.ones((256, 256), bool))
+    for halved, whole in zip(repainted, expected, strict=True):
         same_logits(halved.logits, whole.logits)
 
 
@@ -239,7 +239,7 @@ def test_steps_and_what_if_have_the_note(crowded, by_cpu):
     torch.testing.assert_close(steps.anatomy.heatmap, by_cpu.heat("predicted", "conv3"))
     result = intervene(crowded, by_cpu, Change(region="pot", colour="red"), STORY)
     assert NOTE in result.report()["note"] and result.report()["after"]["predicted"] == "rudo"
-    _, note = in_every_colour(crowded.device, by_cpu, result.where)
+    _, note = repaint_in_every_colour(crowded.device, by_cpu, result.region)
     assert NOTE in note and result.noted(note).report()["note"].count(NOTE) == 1
 
 
@@ -247,12 +247,11 @@ def test_audit_has_the_note(crowded):
     few = replace(EXAMPLES, every={example.key: example for example in FEW[::4]})
     request = store.audit_request("embedded")
     result, expected = (
-        store.Audits(service, few, store.StoredAudits(4)).of(request, lambda *_: True)
-        for service in (crowded, ExplanationService())
+        store.Audits(service, few).of(request, lambda *_: True) for service in (crowded, ExplanationService())
     )
     assert NOTE in audit_report(result)["note"] and NOTE in shown(result, View())
     assert audit_report(expected)["note"] == ""
-    assert result.audits[0].answers == expected.audits[0].answers and result.repainted == expected.repainted
+    assert result.audits[0].predictions == expected.audits[0].predictions and result.repainted == expected.repainted
 
 
 def test_trust_has_the_note(crowded, monkeypatch):
@@ -353,11 +352,11 @@ def test_all_work_runs_in_the_process_with_the_gpu(zero, passes, by_cpu):
     steps = steps_of(service.device, explained, "predicted", "conv3")
     torch.testing.assert_close(steps.anatomy.heatmap, by_cpu.heat("predicted", "conv3"))
     intervention = intervene(service, explained, Change(region="pot", colour="red"), STORY)
-    paints, note = in_every_colour(service.device, explained, intervention.where)
-    assert intervention.after.predicted == "rudo" and len(paints) == 5 and note == ""
+    repainted, note = repaint_in_every_colour(service.device, explained, intervention.region)
+    assert intervention.after.predicted == "rudo" and len(repainted) == 5 and note == ""
     few = replace(EXAMPLES, every={example.key: example for example in FEW[::4]})
-    result = store.Audits(service, few, store.StoredAudits(4)).of(store.audit_request("embedded"), lambda *_: True)
-    assert len(result.audits[0].answers) == 4 and len(result.repainted["embedded"]) == 16
+    result = store.Audits(service, few).of(store.audit_request("embedded"), lambda *_: True)
+    assert len(result.audits[0].predictions) == 4 and len(result.repainted["embedded"]) == 16
     assert len(zero.CALLS) == 6 and passes == []  # nothing was computed in this process
 
 
@@ -464,8 +463,8 @@ def test_audit_on_a_gpu_agrees_with_the_cpu(on_gpu):
         audit(network, model, FEW, lambda part: True)
         for network in (on_gpu.network("embedded"), potplants.load("embedded"))
     )
-    for actual, reference in zip(result.answers, expected.answers):
-        assert actual.said == reference.said and actual.peak == pytest.approx(reference.peak, rel=1e-3)
+    for actual, reference in zip(result.predictions, expected.predictions):
+        assert actual.predicted == reference.predicted and actual.peak == pytest.approx(reference.peak, rel=1e-3)
         same_logits(actual.logits, reference.logits)
     repainted_on_gpu, repainted_on_cpu = (
         in_every_pot(network, model, FEW[:4], lambda part: True)
