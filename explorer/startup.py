@@ -1,4 +1,4 @@
-"""The start: what is served, who speaks and why, from which weights, on which device, in four lines; and the first answer, begun before anybody asks."""
+"""Start the app: print what is served, the model and why, its weights and the device; warm up; serve the page."""
 
 import sys
 from contextlib import suppress
@@ -15,63 +15,63 @@ from explorer.server.sockets import ReservedAddress
 from potplants import Choice, HubError, WeightsError
 
 from .page import build, theme
-from .server import shutdown as ending
+from .server import shutdown
 from .server.launch import serve
 from .settings import View
 
-SHORT = 12  # digits of a SHA-256 that people compare
+SHORT = 12  # digits of a SHA-256, enough to compare by eye
 
 
-def run(choice: Choice, device: Device, shown: Examples, place: ReservedAddress, share: bool):
+def run(choice: Choice, device: Device, shown: Examples, address: ReservedAddress, share: bool):
     """Serve the page until the process is told to end."""
-    device.settle(choice.name)
+    device.preload(choice.name)
     service = ExplanationService(device)
     warm_up(service, shown, choice.name)
-    print(log(choice, shown, device), flush=True)
+    print(log(choice, shown, device), flush=True)  # noqa: T201 (the program's output)
     try:
-        serve(build(choice, shown, service), place, theme(), share)
+        serve(build(choice, shown, service), address, theme(), share)
     except ServingError as error:
-        print(error, file=sys.stderr)
-        ending.now(1)
+        print(error, file=sys.stderr)  # noqa: T201 (the program's output)
+        shutdown.now(1)
 
 
 def log(choice: Choice, examples: Examples, device: Device) -> str:
-    """Four lines for whoever started the app."""
+    """Four lines for the terminal."""
     served = f"Where did it look?  {len(examples.every)} example photos, {examples.origin}"
-    return "\n".join((served, choice.reason, _weights(choice.name), _computes(device)))
+    return "\n".join((served, choice.reason, _weights_line(choice.name), _device_line(device)))
 
 
 def warm_up(service: ExplanationService, examples: Examples, model: str):
-    """Begin, beside whatever else the start has to do, the study that every page opens with.
+    """Explain, in the background, the photo that every page opens with.
 
-    The first of a process takes ten times as long as later ones. Where a GPU is lent it waits for a visitor, whose loan it is.
+    A process's first explanation takes ten times as long as later ones. Not on a lent GPU: its quota is a visitor's.
     """
 
-    def look():
-        with suppress(ValueError, HubError, WeightsError):  # whoever opens the page is told
+    def explain_story():
+        with suppress(ValueError, HubError, WeightsError):  # the page reports it
             service.explain_file(examples.story.file, model, View().method)
 
     if not service.device.lent:
-        Thread(target=look, name="look ahead", daemon=True).start()
+        Thread(target=explain_story, name="warm-up", daemon=True).start()
 
 
-def _weights(name):
-    """The file behind the answers, held against what its makers published."""
-    found, published = potplants.fingerprint(name), potplants.MODELS[name].sha256
+def _weights_line(name):
+    """The weights file's fingerprint, compared with the published one."""
+    actual, published = potplants.fingerprint(name), potplants.MODELS[name].sha256
     if published is None:
         origin = "never published"
-    elif found == published:
+    elif actual == published:
         origin = "as published"
     else:
         origin = f"not the published file, which is {published[:SHORT]}"
-    return f"Weights: {name}, SHA-256 {found[:SHORT] if found else 'unknown'}, {origin}"
+    return f"Weights: {name}, SHA-256 {actual[:SHORT] if actual else 'unknown'}, {origin}"
 
 
-def _computes(device):
+def _device_line(device):
     if device.lent:
         return f"Device: {device.name}, lent by ZeroGPU for each question"
     if device.name == "cpu":
         count = torch.get_num_threads()
         return f"Device: cpu, {count} thread{'s' if count > 1 else ''}"
-    named = f" ({torch.cuda.get_device_name(device.name)})" if device.name.startswith("cuda") else ""
-    return f"Device: {device.name}{named}"
+    model = f" ({torch.cuda.get_device_name(device.name)})" if device.name.startswith("cuda") else ""
+    return f"Device: {device.name}{model}"

@@ -1,1 +1,1 @@
-"""One photo explained by one classifier with one method: the value, the service that makes and keeps it, its grid of cells, the device."""
+"""Explaining one photo with one classifier and one method: the service that caches results, the grid, the device."""

@@ -1,4 +1,4 @@
-"""One result for all who ask for it at the same time: the first makes it, the others wait, and whoever leaves stops nothing that others wait for."""
+"""Request coalescing: concurrent requests for the same result compute it once, and the last results are cached."""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -7,68 +7,72 @@ from threading import Lock
 
 from gradcam import Cancelled
 
-GLANCE = 0.2  # seconds after which those who wait look whether they still want to
+POLL_SECONDS = 0.2  # how often waiting requests report progress and check whether they are cancelled
 
 
-class Shared:
-    """A place for one result. What `tell` raises ends the wait of whoever it belongs to; Cancelled ends the making only once nobody else waits."""
+class SharedResult:
+    """One result, computed by the first request for it while the others wait.
+
+    An exception from a request's `progress` ends that request's wait. Cancelled ends the computation only if no other
+    request is waiting.
+    """
 
     def __init__(self):
-        self._making, self._waiting = Lock(), set()
-        self._at = None  # how far the making is
+        self._computing, self._waiting = Lock(), set()
+        self._at: tuple[float, str] | None = None  # the last progress of the computation
         self.filled, self.result = False, None
 
-    def get(self, make: Callable, tell: Callable[..., None]):
-        """The result, made now by `make(progress)` unless it is there or being made."""
-        self._take_turn(tell)
+    def get(self, make: Callable, progress: Callable[..., None]):
+        """The result; computed now by `make(progress)` unless it is there or being computed."""
+        self._acquire(progress)
         try:
             if not self.filled:
-                self.result, self.filled = make(partial(self._told, tell)), True
+                self.result, self.filled = make(partial(self._report, progress)), True
             return self.result
         finally:
             self._at = None
-            self._making.release()
+            self._computing.release()
 
-    def _take_turn(self, tell):
-        mine = object()
-        self._waiting.add(mine)
+    def _acquire(self, progress):
+        token = object()
+        self._waiting.add(token)
         try:
-            while not self._making.acquire(timeout=GLANCE):
+            while not self._computing.acquire(timeout=POLL_SECONDS):
                 if at := self._at:
-                    tell(at[0], task=at[1])
+                    progress(at[0], task=at[1])
         finally:
-            self._waiting.discard(mine)
+            self._waiting.discard(token)
 
-    def _told(self, tell, part, task):
+    def _report(self, progress, part, task):
         self._at = part, task
         try:
-            tell(part, task=task)
+            progress(part, task=task)
         except Cancelled:
             if not self._waiting:
                 raise
 
 
-class Kept:
-    """The last answers by their keys. Whoever comes first makes an answer; who asks for the same meanwhile waits for it."""
+class ResultCache:
+    """The last `limit` results by key, least recently used out first; concurrent requests for a key share one."""
 
     def __init__(self, limit: int):
         self._limit, self._lock = limit, Lock()
-        self._places: OrderedDict = OrderedDict()
+        self._results: OrderedDict = OrderedDict()
 
     def __len__(self):
-        return len(self._places)
+        return len(self._results)
 
-    def of(self, key, make: Callable, tell: Callable[..., None]):
-        """`make(progress)`, unless its answer is there."""
+    def get(self, key, make: Callable, progress: Callable[..., None]):
+        """The result for the key, computed by `make(progress)` unless it is cached."""
         with self._lock:
-            place = self._places.setdefault(key, Shared())
-            self._places.move_to_end(key)
-            while len(self._places) > self._limit:
-                self._places.popitem(last=False)
-        return place.get(make, tell)
+            shared = self._results.setdefault(key, SharedResult())
+            self._results.move_to_end(key)
+            while len(self._results) > self._limit:
+                self._results.popitem(last=False)
+        return shared.get(make, progress)
 
-    def found(self, key):
-        """The answer, if it is there; nobody waits."""
+    def peek(self, key):
+        """The result for the key if it is there, else None; never waits."""
         with self._lock:
-            place = self._places.get(key)
-        return place.result if place and place.filled else None
+            shared = self._results.get(key)
+        return shared.result if shared and shared.filled else None

@@ -1,4 +1,4 @@
-"""Memory of its own for what is kept, so that it leaves no hole in the heap when it goes."""
+"""Tensors in memory mappings of their own, so that freeing a cached one does not fragment the heap."""
 
 import mmap
 
@@ -6,6 +6,6 @@ import torch
 
 
 def in_own_memory(tensor: torch.Tensor) -> torch.Tensor:
-    """A copy in memory of its own, for what is kept: it goes back whole when nobody needs it any more, and leaves no hole."""
-    room = mmap.mmap(-1, tensor.nbytes)
-    return torch.frombuffer(room, dtype=tensor.dtype).view(tensor.shape).copy_(tensor)
+    """A copy in an anonymous mapping of its own: freed as a whole, it goes back to the system and leaves no hole."""
+    memory = mmap.mmap(-1, tensor.nbytes)
+    return torch.frombuffer(memory, dtype=tensor.dtype).view(tensor.shape).copy_(tensor)

@@ -1,1 +1,1 @@
-"""Photos on their way to a network: read from any file within bounds, fetched, labelled examples, masks, edits. No Gradio."""
+"""Photos before a network sees them: reading files within limits, download, examples, masks, edits. No Gradio."""

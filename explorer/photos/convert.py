@@ -1,4 +1,4 @@
-"""From Pillow's many modes to upright, opaque sRGB of eight bits."""
+"""Convert Pillow's image modes to upright, opaque 8-bit sRGB."""
 
 import io
 import math
@@ -8,9 +8,7 @@ import numpy as np
 from PIL import Image, ImageCms
 from PIL.TiffImagePlugin import TiffImageFile
 
-from .bounds import (
-    ORIENTATION,
-)
+from .bounds import ORIENTATION
 
 SHOWN_SIDE = 1024  # the long side kept: enough to look at, and four times what a network sees
 MAX_PROFILE_BYTES = 2 * 10**6  # printers' colour profiles reach this; larger ones are ignored
@@ -18,13 +16,14 @@ MAX_PROFILE_BYTES = 2 * 10**6  # printers' colour profiles reach this; larger on
 
 def scaled(size: tuple[int, int], side: int) -> tuple[int, int]:
     """The same proportions with the long side at `side`, and never thinner than a pixel."""
-    return tuple(max(1, round(length * side / max(size))) for length in size)
+    width, height = (max(1, round(length * side / max(size))) for length in size)
+    return width, height
 
 
 def reduced(image: Image.Image) -> Image.Image:
-    """Average whole blocks of pixels until the long side is at most twice SHOWN_SIDE; a last resize does the rest.
+    """Average whole blocks of pixels until the long side is at most twice SHOWN_SIDE; a final resize does the rest.
 
-    Done in bands of rows, because palettes and transparency must be resolved before pixels may be averaged, and doing
+    Works in bands of rows, because palettes and transparency must be resolved before pixels can be averaged, and doing
     so at once would double the memory of a large photo.
     """
     factor = math.ceil(max(image.size) / (2 * SHOWN_SIDE))
@@ -51,17 +50,19 @@ def _averageable(band: Image.Image) -> Image.Image:
 
 
 def eight_bit(image: Image.Image, full_scale: float | None) -> tuple[Image.Image, float]:
-    """Scale I or F to L, and say which value became white. Pillow's own conversion would clip at 255.
+    """Scale I or F to L; also returns the value that became white. Pillow's own conversion would clip at 255.
 
-    Where no full scale is agreed, it is the smallest customary one that holds every value: 1, 255 or 65535, else the
-    largest value. Below 0 and not-a-number are black, infinity is white.
+    Where `full_scale` is None, it is the smallest usual one that holds every value: 1, 255 or 65535, else the largest
+    value. Negative values and NaN become black, infinity white.
     """
     values = np.asarray(image, np.float64)
     if full_scale is None:
         top = values.max(initial=0, where=np.isfinite(values))
-        full_scale = next((scale for scale in (1, 255, 65535) if top <= scale), top)
-    values = np.nan_to_num(values * (255 / full_scale)).clip(0, 255)
-    return Image.fromarray(values.round().astype(np.uint8)), full_scale
+        white: float = next((scale for scale in (1, 255, 65535) if top <= scale), top)
+    else:
+        white = full_scale
+    values = np.nan_to_num(values * (255 / white)).clip(0, 255)
+    return Image.fromarray(values.round().astype(np.uint8)), white
 
 
 def over_white(image: Image.Image, profile: bytes | None) -> Image.Image:
@@ -74,18 +75,20 @@ def over_white(image: Image.Image, profile: bytes | None) -> Image.Image:
 
 
 def _srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    """Follow the colour profile (wide-gamut cameras, print), or do without one that is broken or for other colours."""
+    """Apply the colour profile (wide-gamut cameras, print); one that is broken or for another mode is ignored."""
     if profile and len(profile) <= MAX_PROFILE_BYTES:
         try:
             source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            return ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+            converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+            assert converted is not None  # it is None only for inPlace=True
+            return converted
         except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
             pass
     return image.convert("RGB")
 
 
 SIDEWAYS = (5, 6, 7, 8)
-TURNS = {  # the orientation in EXIF: what makes it upright; 1 is upright
+TURNS = {  # EXIF orientation → what makes it upright; 1 is upright
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -97,7 +100,7 @@ TURNS = {  # the orientation in EXIF: what makes it upright; 1 is upright
 
 
 def orientation(image: Image.Image) -> int:
-    """The orientation, 1 where it is missing or broken. EXIF is read by hand for the reason given at `Jpeg`."""
+    """The EXIF orientation, 1 where it is missing or broken; parsed here for the reason given at `Jpeg`."""
     if isinstance(image, TiffImageFile):
         return image.tag_v2.get(ORIENTATION, 1)
     exif = image.info.get("exif", b"").removeprefix(b"Exif\0\0")
@@ -111,6 +114,6 @@ def orientation(image: Image.Image) -> int:
             tag, _, _, value = struct.unpack_from(order + "HHIH", exif, directory + 2 + 12 * entry)
             if tag == ORIENTATION:
                 return value
-    except struct.error:  # it ends too early
+    except struct.error:  # truncated
         pass
     return 1

@@ -1,7 +1,7 @@
-"""From an uploaded file to the picture a network can see, or one plain sentence that says why not.
+"""Decode an uploaded file to an image that a network can take, or raise PhotoError with one sentence that says why not.
 
-A visitor's file is untrusted twice over: it may be anything (a renamed PDF, half a download), and it may be built to
-exhaust the server. So only six formats are tried, each only when the file's first bytes announce it, and nothing is
+An uploaded file is untrusted twice over: it may be anything (a renamed PDF, half a download), and it may be built to
+exhaust the server. So only six formats are tried, each only when the file's first bytes match it, and nothing is
 decoded before its cost is known.
 """
 
@@ -12,21 +12,21 @@ import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngImageFile
 
-from .bounds import Metered, check_jpeg, check_png_samples, check_size, check_tiff_storage, holds_several
+from .bounds import Metered, check_jpeg, check_png_samples, check_size, check_tiff_storage, has_several_frames
 from .convert import SHOWN_SIDE, SIDEWAYS, TURNS, eight_bit, orientation, over_white, reduced, scaled
-from .formats import Format, Jpeg, PhotoError, Tiff, bytes_at, format_of
+from .formats import Format, Jpeg, PhotoError, Tiff, format_of, read_bytes
 
-BAR_GREY = 128  # fills a letterbox: the middle of the range, so that a bar is evidence for as little as possible
+BAR_GREY = 128  # fills the letterbox bars: mid-range, so that a bar is as little evidence as possible
 
 
 @dataclass(frozen=True)
 class Photo:
-    """A picture ready to show: upright, opaque, sRGB, without metadata."""
+    """A decoded photo: upright, opaque, sRGB, without metadata."""
 
     pixels: np.ndarray  # [H, W, 3] uint8, the long side at most SHOWN_SIDE
     width: int  # of the original, upright
     height: int
-    notes: tuple[str, ...] = ()  # sentences for the visitor about choices made in reading; usually none
+    notes: tuple[str, ...] = ()  # sentences for the visitor about choices made while decoding; usually none
 
 
 @dataclass(frozen=True)
@@ -34,27 +34,27 @@ class Square:
     """A photo as a network sees it: whole, its proportions kept, grey bars making it square."""
 
     pixels: np.ndarray  # [side, side, 3] uint8
-    box: tuple[int, int, int, int]  # left, top, right, bottom of the photo between its bars
+    box: tuple[int, int, int, int]  # left, top, right, bottom of the photo between the bars
     note: str  # a sentence for the visitor about the bars, "" where there are none
 
 
 def read_photo(path) -> Photo:
-    """Read the picture at `path`, whatever its name. Raises PhotoError for anything that is not a readable photo."""
-    data = bytes_at(path)
-    format = format_of(data[:1024])
+    """Decode the file at `path`, whatever its name. Raises PhotoError for anything that is not a readable photo."""
+    data = read_bytes(path)
+    file_format = format_of(data[:1024])
     try:
-        return _decode(data, format)
+        return _decode(data, file_format)
     except PhotoError:
         raise
-    except Exception as error:  # Pillow lets many kinds escape: OSError, SyntaxError, struct.error, MemoryError …
+    except Exception as error:  # Pillow raises many kinds: OSError, SyntaxError, struct.error, MemoryError …
         raise PhotoError(
-            f"This {format.name} file is cut off, damaged or of an unusual kind; open it in a photo program, save it "
-            "as JPEG or PNG, and try again."
+            f"This {file_format.name} file is cut off, damaged or of an unusual kind; open it in a photo program, "
+            "save it as JPEG or PNG, and try again."
         ) from error
 
 
 def fit_square(pixels: np.ndarray, side: int) -> Square:
-    """Letterbox `pixels` [H, W, 3] uint8 into side × side. Where nothing must change, nothing does, bit for bit."""
+    """Letterbox `pixels` [H, W, 3] uint8 into side × side. A photo that fits stays bit for bit."""
     height, width = pixels.shape[:2]
     width, height = scaled((width, height), side)
     photo = Image.fromarray(pixels).resize((width, height), Image.Resampling.LANCZOS)  # antialiased; else a plain copy
@@ -65,7 +65,7 @@ def fit_square(pixels: np.ndarray, side: int) -> Square:
 
 
 def pixels_sha256(photo: np.ndarray) -> str:
-    """A name for what is in a photo, 64 hexadecimal digits; of the pixels, not of a file."""
+    """SHA-256 of a photo's pixels, not of a file, in hexadecimal."""
     return hashlib.sha256(photo.tobytes()).hexdigest()
 
 
@@ -76,10 +76,10 @@ def _bars_note(width: int, height: int) -> str:
     return f"The photo is not square, so the network sees it whole with grey bars {where} it."
 
 
-def _decode(data: bytes, format: Format) -> Photo:
-    image, (width, height) = _loaded(data, format)
+def _decode(data: bytes, file_format: Format) -> Photo:
+    image, (width, height) = _load(data, file_format)
     notes = []
-    if holds_several(image, data):
+    if has_several_frames(image, data):
         notes.append("This file holds several pictures; the first is used.")
     small = reduced(image)
     if small.mode in ("I", "F"):
@@ -87,7 +87,7 @@ def _decode(data: bytes, format: Format) -> Photo:
         small, white = eight_bit(small, full_scale)
         if full_scale is None:
             notes.append(f"This photo's values have no agreed range; {white:g} is shown as white.")
-    if small.mode == "RGBA" and small.getextrema()[3][0] < 255:
+    if small.mode == "RGBA" and np.asarray(small.getchannel("A")).min() < 255:
         notes.append("This photo's transparent parts are shown over white.")
     small = over_white(small, image.info.get("icc_profile"))
 
@@ -101,19 +101,19 @@ def _decode(data: bytes, format: Format) -> Photo:
     return Photo(np.array(small), width, height, tuple(notes))
 
 
-def _loaded(data: bytes, format: Format) -> tuple[Image.Image, tuple[int, int]]:
-    """The decoded picture, and its size in the file: a large JPEG comes back smaller."""
-    stream = Metered(data, format.header_bytes)
-    image = format.reader(stream)  # the header only
+def _load(data: bytes, file_format: Format) -> tuple[Image.Image, tuple[int, int]]:
+    """The decoded image, and its size in the file: a large JPEG is decoded smaller."""
+    stream = Metered(data, file_format.header_bytes)
+    image = file_format.reader(stream)  # the header only
     size = image.size
-    check_size(*size, format)
-    if format.reader is PngImageFile:
+    check_size(*size, file_format)
+    if isinstance(image, PngImageFile):
         check_png_samples(image)
-    if format.reader is Jpeg:
+    if isinstance(image, Jpeg):
         check_jpeg(image, data)
-        image.draft(None, scaled(size, SHOWN_SIDE))  # libjpeg shrinks by 2, 4 or 8 while it decodes
-    if format.reader is Tiff:
-        check_tiff_storage(image, format)
+        image.draft(None, scaled(size, SHOWN_SIDE))  # libjpeg shrinks by 2, 4 or 8 while decoding
+    if isinstance(image, Tiff):
+        check_tiff_storage(image, file_format)
     stream.allowance = len(data) + 50_000 * stream.READ_COSTS  # the file once, in pieces of 400 bytes or more
     image.load()
     return image, size

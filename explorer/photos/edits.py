@@ -1,24 +1,24 @@
-"""Changing a region of a photo, to ask the model again: repaint it and keep its shading, blur it, or take it out."""
+"""Edits of a region of a photo for a counterfactual: repaint it with its shading kept, blur it, or fill it."""
 
 import re
 
 import cv2
 import numpy as np
 
-# The colours that the story's pots have in the rendered photos: the median pot pixel over all examples of the colour,
-# which lies well below the paint's own colour, since light falls on a pot from one side.
+# The pots' colours in the rendered photos: the median pot pixel over all examples of the colour, which is well below
+# the paint's own colour, since light falls on a pot from one side.
 POT_COLOURS = {"red": "#a52e19", "blue": "#1b4586", "terracotta": "#9e5125", "cream": "#a3957b"}
 
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722])  # of linear RGB, Rec. 709
-SOFT = 0.8  # pixels, standard deviation: a mask is hard where a photo's edge is not
-BLUR = 12.0  # pixels, standard deviation: no shape of a leaf or a rim is left
+EDGE_SIGMA = 0.8  # pixels, standard deviation: a mask's edge is hard, a photo's is not
+BLUR_SIGMA = 12.0  # pixels, standard deviation: no shape of a leaf or a rim is left
 
 
 def repaint(photo: np.ndarray, region: np.ndarray, colour: str) -> np.ndarray:
-    """The photo with a region in another colour, "#rrggbb", light and shade as they were: [H, W, 3] uint8.
+    """The photo with a region in another colour, "#rrggbb", its shading kept: [H, W, 3] uint8.
 
-    In linear light each pixel becomes colour × (its luminance / the region's median luminance): a pixel of median brightness gets the
-    colour itself, one twice as bright twice the colour. Region bool [H, W], not empty.
+    In linear light each pixel becomes colour × (its luminance / the region's median luminance): a pixel of median
+    brightness gets the colour itself, one twice as bright twice the colour. Region bool [H, W], not empty.
     """
     light = _to_linear(photo / 255)  # [H, W, 3]
     luminance = light @ LUMINANCE
@@ -28,18 +28,19 @@ def repaint(photo: np.ndarray, region: np.ndarray, colour: str) -> np.ndarray:
 
 
 def blur(photo: np.ndarray, region: np.ndarray) -> np.ndarray:
-    """The photo with a region out of focus: its colours stay, its shapes go. [H, W, 3] uint8."""
-    return _inside(photo, region, cv2.GaussianBlur(photo, (0, 0), BLUR).astype(float))
+    """The photo with a region blurred: its colours stay, its shapes go. [H, W, 3] uint8."""
+    return _inside(photo, region, cv2.GaussianBlur(photo, (0, 0), BLUR_SIGMA).astype(float))
 
 
 def fill(photo: np.ndarray, region: np.ndarray) -> np.ndarray:
-    """The photo with a region in the mean colour of all that is not the region: [H, W, 3] uint8."""
-    rest = photo[~region] if not region.all() else photo.reshape(-1, 3)
-    return _inside(photo, region, np.broadcast_to(rest.mean(0), photo.shape))
+    """The photo with a region in the mean colour of everything outside it: [H, W, 3] uint8."""
+    outside = photo[~region] if not region.all() else photo.reshape(-1, 3)
+    return _inside(photo, region, np.broadcast_to(outside.mean(0), photo.shape))
 
 
 def _inside(photo, region, changed):
-    alpha = cv2.GaussianBlur(region.astype(np.float64), (0, 0), SOFT)[..., None]
+    """Blend the changed photo into the region, over a soft edge."""
+    alpha = cv2.GaussianBlur(region.astype(np.float64), (0, 0), EDGE_SIGMA)[..., None]
     return np.rint(photo + alpha * (changed - photo)).clip(0, 255).astype(np.uint8)
 
 

@@ -1,4 +1,4 @@
-"""Regions of a photo: the parts that an exact mask names, the hottest pixels of a heatmap, what a visitor drew."""
+"""Regions of a photo: parts of a segmentation mask, the hottest pixels of a heatmap, what a visitor drew."""
 
 import base64
 import io
@@ -10,38 +10,40 @@ from PIL import Image
 
 from .decode import fit_square, read_photo
 
-PARTS = ("background", "pot", "plant", "soil")  # their numbers in a mask
+PARTS = ("background", "pot", "plant", "soil")  # by index in a mask
 PNG_URI = "data:image/png;base64,"
 MAX_STROKES = 64_000  # characters; a drawing in two colours takes 20,000, one full of dots 52,000
 
 
-@lru_cache(maxsize=256)  # a mask is 64 kB, and an audit asks for every one of them several times
+@lru_cache(maxsize=256)  # a mask is 64 kB, and an audit reads every one several times
 def read_mask(file: Path) -> np.ndarray:
-    """The parts of an example, [H, W] uint8: an index into PARTS for every pixel. Raises ValueError for anything else."""
+    """An example's parts, [H, W] uint8: an index into PARTS for every pixel. Raises ValueError for any other file."""
     try:
-        with Image.open(file) as picture:
-            indexed, parts = picture.mode == "P", np.array(picture)
-    except (OSError, SyntaxError):  # Pillow's word for a broken PNG
+        with Image.open(file) as image:
+            indexed, parts = image.mode == "P", np.array(image)
+    except (OSError, SyntaxError):  # Pillow raises SyntaxError for a broken PNG
         raise ValueError(
-            f"The mask {file.name} beside the photo cannot be read: replace it, or remove it and draw the region instead."
+            f"The mask {file.name} beside the photo cannot be read: "
+            "replace it, or remove it and draw the region instead."
         ) from None
     if not indexed or parts.max() >= len(PARTS):
         raise ValueError(
-            f"The file {file.name} beside the photo is not a mask of the parts {', '.join(PARTS)}: replace it, or remove it and draw the region instead."
+            f"The file {file.name} beside the photo is not a mask of the parts {', '.join(PARTS)}: "
+            "replace it, or remove it and draw the region instead."
         )
-    parts.flags.writeable = False  # it is shared
+    parts.flags.writeable = False  # the cached array is shared
     return parts
 
 
 def part(parts: np.ndarray, name: str) -> np.ndarray:
-    """Where one of PARTS is: bool [H, W]."""
+    """The pixels of one of PARTS: bool [H, W]."""
     return parts == PARTS.index(name)
 
 
 def hottest(heat: np.ndarray, percent: float) -> np.ndarray:
-    """The hottest `percent` of the pixels of a heatmap [H, W], of equals the first in reading order: bool [H, W].
+    """The hottest `percent` of the pixels of a heatmap [H, W], of equal ones the first in reading order: bool [H, W].
 
-    Only pixels with positive evidence count, so the region can be smaller than asked. Raises ValueError where there is none.
+    Only pixels with positive evidence count, so the region can be smaller. Raises ValueError where there are none.
     """
     if not isinstance(percent, int | float) or not 0 < percent <= 100:
         raise ValueError("The share of hottest pixels must be a number above 0 and at most 100 percent.")
@@ -57,28 +59,29 @@ def hottest(heat: np.ndarray, percent: float) -> np.ndarray:
 
 
 def read_drawing(file, photo, side: int) -> np.ndarray:
-    """A picture file, white where the photo's file shall change, as a region of the square that a network sees: bool [side, side].
+    """A mask file, white where the photo is to change, as a region of the network's square input: bool [side, side].
 
-    It has the photo's proportions, or is itself that square. Raises ValueError (PhotoError) for anything else.
+    The file has the photo's proportions, or is square like the input. Raises ValueError (PhotoError) for others.
     """
-    drawing, seen = read_photo(file), read_photo(photo)
-    if drawing.notes:  # transparent or moving: then white may be what nobody painted
+    drawing, original = read_photo(file), read_photo(photo)
+    if drawing.notes:  # transparent or animated: then white may not have been painted
         raise ValueError(f"The mask must be a plain picture, white on black. {' '.join(drawing.notes)}")
     height, width = drawing.pixels.shape[:2]
-    if height != width and not _alike((drawing.width, drawing.height), (seen.width, seen.height)):
+    if height != width and not _same_proportions((drawing.width, drawing.height), (original.width, original.height)):
         raise ValueError(
-            f"The mask is {drawing.width} × {drawing.height} pixels and the photo {seen.width} × {seen.height}: "
+            f"The mask is {drawing.width} × {drawing.height} pixels and the photo "
+            f"{original.width} × {original.height}: "
             "give the mask the photo's proportions, or make it square, as the network sees the photo."
         )
     square = fit_square(drawing.pixels, side)
     left, top, right, bottom = square.box
-    region = np.zeros((side, side), bool)  # the bars are nobody's drawing
+    region = np.zeros((side, side), bool)  # never in the letterbox bars
     region[top:bottom, left:right] = square.pixels[top:bottom, left:right].mean(-1) > 127
     return region
 
 
 def read_strokes(uri: str, side: int) -> np.ndarray:
-    """What was drawn on the page, a PNG of side × side as a data URI, white on black: bool [side, side].
+    """A region drawn on the page, a PNG of side × side as a data URI, white on black: bool [side, side].
 
     Raises ValueError for anything else.
     """
@@ -94,6 +97,6 @@ def read_strokes(uri: str, side: int) -> np.ndarray:
         raise ValueError("The drawing did not arrive whole: press “Start again” and draw once more.") from None
 
 
-def _alike(one, other):
-    """Whether two sizes have the same proportions, up to the rounding of a pixel."""
-    return abs(one[0] * other[1] - one[1] * other[0]) <= max(*one, *other)
+def _same_proportions(a, b):
+    """Whether two sizes have the same aspect ratio, up to rounding by a pixel."""
+    return abs(a[0] * b[1] - a[1] * b[0]) <= max(*a, *b)

@@ -1,1 +1,1 @@
-"""From values to HTML: Jinja2 templates with autoescape, images as data, numbers in words. No Gradio."""
+"""HTML from values: Jinja2 templates with autoescape, images as data URIs, number formatting. No Gradio."""

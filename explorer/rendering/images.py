@@ -1,4 +1,4 @@
-"""Pictures as the bytes and the addresses that a page shows."""
+"""Images as JPEG bytes and data URIs for the page."""
 
 import base64
 import io
@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 JPEG = [cv2.IMWRITE_JPEG_QUALITY, 92, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
-# 444: a heatmap's colours are its message. 20 cells as PNG are 1.8 to 4.4× the bytes and 2.3 to 3.8× the time.
+# 4:4:4, since a heatmap's colours carry its meaning. 20 cells as PNG take 1.8 to 4.4× the bytes, 2.3 to 3.8× the time.
 
 
 def jpeg(picture: np.ndarray) -> bytes:
@@ -17,22 +17,22 @@ def jpeg(picture: np.ndarray) -> bytes:
 
 
 def data_uri(picture: np.ndarray) -> str:
-    """[H, W, 3] uint8 RGB as an address that holds the picture itself."""
+    """[H, W, 3] uint8 RGB as a JPEG data URI."""
     return "data:image/jpeg;base64," + base64.b64encode(jpeg(picture)).decode()
 
 
 def png_uri(picture: np.ndarray, palette: np.ndarray | None = None) -> str:
-    """RGB, or places in a palette of RGB colours, without loss: neighbouring pixels must not run into each other."""
+    """RGB, or indices into a palette of RGB colours, as a lossless data URI: neighbouring pixels must not blend."""
     image = Image.fromarray(picture)
     if palette is not None:
         image.putpalette(palette.tobytes())
-    held = io.BytesIO()
-    image.save(held, "PNG")
-    return "data:image/png;base64," + base64.b64encode(held.getvalue()).decode()
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
 def thumbnail(photo: np.ndarray, side: int = 128) -> np.ndarray:
-    """The middle square of a photo [H, W, 3], [side, side, 3]."""
+    """The central square of a photo [H, W, 3], scaled to [side, side, 3]."""
     shorter = min(photo.shape[:2])
     top, left = (photo.shape[0] - shorter) // 2, (photo.shape[1] - shorter) // 2
     return cv2.resize(photo[top : top + shorter, left : left + shorter], (side, side), interpolation=cv2.INTER_AREA)

@@ -1,4 +1,4 @@
-"""Jinja2 as this app uses it: templates beside the views that fill them, every value escaped, an unknown name an error."""
+"""The Jinja2 environment: templates beside their views, every value escaped, undefined names an error."""
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -24,5 +24,5 @@ ENVIRONMENT.filters |= {
 
 
 def render(template: str, macro: str, *values, **named) -> str:
-    """HTML of one macro of a template, "explain/template.html", filled with values."""
+    """The HTML of a macro in a template such as "explain/template.html", called with the values."""
     return str(getattr(ENVIRONMENT.get_template(template).module, macro)(*values, **named)).strip()

@@ -1,12 +1,12 @@
-"""Numbers in words, the same on every tab."""
+"""Numbers formatted as text, the same way on every tab."""
 
 from typing import NamedTuple
 
-EMPTY = "no positive evidence"  # what is said of a map with nothing above zero
+EMPTY = "no positive evidence"  # the words for a map without a value above zero
 
 
 def percent(probability: float) -> str:
-    """Never “100 %”: a softmax does not reach it."""
+    """A probability, never “100 %”: a softmax does not reach it."""
     if probability > 0.999:
         return "over 99.9 %"
     if probability < 0.001:
@@ -15,12 +15,14 @@ def percent(probability: float) -> str:
 
 
 def share_or_none(part: float) -> str:
-    """A share that may well be tiny, as the first words of a sentence."""
-    return "None" if part == 0 else "Under 0.1 %" if part < 0.001 else share(part, 1)
+    """A share that may be tiny, at the start of a sentence."""
+    if part == 0:
+        return "None"
+    return "Under 0.1 %" if part < 0.001 else share(part, 1)
 
 
 def share(part: float, digits: int = 0) -> str:
-    """A measured share, “12 %”: unlike a probability it may well be 0 % or 100 %."""
+    """A measured share, “12 %”: unlike a probability it may be 0 % or 100 %."""
     return f"{100 * part:.{digits}f} %"
 
 
@@ -34,7 +36,7 @@ def plural(count: int, noun: str) -> str:
 
 
 def signed_number(value: float) -> str:
-    """Three digits and a sign: “+0.00130”, “−8.35e-5”."""
+    """Three significant digits and a sign: “+0.00130”, “−8.35e-5”."""
     if value == 0:
         return "0"
     sign = "−" if value < 0 else "+"
@@ -42,7 +44,7 @@ def signed_number(value: float) -> str:
 
 
 class ScientificNumber(NamedTuple):
-    """A number as a formula sets it: −8.35 × 10⁻⁵ is (True, "8.35", -5)."""
+    """A number as typeset in a formula: −8.35 × 10⁻⁵ is (True, "8.35", -5)."""
 
     negative: bool
     digits: str
@@ -50,7 +52,7 @@ class ScientificNumber(NamedTuple):
 
 
 def scientific(value: float) -> ScientificNumber:
-    """Three digits, as a power of ten where zeros would crowd them out."""
+    """Three significant digits, with a power of ten for very small and very large numbers."""
     exponent = magnitude(value)
     if -4 < exponent < 4:
         return ScientificNumber(value < 0, f"{abs(value):#.3g}".rstrip("."))
@@ -58,25 +60,25 @@ def scientific(value: float) -> ScientificNumber:
 
 
 def with_exponent(value: float, exponent: int) -> ScientificNumber:
-    """Two decimals before a power of ten that is given."""
+    """Two decimals and a given power of ten."""
     return ScientificNumber(value < 0, f"{abs(value) / 10**exponent:.2f}", exponent)
 
 
 def magnitude(value: float) -> int:
-    """The power of ten of a number's first digit, once it is rounded to three."""
+    """The power of ten of a number's first digit, after rounding to three."""
     return int(f"{value:.2e}".split("e")[1])
 
 
 def peak(strongest: float) -> str:
-    """The strongest evidence of a map: a map is never only a colour."""
+    """A map's strongest evidence in words, since a map alone shows only relative strength."""
     return f"peak {strongest:.2g}".replace("e-0", "e-") if strongest > 0 else EMPTY
 
 
 def precise_peak(strongest: float) -> str:
-    """The same in three digits, for where it is recomputed by the numbers beside it."""
+    """The same with three digits, for where the numbers beside it add up to it."""
     return f"peak {signed_number(strongest)}" if strongest > 0 else EMPTY
 
 
 def duration(milliseconds: float) -> str:
-    """How long something took."""
+    """A duration in ms, or in s from one second on."""
     return f"{milliseconds:.0f} ms" if milliseconds < 1000 else f"{milliseconds / 1000:.1f} s"

@@ -1,4 +1,5 @@
-// Writes a view's query into the address bar; inside a Space's frame, into that of the page around it. Before a tab is in front, the bar still asks.
+// Writes a view's query into the address bar; in a Space's iframe, into the parent page's. Until a tab is selected, the
+// address bar keeps the query of the link.
 (query, front) => {
   if (!front) return;
   query = query || '';

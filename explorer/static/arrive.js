@@ -1,5 +1,5 @@
-// What the URL asks for, and the tab in front: none until that has been answered. A URL that asks for nothing is not sent.
+// The URL's query, and the selected tab: none until the query has been applied. A URL without a query is not sent.
 () => {
-  const asked = [...new URLSearchParams(location.search).keys()].some((key) => !key.startsWith('__'));
-  return asked ? [location.search, ''] : ['', '$tab'];
+  const hasQuery = [...new URLSearchParams(location.search).keys()].some((key) => !key.startsWith('__'));
+  return hasQuery ? [location.search, ''] : ['', '$tab'];
 }

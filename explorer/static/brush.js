@@ -1,29 +1,29 @@
-// Lets a visitor draw on the photo, with a pointer of any kind or the keyboard. Each finished stroke is sent, white on black.
-let strokes = []; // of the photo on the pad: { width, points: [[x, y], …] } in the photo's pixels
+// Drawing on the photo with any pointer or the keyboard. After each finished stroke the mask is sent, white on black.
+let strokes = []; // on the current photo: { width, points: [[x, y], …] } in the photo's pixels
 let current = null; // the stroke being drawn
 let photo = null;
-let at = null; // where the keyboard's brush is
+let cursor = null; // position of the keyboard's brush
 
 const canvas = () => element.querySelector('canvas');
 const width = () => Number(element.querySelector('input').value);
 
-const put = (context, colour) => {
+const drawStrokes = (context, colour) => {
   context.lineCap = context.lineJoin = 'round';
   context.strokeStyle = colour;
   for (const stroke of current ? [...strokes, current] : strokes) {
     context.lineWidth = stroke.width;
     context.beginPath();
     stroke.points.forEach(([x, y], index) => (index ? context.lineTo(x, y) : context.moveTo(x, y)));
-    context.lineTo(...stroke.points[0].map((v, axis) => stroke.points.length > 1 ? stroke.points.at(-1)[axis] : v + 0.01)); // a dot is a line too
+    context.lineTo(...stroke.points[0].map((v, axis) => stroke.points.length > 1 ? stroke.points.at(-1)[axis] : v + 0.01)); // a dot is a line of length 0.01
     context.stroke();
   }
 };
 
-const show = () => {
+const redraw = () => {
   const paper = canvas();
   const context = paper.getContext('2d');
   context.clearRect(0, 0, paper.width, paper.height);
-  put(context, '#ff2fd0'); // no plant, pot or shelf has it
+  drawStrokes(context, '#ff2fd0'); // a colour that no plant, pot or shelf has
 };
 
 const send = () => {
@@ -31,36 +31,36 @@ const send = () => {
   const context = mask.getContext('2d');
   context.fillStyle = '#000';
   context.fillRect(0, 0, mask.width, mask.height);
-  put(context, '#fff');
+  drawStrokes(context, '#fff');
   trigger('select', { photo, picture: strokes.length ? mask.toDataURL('image/png') : '' });
 };
 
-const renew = () => {
+const resetIfNewPhoto = () => {
   if (!canvas() || canvas().dataset.photo === photo) return;
   photo = canvas().dataset.photo;
   strokes = [];
-  current = at = null;
-  show();
+  current = cursor = null;
+  redraw();
 };
 
-const place = (event) => {
+const position = (event) => {
   const paper = canvas();
   const box = paper.getBoundingClientRect();
   return [((event.clientX - box.left) * paper.width) / box.width, ((event.clientY - box.top) * paper.height) / box.height];
 };
 
-const begin = (point) => { renew(); current = { width: width(), points: [point] }; show(); };
-const finish = () => { if (!current) return; strokes.push(current); current = null; show(); send(); };
+const begin = (point) => { resetIfNewPhoto(); current = { width: width(), points: [point] }; redraw(); };
+const finish = () => { if (!current) return; strokes.push(current); current = null; redraw(); send(); };
 
 element.addEventListener('pointerdown', (event) => {
   if (event.target !== canvas() || event.button > 0 || !event.isPrimary) return;
   event.target.setPointerCapture(event.pointerId);
-  begin(place(event));
+  begin(position(event));
 });
 element.addEventListener('pointermove', (event) => {
   if (!current || !event.isPrimary || event.target !== canvas()) return;
-  current.points.push(...(event.getCoalescedEvents?.() ?? []).map(place), place(event));
-  show();
+  current.points.push(...(event.getCoalescedEvents?.() ?? []).map(position), position(event));
+  redraw();
 });
 element.addEventListener('pointerup', finish);
 element.addEventListener('pointercancel', finish);
@@ -70,16 +70,16 @@ element.addEventListener('keydown', (event) => {
   const paper = canvas();
   if (event.target !== paper || !(event.key in STEPS || event.key === ' ')) return;
   event.preventDefault();
-  renew();
-  at ??= [paper.width / 2, paper.height / 2];
-  if (event.key === ' ') { if (!current) begin([...at]); }
+  resetIfNewPhoto();
+  cursor ??= [paper.width / 2, paper.height / 2];
+  if (event.key === ' ') { if (!current) begin([...cursor]); }
   else {
-    at = at.map((v, axis) => Math.min(Math.max(v + STEPS[event.key][axis] * 6, 0), paper.width));
-    if (current) { current.points.push([...at]); show(); }
+    cursor = cursor.map((v, axis) => Math.min(Math.max(v + STEPS[event.key][axis] * 6, 0), paper.width));
+    if (current) { current.points.push([...cursor]); redraw(); }
   }
   const tip = element.querySelector('.tip');
   tip.hidden = false;
-  tip.style.cssText = `left: ${(100 * at[0]) / paper.width}%; top: ${(100 * at[1]) / paper.height}%; width: ${(100 * width()) / paper.width}%`;
+  tip.style.cssText = `left: ${(100 * cursor[0]) / paper.width}%; top: ${(100 * cursor[1]) / paper.height}%; width: ${(100 * width()) / paper.width}%`;
 });
 element.addEventListener('keyup', (event) => { if (event.key === ' ' && event.target === canvas()) finish(); });
 element.addEventListener('focusout', (event) => {
@@ -92,9 +92,9 @@ element.addEventListener('click', (event) => {
   const tool = event.target.closest('button[data-do]');
   if (!tool || !strokes.length) return;
   tool.dataset.do === 'undo' ? strokes.pop() : (strokes = []);
-  show();
+  redraw();
   send();
 });
 
-watch('value', renew);
-renew();
+watch('value', resetIfNewPhoto);
+resetIfNewPhoto();

@@ -1,9 +1,9 @@
-// Copies the link to this view; where the browser does not allow that (a page without https, a frame), shows it to be copied by hand.
+// Copies the link to this view; where the browser does not allow that (no https, an iframe), shows it for manual copying.
 async () => {
   try {
     await navigator.clipboard.writeText(location.href);
   } catch {
-    const pressed = document.activeElement;
+    const focused = document.activeElement;
     const dialog = Object.assign(document.createElement('dialog'), { className: 'lightbox' });
     const name = Object.assign(document.createElement('label'), { textContent: 'This browser does not let the page copy; here is the link: ' });
     const link = Object.assign(document.createElement('input'), { readOnly: true, value: location.href });
@@ -13,7 +13,7 @@ async () => {
     bar.append(close);
     dialog.append(name, bar);
     close.addEventListener('click', () => dialog.close());
-    dialog.addEventListener('close', () => { dialog.remove(); pressed?.focus(); });
+    dialog.addEventListener('close', () => { dialog.remove(); focused?.focus(); });
     document.body.append(dialog);
     dialog.showModal();
     link.focus();

@@ -1,6 +1,6 @@
-// Slider between two photos, moved by keys or any pointer; it keeps its position after a new answer.
+// Slider between two photos, moved by keys or any pointer; it keeps its position after a new result.
 // gr.ImageSlider (6.31) does not replace it: both its images have alt="", and its handle is a div without tabindex or
-// keys, which Tab skips; of what is needed here, it only loads nothing from other hosts.
+// keys, which Tab skips; of the requirements it meets one: it loads nothing from other hosts.
 const draw = (range) => range.closest('figure').style.setProperty('--cut', range.value + '%');
 
 const follow = (event) => { // some touch screens move a range only by its thumb

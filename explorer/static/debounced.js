@@ -1,2 +1,2 @@
-// The values of all triggers as one text, which changes once however many of them do; as it was while the condition does not hold.
+// All triggers' values as one string, which changes once however many of them do; unchanged while the condition is false.
 (state, front, ...values) => $when ? JSON.stringify(values) : state

@@ -1,2 +1,2 @@
-// The tab that comes to the front; the first one does so before the URL has been read, and is not told then.
+// The tab that was selected; not reported for the first one, which is selected before the URL has been read.
 (front) => front && '$tab'

@@ -1,4 +1,5 @@
-// Enlarges a cell of the grid: click or Enter opens it, Escape or a click closes it, Save keeps it, Step by step takes it apart.
+// Enlarges a cell of the grid: click or Enter opens it, Escape or a click closes it; Save downloads the image, Step by
+// step opens that tab for the cell.
 element.addEventListener('click', (event) => {
   const cell = event.target.closest('button.cell');
   if (!cell) return;
@@ -13,9 +14,9 @@ element.addEventListener('click', (event) => {
   const bar = document.createElement('div');
   bar.append(caption, save, close);
   if (cell.dataset.column.startsWith('conv')) {
-    const apart = Object.assign(document.createElement('button'), { type: 'button', textContent: 'Step by step' });
-    apart.addEventListener('click', () => { dialog.close(); trigger('select', { explained: cell.dataset.target, column: cell.dataset.column }); });
-    save.before(apart);
+    const steps = Object.assign(document.createElement('button'), { type: 'button', textContent: 'Step by step' });
+    steps.addEventListener('click', () => { dialog.close(); trigger('select', { explained: cell.dataset.target, column: cell.dataset.column }); });
+    save.before(steps);
   }
   dialog.append(image, bar);
   dialog.addEventListener('click', (e) => { if (e.target === dialog || e.target === close || e.target === image) dialog.close(); });

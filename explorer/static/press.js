@@ -1,4 +1,4 @@
-// Tells the server which button of a component was pressed, by its number.
+// Sends the index of the pressed button of a component.
 element.addEventListener('click', (event) => {
   const button = event.target.closest('button');
   if (button) trigger('select', { index: Number(button.dataset.index) });

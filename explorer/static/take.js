@@ -1,2 +1,2 @@
-// Presses the hidden button that holds the packed file, once it is there.
+// Clicks the hidden download button once the zip file is there.
 () => document.querySelector('#saved')?.click()

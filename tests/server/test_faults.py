@@ -15,7 +15,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from threading import Event, Semaphore
 from types import SimpleNamespace
 
 import gradio as gr
@@ -28,8 +27,6 @@ from live import PATIENCE, ROOT, changed
 
 import app
 from explorer.controls import examples_strip
-from explorer.explanation import coalescing as shared
-from explorer.explanation.coalescing import Shared
 from explorer.photos import examples
 from explorer.server import cancellation, environment, run_directory, shutdown
 from explorer.server.cancellation import cancellable
@@ -61,12 +58,12 @@ def explain_logged(*values, **more):
     print("explanation started", flush=True)
     return make(*values, **more)
 service_module.explain_photo = explain_logged
-from explorer.explanation.coalescing import Shared
-get = Shared.get
+from explorer.explanation.coalescing import SharedResult
+get = SharedResult.get
 def get_logged(*values):
     print("result requested", flush=True)
     return get(*values)
-Shared.get = get_logged
+SharedResult.get = get_logged
 """
 LONG = {
     "/explain": ["embedded", "Score-CAM", "edges", "jet", "each map"],
@@ -460,112 +457,6 @@ def test_files_of_the_page_are_not_swept(tmp_path):
 def test_no_code_uses_the_wall_clock():
     for file in sorted([*ROOT.glob("explorer/**/*.py"), *ROOT.glob("potplants/*.py"), ROOT / "app.py"]):
         assert not re.search(r"time\.time\(|datetime", file.read_text()), file
-
-
-# One result for several
-
-
-def gone(part, task):
-    raise Cancelled("left")
-
-
-def silent(part, task):
-    pass
-
-
-def test_a_shared_computation_continues_for_the_remaining_caller():
-    place, makings, began, waited = Shared(), [], Event(), Event()
-
-    def make(tell):
-        makings.append(1)
-        began.set()
-        waited.wait(10)
-        tell(0.5, task="half")
-        return "made"
-
-    with ThreadPoolExecutor(2) as pool:
-        leaver = pool.submit(place.get, make, gone)
-        began.wait(10)
-        stayer = pool.submit(place.get, make, silent)
-        time.sleep(0.1)
-        waited.set()
-        assert stayer.result(10) == leaver.result(10) == "made" and makings == [1]
-
-
-def test_a_shared_computation_ends_without_callers():
-    place, began, left = Shared(), Event(), Event()
-
-    def make(tell):
-        began.set()
-        tell(0.1, task="first")
-        left.wait(10)
-        tell(0.5, task="second")
-
-    def leave_later(part, task):
-        if left.is_set():
-            gone(part, task)
-
-    with ThreadPoolExecutor(2) as pool:
-        maker = pool.submit(place.get, make, leave_later)
-        began.wait(10)
-        waiter = pool.submit(place.get, make, gone)
-        with pytest.raises(Cancelled):
-            waiter.result(10)
-        left.set()
-        with pytest.raises(Cancelled):
-            maker.result(10)
-    assert place.get(lambda tell: "anew", silent) == "anew"
-
-
-def test_waiting_callers_get_progress():
-    place, began, received, reports = Shared(), Event(), Event(), []
-
-    def make(tell):
-        tell(0.5, task="half")
-        began.set()
-        assert received.wait(10)
-        return "made"
-
-    def listen(part, task):
-        reports.append((part, task))
-        received.set()
-
-    with ThreadPoolExecutor(2) as pool:
-        maker = pool.submit(place.get, make, silent)
-        assert began.wait(10)
-        assert pool.submit(place.get, make, listen).result(20) == maker.result(20) == "made"
-    assert set(reports) == {(0.5, "half")}
-
-
-def test_waiting_callers_get_no_progress_of_a_failed_computation(monkeypatch):
-    """How far it was is not how far the next one is."""
-    monkeypatch.setattr(shared, "GLANCE", 0.01)
-    place, began, reports, looks = Shared(), Event(), [], Semaphore(0)
-
-    def fail(tell):
-        tell(0.9, task="in vain")
-        raise ValueError("none of it")
-
-    def make(tell):
-        began.set()
-        for _ in range(4):  # the maker's own turn, and three looks of the one who waits
-            assert looks.acquire(timeout=10)
-        return "made"
-
-    with pytest.raises(ValueError, match="none of it"):
-        place.get(fail, silent)
-    lock = place._making
-
-    def counted(timeout):
-        looks.release()
-        return lock.acquire(timeout=timeout)
-
-    place._making = SimpleNamespace(acquire=counted, release=lock.release)
-    with ThreadPoolExecutor(2) as pool:
-        maker = pool.submit(place.get, make, silent)
-        assert began.wait(10)
-        waiter = pool.submit(place.get, make, lambda part, task: reports.append((part, task)))
-        assert maker.result(20) == waiter.result(20) == "made" and reports == []
 
 
 # The clock that ends work

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import potplants
-from explorer.explanation.coalescing import Kept
+from explorer.explanation.coalescing import ResultCache
 from explorer.explanation.device import joined
 from explorer.explanation.service import ExplanationService, Progress
 from explorer.photos.edits import POT_COLOURS
@@ -103,9 +103,9 @@ _TASKS = {
 class Audits:
     """Computes audits and caches their steps. Visitors who request the same audit share one computation."""
 
-    def __init__(self, service: ExplanationService, examples: Examples, kept: Kept | None = None):
+    def __init__(self, service: ExplanationService, examples: Examples, kept: ResultCache | None = None):
         self._service, self._examples = service, examples
-        self._kept = Kept(KEPT) if kept is None else kept
+        self._kept = ResultCache(KEPT) if kept is None else kept
 
     def count(self, split: str) -> int:
         """How many photos an audit of the split has."""
@@ -126,7 +126,7 @@ class Audits:
         for step in steps:
             key = _key(step, weights, photos_digest)
             step_progress = _part_of(progress, done, step.cost, total)
-            results[step] = self._kept.of(key, partial(self._run, step, photos), step_progress)
+            results[step] = self._kept.get(key, partial(self._run, step, photos), step_progress)
             done += step.cost
         return self._result(request, photos, photos_digest, weights, results)
 
@@ -134,7 +134,7 @@ class Audits:
         """The audit if all of it is cached."""
         photos = self._photos(request.split)
         weights, photos_digest = _weights_sha256(request), _photos_sha256(photos)
-        results = {step: self._kept.found(_key(step, weights, photos_digest)) for step in _steps(request, photos)}
+        results = {step: self._kept.peek(_key(step, weights, photos_digest)) for step in _steps(request, photos)}
         if any(result is None for result in results.values()):
             return None
         return self._result(request, photos, photos_digest, weights, results)

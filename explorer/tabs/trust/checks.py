@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 
-from explorer.explanation.coalescing import Kept
+from explorer.explanation.coalescing import ResultCache
 from explorer.explanation.device import joined
 from explorer.explanation.service import ExplanationService, Progress
 from explorer.photos.decode import pixels_sha256
@@ -51,7 +51,7 @@ class Trust:
     """Runs the checks and caches the results. Visitors who request the same checks share one computation."""
 
     def __init__(self, service: ExplanationService, kept: int = KEPT):
-        self._service, self._checks, self._measured = service, Kept(kept), Kept(kept)
+        self._service, self._checks, self._measured = service, ResultCache(kept), ResultCache(kept)
 
     def checks(
         self, file, model: str, method: str, target: str, column: str, mask=None, progress: Progress | None = None
@@ -64,7 +64,7 @@ class Trust:
             raise ValueError(f"There is no method {method!r}; choose one of {', '.join(METHODS)}.")
         tested = map_under_test(self._service, file, model, target, column, mask, progress)
         work = partial(_check, tested=tested, method=method)
-        return self._checks.of((*_key(tested), method), self._on_device(tested, work), progress or _ignore_progress)
+        return self._checks.get((*_key(tested), method), self._on_device(tested, work), progress or _ignore_progress)
 
     def measured(
         self, file, model: str, target: str, column: str, mask=None, progress: Progress | None = None
@@ -72,11 +72,11 @@ class Trust:
         """Every method measured, and the costs. Raises what `map_under_test` raises."""
         tested = map_under_test(self._service, file, model, target, column, mask, progress)
         work = partial(_measure, tested=tested)
-        return self._measured.of(_key(tested), self._on_device(tested, work), progress or _ignore_progress)
+        return self._measured.get(_key(tested), self._on_device(tested, work), progress or _ignore_progress)
 
     def cached_measured(self, tested: MapUnderTest) -> Measured | None:
         """The result of `measured` if it is cached."""
-        return self._measured.found(_key(tested))
+        return self._measured.peek(_key(tested))
 
     def _on_device(self, tested: MapUnderTest, work: Callable):
         def run(progress):

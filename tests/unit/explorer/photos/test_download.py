@@ -1,78 +1,78 @@
-"""An address is fetched from the public internet only, within bounds. The only servers asked are the test's own, on loopback."""
+"""Downloads come from public IP addresses only, within limits. The only server here is the test's own, on loopback."""
 
 import asyncio
 
 import pytest
 
-from explorer.photos import download as fetching
+from explorer.photos import download
 from explorer.photos.download import fetch, public_ip
 from explorer.photos.formats import MAX_BYTES, PhotoError
 
 PRIVATE = [
-    *("127.0.0.1", "127.1.2.3", "0.0.0.0", "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "224.0.0.1", "240.0.0.1"),
-    *("::1", "::", "fe80::1", "fc00::1", "ff02::1", "::ffff:127.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::", "2001:0:7f00:1::", "2130706433", "0x7f.1"),
-    "localhost",
+    "127.0.0.1", "127.1.2.3", "0.0.0.0", "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1",
+    "224.0.0.1", "240.0.0.1", "::1", "::", "fe80::1", "fc00::1", "ff02::1", "::ffff:127.0.0.1", "64:ff9b::7f00:1",
+    "2002:7f00:1::", "2001:0:7f00:1::", "2130706433", "0x7f.1", "localhost",
 ]  # fmt: skip
 
 
 @pytest.fixture
 def public(monkeypatch, photo_server):
-    """The same server under a name that counts as public."""
-    judged = fetching.public_ip
+    """The URL of the same server under a host name that counts as public."""
+    original = download.public_ip
 
-    async def judge(host):
-        return "127.0.0.1" if host == "photos.example" else await judged(host)
+    async def fake_public_ip(host):
+        return "127.0.0.1" if host == "photos.example" else await original(host)
 
-    monkeypatch.setattr(fetching, "public_ip", judge)
+    monkeypatch.setattr(download, "public_ip", fake_public_ip)
     return f"http://photos.example:{photo_server.server_port}"
 
 
 @pytest.mark.parametrize("host", PRIVATE)
-def test_what_is_not_public_is_refused(host):
+def test_private_host_is_refused(host):
     with pytest.raises((ValueError, OSError)):
         asyncio.run(public_ip(host))
 
 
 @pytest.mark.parametrize("host", ["93.184.216.34", "2606:2800:220:1::1"])
-def test_what_is_public_is_not(host):
+def test_public_host_is_accepted(host):
     assert asyncio.run(public_ip(host)) == host
 
 
 @pytest.mark.parametrize(
     "host", ["127.0.0.1", "localhost", "0.0.0.0", "2130706433", "0x7f.1", "[::ffff:127.0.0.1]", "user@127.0.0.1"]
 )
-def test_this_machine_is_never_asked(photo_server, host):
+def test_this_machine_is_never_contacted(photo_server, host):
     with pytest.raises(PhotoError, match="send the file itself"):
         asyncio.run(fetch(f"http://{host}:{photo_server.server_port}/photo"))
     assert photo_server.requests == []
 
 
-def test_a_public_photo_is_fetched(photo_server, public):
+def test_public_photo_is_downloaded(photo_server, public):
     assert asyncio.run(fetch(f"{public}/photo")) == b"photo"
     assert asyncio.run(fetch(f"{public}/to/{public}/photo")) == b"photo"
     assert photo_server.requests == ["/photo", f"/to/{public}/photo", "/photo"]
 
 
-def test_nobody_sends_us_on_to_this_machine(photo_server, public):
-    for onward in (f"{photo_server.url}/photo", "file:///etc/passwd", f"//127.0.0.1:{photo_server.server_port}/photo"):
+def test_redirect_to_this_machine_is_refused(photo_server, public):
+    for target in (f"{photo_server.url}/photo", "file:///etc/passwd", f"//127.0.0.1:{photo_server.server_port}/photo"):
         with pytest.raises(PhotoError, match="could not be fetched"):
-            asyncio.run(fetch(f"{public}/to/{onward}"))
+            asyncio.run(fetch(f"{public}/to/{target}"))
     assert "/photo" not in photo_server.requests
 
 
-def test_nor_in_a_circle(photo_server, public):
+def test_redirects_are_limited(photo_server, public):
     with pytest.raises(PhotoError):
         asyncio.run(fetch(f"{public}/to/" * 9 + "x"))
-    assert len(photo_server.requests) <= 1 + fetching.MAX_REDIRECTS
+    assert len(photo_server.requests) <= 1 + download.MAX_REDIRECTS
 
 
-def test_no_more_than_a_photo_may_have(public):
+def test_too_large_download_is_refused(public):
     with pytest.raises(PhotoError, match=f"{MAX_BYTES // 10**6} MB"):
         asyncio.run(fetch(f"{public}/large"))
 
 
-def test_nor_longer_than_it_may_take(public, monkeypatch):
-    monkeypatch.setattr(fetching, "SECONDS", 0.3)
+def test_slow_download_is_refused(public, monkeypatch):
+    monkeypatch.setattr(download, "SECONDS", 0.3)
     with pytest.raises(PhotoError, match="could not be fetched"):
         asyncio.run(fetch(f"{public}/slow"))
 
@@ -80,11 +80,11 @@ def test_nor_longer_than_it_may_take(public, monkeypatch):
 @pytest.mark.parametrize(
     "address", ["http://", "http://[", "https://x y/", "http://photos.invalid/", "http://a" + "a" * 5000]
 )
-def test_no_address_at_all(address):
+def test_invalid_address_is_refused(address):
     with pytest.raises(PhotoError, match="could not be fetched"):
         asyncio.run(fetch(address))
 
 
-def test_a_photo_that_is_not_there(public):
+def test_http_error_is_refused(public):
     with pytest.raises(PhotoError, match="could not be fetched"):
         asyncio.run(fetch(f"{public}/gone"))

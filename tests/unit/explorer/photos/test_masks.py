@@ -1,4 +1,4 @@
-"""Regions: the parts of a mask, the hottest pixels, and drawings from page and file."""
+"""Regions: parts of a mask, the hottest pixels, and drawings from page and file."""
 
 import base64
 import io
@@ -7,63 +7,62 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from explorer.photos import examples
-from explorer.photos import masks as regions
+from explorer.photos import examples, masks
 from explorer.photos.formats import PhotoError
 
 STORY = examples.embedded().story
 
 
-def test_the_parts_make_up_the_photo():
-    parts = regions.read_mask(STORY.mask)
-    every = [regions.part(parts, name) for name in regions.PARTS]
-    assert parts.shape == (256, 256) and (np.sum(every, 0) == 1).all()
-    assert all(part.any() for part in every[:3])  # this plant hides its soil
+def test_parts_partition_the_photo():
+    parts = masks.read_mask(STORY.mask)
+    regions = [masks.part(parts, name) for name in masks.PARTS]
+    assert parts.shape == (256, 256) and (np.sum(regions, 0) == 1).all()
+    assert all(part.any() for part in regions[:3])  # this plant hides the soil
 
 
-def test_the_pot_is_where_the_blue_is():
-    """The mask against the photo: Rudo's new pot is the blue thing in it."""
+def test_pot_mask_matches_the_blue_pixels():
+    """Rudo's new pot is the only blue object in the photo."""
     photo = np.array(Image.open(STORY.file)).astype(int)
     blue = photo[..., 2] > photo[..., 0] + 40
-    pot = regions.part(regions.read_mask(STORY.mask), "pot")
+    pot = masks.part(masks.read_mask(STORY.mask), "pot")
     assert (blue & pot).sum() / (blue | pot).sum() > 0.8
 
 
-def test_what_is_no_mask_is_refused(tmp_path):
+def test_file_that_is_not_a_mask_is_refused(tmp_path):
     Image.new("RGB", (4, 4)).save(tmp_path / "colours.png")
-    stranger = Image.new("P", (4, 4), 9)
-    stranger.putpalette([0] * 30)
-    stranger.save(tmp_path / "nine.png")
+    unknown_part = Image.new("P", (4, 4), 9)
+    unknown_part.putpalette([0] * 30)
+    unknown_part.save(tmp_path / "nine.png")
     (tmp_path / "words.png").write_text("no picture")
     for name in ("colours.png", "nine.png", "words.png", "missing.png"):
         with pytest.raises(ValueError, match=name):
-            regions.read_mask(tmp_path / name)
+            masks.read_mask(tmp_path / name)
 
 
-def test_the_hottest_by_hand():
+def test_hottest_pixels_of_a_small_map():
     heat = np.array([[0, 5, 1], [2, 5, 0], [0, 0, 3]], float)
-    assert regions.hottest(heat, 100 * 2 / 9).nonzero()[0].tolist() == [0, 1]
-    assert regions.hottest(heat, 100 * 3 / 9)[2, 2]
-    assert regions.hottest(heat, 1).sum() == 1  # never nothing; of the two peaks the first
-    assert regions.hottest(heat, 1)[0, 1]
-    assert (regions.hottest(heat, 100) == (heat > 0)).all()  # no evidence, not hot
+    assert masks.hottest(heat, 100 * 2 / 9).nonzero()[0].tolist() == [0, 1]
+    assert masks.hottest(heat, 100 * 3 / 9)[2, 2]
+    assert masks.hottest(heat, 1).sum() == 1  # at least one; of two equal peaks the first
+    assert masks.hottest(heat, 1)[0, 1]
+    assert (masks.hottest(heat, 100) == (heat > 0)).all()  # without evidence never
 
 
-def test_the_hottest_are_never_colder_than_the_rest():
+def test_hottest_pixels_are_at_least_as_hot_as_the_rest():
     heat = np.random.default_rng(0).random((64, 64))
-    chosen = regions.hottest(heat, 12.5)
+    chosen = masks.hottest(heat, 12.5)
     assert chosen.sum() == 512 and heat[chosen].min() >= heat[~chosen].max()
 
 
 @pytest.mark.parametrize("percent", [0, -1, 100.5, float("nan"), None, "10"])
-def test_a_share_that_is_none_is_refused(percent):
+def test_invalid_percentage_is_refused(percent):
     with pytest.raises(ValueError, match="above 0"):
-        regions.hottest(np.ones((2, 2)), percent)
+        masks.hottest(np.ones((2, 2)), percent)
 
 
-def test_an_empty_map_has_no_hottest_part():
+def test_empty_map_is_refused():
     with pytest.raises(ValueError, match="no positive evidence"):
-        regions.hottest(np.zeros((4, 4)), 10)
+        masks.hottest(np.zeros((4, 4)), 10)
 
 
 @pytest.fixture
@@ -82,8 +81,8 @@ def half(width, height, mode="L"):
     return picture.convert(mode)
 
 
-def test_a_drawing_lies_where_the_photo_lies(saved):
-    """A wide photo is met with bars above and below; its mask, at any scale, is too, and the bars are nobody's."""
+def test_drawing_is_letterboxed_like_the_photo(saved):
+    """A wide photo gets bars above and below; so does its mask, at any scale, and the bars are not in the region."""
     photo = saved(Image.new("RGB", (400, 200)), "photo.png")
     expected = np.zeros((64, 64), bool)
     expected[16:48, :32] = True
@@ -92,36 +91,36 @@ def test_a_drawing_lies_where_the_photo_lies(saved):
         ("small.png", half(100, 50, "1")),
         ("big.png", half(800, 400, "RGB")),
     ):
-        assert (regions.read_drawing(saved(picture, name), photo, 64) == expected).mean() > 0.99, name
+        assert (masks.read_drawing(saved(picture, name), photo, 64) == expected).mean() > 0.99, name
 
 
-def test_a_square_drawing_is_what_the_network_sees(saved):
+def test_square_drawing_covers_the_network_input(saved):
     photo = saved(Image.new("RGB", (400, 200)), "photo.png")
-    region = regions.read_drawing(saved(half(64, 64), "square.png"), photo, 64)
+    region = masks.read_drawing(saved(half(64, 64), "square.png"), photo, 64)
     assert region[:, :32].all() and not region[:, 32:].any()
 
 
-def test_a_drawing_that_cannot_be_meant_is_refused(saved):
+def test_ambiguous_drawing_is_refused(saved):
     photo = saved(Image.new("RGB", (400, 200)), "photo.png")
     with pytest.raises(ValueError, match="proportions"):
-        regions.read_drawing(saved(half(200, 400), "tall.png"), photo, 64)
+        masks.read_drawing(saved(half(200, 400), "tall.png"), photo, 64)
     clear = Image.new("RGBA", (400, 200), (0, 0, 0, 0))
     with pytest.raises(ValueError, match="white on black"):
-        regions.read_drawing(saved(clear, "clear.png"), photo, 64)
+        masks.read_drawing(saved(clear, "clear.png"), photo, 64)
     with pytest.raises(PhotoError):
-        regions.read_drawing(__file__, photo, 64)
+        masks.read_drawing(__file__, photo, 64)
 
 
-def as_uri(picture, format="PNG"):
+def as_uri(picture, file_format="PNG"):
     file = io.BytesIO()
-    picture.save(file, format)
-    return f"data:image/{format.lower()};base64," + base64.b64encode(file.getvalue()).decode()
+    picture.save(file, file_format)
+    return f"data:image/{file_format.lower()};base64," + base64.b64encode(file.getvalue()).decode()
 
 
-def test_strokes_arrive_pixel_for_pixel():
+def test_strokes_are_read_pixel_for_pixel():
     drawing = np.random.default_rng(0).random((32, 32)) > 0.5
     picture = Image.fromarray(drawing).convert("RGBA")
-    assert (regions.read_strokes(as_uri(picture), 32) == drawing).all()
+    assert (masks.read_strokes(as_uri(picture), 32) == drawing).all()
 
 
 @pytest.mark.parametrize(
@@ -133,7 +132,7 @@ def test_strokes_arrive_pixel_for_pixel():
         as_uri(Image.new("L", (32, 32)), "JPEG"),
         "data:image/png;base64,not base64 at all",
         "data:image/png;base64,",
-        "data:image/png;base64," + "A" * regions.MAX_STROKES,
+        "data:image/png;base64," + "A" * masks.MAX_STROKES,
         "file:///etc/hostname",
         "",
         None,
@@ -141,6 +140,6 @@ def test_strokes_arrive_pixel_for_pixel():
     ],
     ids=["size", "bomb", "cut off", "JPEG", "no base64", "nothing", "long", "file", "empty", "None", "dict"],
 )
-def test_strokes_that_are_none_are_refused(uri):
+def test_invalid_strokes_are_refused(uri):
     with pytest.raises(ValueError, match="Start again"):
-        regions.read_strokes(uri, 32)
+        masks.read_strokes(uri, 32)

@@ -1,4 +1,4 @@
-"""Numbers in words."""
+"""Numbers formatted as text."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from explorer.rendering.wording import duration, peak, share
 
 
 @pytest.mark.parametrize(("part", "words"), [(0, "0 %"), (0.114, "11 %"), (1, "100 %")])
-def test_a_share_in_whole_percents(part, words):
+def test_share_is_rounded_to_whole_percent(part, words):
     assert share(part) == words
 
 
@@ -14,10 +14,10 @@ def test_a_share_in_whole_percents(part, words):
     ("strongest", "words"),
     [(0.4789, "peak 0.48"), (0.00000712, "peak 7.1e-6"), (0, "no positive evidence"), (-1, "no positive evidence")],
 )
-def test_a_peak_of_nothing_is_said_so(strongest, words):
+def test_peak_without_evidence_is_named(strongest, words):
     assert peak(strongest) == words
 
 
 @pytest.mark.parametrize(("taken", "words"), [(0.4, "0 ms"), (87.6, "88 ms"), (999, "999 ms"), (1234, "1.2 s")])
-def test_a_duration_has_its_unit(taken, words):
+def test_duration_has_a_unit(taken, words):
     assert duration(taken) == words

@@ -61,28 +61,3 @@ def test_trim_memory_returns_free_pages():
     process = subprocess.run([sys.executable, "-c", KEPT], cwd=ROOT, capture_output=True, text=True, check=True)
     before, between, after = map(int, process.stdout.split())
     assert between > 0.9 * before and after < 0.5 * before
-
-
-APART = """
-import torch
-from explorer.explanation.own_memory import in_own_memory
-from explorer.server.allocator import keep_freed_memory
-def size():
-    return int(open("/proc/self/statm").read().split()[1])
-keep_freed_memory()
-bare, block = size(), torch.rand(1_000_000)
-blocks = [in_own_memory(block) for _ in range(40)]
-assert all(torch.equal(kept, block) for kept in blocks)
-full = size()
-del blocks
-print(bare, full, size())
-"""
-
-
-@pytest.mark.skipif(
-    not hasattr(os, "confstr") or "glibc" not in (os.confstr("CS_GNU_LIBC_VERSION") or ""), reason="not glibc"
-)
-def test_in_own_memory_is_returned_when_freed():
-    process = subprocess.run([sys.executable, "-c", APART], cwd=ROOT, capture_output=True, text=True, check=True)
-    bare, full, after = map(int, process.stdout.split())
-    assert after - bare < 0.1 * (full - bare)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from audit_case import MODEL, pot_photo
 
-from explorer.explanation.coalescing import Kept
+from explorer.explanation.coalescing import ResultCache
 from explorer.explanation.service import ExplanationService
 from explorer.photos import examples
 from explorer.tabs.audit import store
@@ -33,7 +33,7 @@ def run(audits, request, stop_at=2.0):
 
 
 def test_same_request_about_the_same_bytes_is_cached(few_examples):
-    kept, request = Kept(4), store.audit_request("embedded", repaint=False)
+    kept, request = ResultCache(4), store.audit_request("embedded", repaint=False)
     audits = store.Audits(ExplanationService(), few_examples, kept)
     assert audits.known(request) is None
     first, tasks = run(audits, request)
@@ -47,7 +47,7 @@ def test_same_request_about_the_same_bytes_is_cached(few_examples):
 
 @pytest.mark.parametrize("by", ["answering False", "raising Cancelled"])
 def test_steps_finished_before_a_stop_stay_cached(few_examples, by):
-    audits = store.Audits(ExplanationService(), few_examples, Kept(4))
+    audits = store.Audits(ExplanationService(), few_examples, ResultCache(4))
     request = store.audit_request("embedded", repaint=True)
 
     def progress(part, task):
@@ -71,7 +71,7 @@ def test_concurrent_requests_share_one_computation(few_examples):
 
 def test_only_the_last_audits_stay_cached(few_examples):
     """The cache holds one, so an audit of other bytes evicts the first."""
-    audits = store.Audits(ExplanationService(), few_examples, Kept(1))
+    audits = store.Audits(ExplanationService(), few_examples, ResultCache(1))
     request, file = store.audit_request("embedded", repaint=False), few_examples.story.file
     before = file.read_bytes()
     run(audits, request)

@@ -1,53 +1,15 @@
 """All checks together: cached, ready for JSON, and wrong names refused with a sentence."""
 
 import json
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from trust_case import silent
 
-from explorer.explanation.coalescing import Kept
 from explorer.explanation.service import ExplanationService
 from explorer.photos import examples
 from explorer.tabs.trust.checks import Trust, report
 from gradcam import METHODS
 
 STORY = examples.embedded().story
-
-
-def test_an_answer_is_made_once_and_others_wait():
-    made, kept = [], Kept(2)
-
-    def of(key):
-        return kept.of(key, lambda tell: made.append(key) or object(), silent)
-
-    with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(of, ["a"] * 16))
-    assert made == ["a"] and len(set(map(id, found))) == 1
-    of("b"), of("c"), of("a")  # a had to go for c
-    assert made == ["a", "b", "c", "a"]
-
-
-def test_an_answer_that_is_asked_for_again_stays_longest():
-    """Kept are two: a and b; a is asked for once more, so b is the older when c comes."""
-    made, kept = [], Kept(2)
-    for key in "abacab":
-        kept.of(key, lambda tell, key=key: made.append(key), silent)
-    assert made == ["a", "b", "c", "b"]
-
-
-def test_what_is_not_there_is_not_waited_for():
-    kept = Kept(2)
-    assert kept.found("a") is None
-    kept.of("a", lambda tell: kept.found("a") or 7, silent)  # while it is being made, too
-    assert kept.found("a") == 7
-
-
-def test_a_failure_is_not_kept():
-    kept = Kept(2)
-    with pytest.raises(ZeroDivisionError):
-        kept.of("a", lambda tell: 1 / 0, silent)
-    assert kept.of("a", lambda tell: 7, silent) == 7
 
 
 def test_report_is_json_with_the_documented_keys(checks, measured):
