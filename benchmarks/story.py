@@ -1,7 +1,7 @@
 """Record the story as a moving picture, docs/story.gif, from the page itself: python -m benchmarks.story
 
-Rudo in his old red pot, then in his new blue one, then What if? gives him the red pot back: three states of the page with
-what there is to see in each, written below it. Whoever changes how the page looks runs it again.
+Rudo in his red pot, then in his blue one, then What if? repaints the pot: three states of the page, each with a line
+of words below it. Run it again after a change of how the page looks.
 """
 
 import tempfile

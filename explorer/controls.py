@@ -9,7 +9,7 @@ from gradio.components import Component
 
 import potplants
 from explorer.explanation.grid import BASES
-from explorer.explanation.service import COLUMNS, MIXTURE, PREDICTED, Progress, target_choices
+from explorer.explanation.service import MIXTURE, Progress, target_choices
 from explorer.photos.decode import read_photo
 from explorer.photos.examples import Examples
 from explorer.rendering import parts
@@ -17,6 +17,7 @@ from explorer.rendering.static import script
 from explorer.server.cancellation import cancellable
 from explorer.server.upload import upload
 from explorer.server.values import event_value
+from explorer.settings import COLUMNS, PREDICTED
 from gradcam import COLORMAPS, METHODS, SCALES
 
 from .settings import SETTINGS, View
@@ -72,6 +73,7 @@ def handler(function: Callable, inputs: Sequence[Input]) -> Callable:
         ]
         return function(*arguments, Caller(cancellable(progress), request.session_hash))
 
+    handle.__name__ = function.__name__  # which Gradio and its logs name it by
     return handle
 
 

@@ -5,9 +5,9 @@ from dataclasses import asdict, dataclass, field
 from urllib.parse import urlencode
 
 from explorer.explanation.grid import BASES
-from explorer.explanation.service import COLUMNS, target_choices
+from explorer.explanation.service import target_choices
 from explorer.photos.examples import Examples
-from explorer.settings import View
+from explorer.settings import COLUMNS, View
 from gradcam import COLORMAPS, METHODS, SCALES
 from potplants import MODELS
 

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, fields
 
-from explorer.explanation.service import COLUMNS, PREDICTED
+PREDICTED = "predicted"  # the target: the class with the largest logit
+COLUMNS = ("conv1", "conv2", "conv3")  # the layers on the page, shallow to deep: every network has three convolutions
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from torch import Tensor
 
 from explorer.rendering.wording import EMPTY
 from explorer.rendering.wording import peak as peak_in_words
-from explorer.settings import View
+from explorer.settings import COLUMNS, View
 from gradcam import colour_table, edge_map, overlay
 
-from .service import ALL_LAYERS, COLUMNS, ExplainedPhoto
+from .service import ALL_LAYERS, ExplainedPhoto
 
 BASES = {  # name → (opacity of the heat, the picture under it)
     "edges": (0.5, edge_map),  # the article's

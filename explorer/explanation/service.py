@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from threading import Lock
 from typing import Any, TypeVar
 
@@ -12,6 +12,7 @@ from torch import nn
 
 import potplants
 from explorer.photos.decode import fit_square, pixels_sha256, read_photo
+from explorer.settings import COLUMNS, PREDICTED
 from gradcam import Explainer, Explanation, combine_rescaled, peaks
 from potplants.dataset import as_input
 
@@ -25,8 +26,6 @@ FOR_AND_AGAINST = {
     "further left": ("against", 0),
 }  # the targets of a model that predicts a position
 ALL_LAYERS = "all layers"
-PREDICTED = "predicted"  # the class with the largest logit
-COLUMNS = ("conv1", "conv2", "conv3")  # the layers on the page, shallow to deep: every network has three convolutions
 Progress = Callable[..., None]  # (fraction done 0…1, task=what is being done)
 Made = TypeVar("Made")
 MAX_CACHED = 48  # explained photos in memory, 5 MB each for four classes at three layers
@@ -147,9 +146,16 @@ def explain_photo(
     """Explain the square photo [S, S, 3] with the model's network, on that network's device."""
     report = partial(progress or _ignore_progress, task=f"{method}: asking the model once for every map")
     targets = list(targets_of(model).values())
-    explainer = Explainer(network, model.layers)
+    explainer = _explainer(network, model.layers)
     explanation = explainer.explain(as_image(photo), targets, method, progress=report, at_once=at_once(network))
     return ExplainedPhoto(model, method, photo, note, explanation, combine_rescaled(explanation.heatmaps[0]))
+
+
+@lru_cache(
+    maxsize=4
+)  # one per process: an explainer keeps copies of its network, 2 ms for the next photo in place of 27
+def _explainer(network, layers):
+    return Explainer(network, layers)
 
 
 class ExplanationService:

@@ -58,7 +58,7 @@ WITHIN = {
     "rendering": set(),
     "photos": set(),
     "explanation": {"photos", "rendering", "settings"},
-    "settings": {"explanation"},
+    "settings": set(),
     "server": {"rendering", "photos", "explanation"},
 }
 
@@ -229,3 +229,29 @@ def test_markup_lies_in_templates_where_every_value_is_escaped():
         ]
         if file.name != "noscript.py":
             assert not any(re.search(r"</\w+>|<(div|span|p|img|b|table|figure)[ >]", word) for word in words), file
+
+
+SHORT = (300, 40)  # lines of a product file and of a function
+
+
+def test_files_and_functions_are_short():
+    for room in MAY_IMPORT:
+        for file in files(room):
+            text = file.read_text(encoding="utf-8")
+            assert len(text.splitlines()) <= SHORT[0], file
+            for node in ast.walk(ast.parse(text)):
+                if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                    length = node.end_lineno - node.lineno + 1
+                    assert length <= SHORT[1], f"{file}: {node.name} has {length} lines"
+
+
+def test_explorers_root_stays_small():
+    assert len(list((ROOT / "explorer").glob("*.py"))) <= 12
+
+
+def test_nothing_changes_where_python_looks():
+    for room in (*MAY_IMPORT, "benchmarks", "tests"):
+        for file in files(room):
+            for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Attribute) and ast.unparse(node) == "sys.path":
+                    raise AssertionError(f"{file}:{node.lineno} looks at sys.path")

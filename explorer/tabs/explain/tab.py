@@ -4,13 +4,14 @@ import gradio as gr
 
 from explorer.controls import ONE_AT_A_TIME, QUIET, Controls, components_of, handler
 from explorer.explanation.grid import draw
-from explorer.explanation.service import COLUMNS, ExplanationService, every_target
+from explorer.explanation.service import ExplanationService, every_target
 from explorer.photos.examples import Examples
 from explorer.rendering.parts import error_message
 from explorer.rendering.static import script
 from explorer.server.errors import EXPECTED, as_sentence
 from explorer.server.upload import save_for_download
 from explorer.server.values import event_value
+from explorer.settings import COLUMNS
 
 from .archive import archive
 from .view import matrix, verdict

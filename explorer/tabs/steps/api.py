@@ -4,13 +4,13 @@ import gradio as gr
 
 import potplants
 from explorer.controls import ONE_AT_A_TIME
-from explorer.explanation.service import COLUMNS, PREDICTED, ExplanationService, every_target
+from explorer.explanation.service import ExplanationService, every_target
 from explorer.photos.examples import Examples
 from explorer.server.cancellation import cancellable
 from explorer.server.errors import as_sentence
 from explorer.server.picture_files import saved_pictures_exactly
 from explorer.server.upload import upload
-from explorer.settings import View
+from explorer.settings import COLUMNS, PREDICTED, View
 
 from .breakdown import captioned_pictures, steps_of_file
 

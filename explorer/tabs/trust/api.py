@@ -4,11 +4,12 @@ import gradio as gr
 
 import potplants
 from explorer.controls import ONE_AT_A_TIME
-from explorer.explanation.service import COLUMNS, PREDICTED, ExplanationService, every_target
+from explorer.explanation.service import ExplanationService, every_target
 from explorer.photos.examples import Examples
 from explorer.server.cancellation import cancellable
 from explorer.server.errors import as_sentence
 from explorer.server.upload import upload
+from explorer.settings import COLUMNS, PREDICTED
 from gradcam import METHODS
 
 from .checks import Trust, report

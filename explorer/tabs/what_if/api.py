@@ -6,7 +6,7 @@ import gradio as gr
 
 import potplants
 from explorer.controls import ONE_AT_A_TIME
-from explorer.explanation.service import COLUMNS, ExplanationService, every_target
+from explorer.explanation.service import ExplanationService, every_target
 from explorer.photos.edits import POT_COLOURS
 from explorer.photos.examples import Examples
 from explorer.photos.masks import read_drawing
@@ -14,7 +14,7 @@ from explorer.server.cancellation import cancellable
 from explorer.server.errors import as_sentence
 from explorer.server.picture_files import saved_exactly, saved_pictures
 from explorer.server.upload import upload
-from explorer.settings import View
+from explorer.settings import COLUMNS, View
 from gradcam import METHODS
 
 from .intervention import EDITS, REGIONS, Change, compare, intervene

@@ -8,12 +8,12 @@ import torch
 
 from explorer.explanation.device import Device, joined, logits_of
 from explorer.explanation.grid import Cell, coloured, ground_of
-from explorer.explanation.service import COLUMNS, PREDICTED, ExplainedPhoto, ExplanationService, Progress, as_image
+from explorer.explanation.service import ExplainedPhoto, ExplanationService, Progress, as_image
 from explorer.photos.decode import read_photo
 from explorer.photos.edits import POT_COLOURS, blur, fill, repaint
 from explorer.photos.examples import Example
 from explorer.photos.masks import PARTS, hottest, part, read_mask
-from explorer.settings import View
+from explorer.settings import COLUMNS, PREDICTED, View
 
 MARKED = PARTS[1:]  # regions that an example's mask marks
 REGIONS = (*MARKED, "hottest", "brush")

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from explorer import deep_links
 from explorer.deep_links import Link, query
 from explorer.explanation.grid import BASES
-from explorer.explanation.service import COLUMNS, target_choices
+from explorer.explanation.service import target_choices
 from explorer.photos import examples
-from explorer.settings import View
+from explorer.settings import COLUMNS, View
 from gradcam import COLORMAPS, METHODS, SCALES
 from potplants import MODELS
 

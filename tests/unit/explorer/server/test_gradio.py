@@ -27,10 +27,11 @@ class Row(NamedTuple):
 
 
 def table_rows():
-    for line in TABLE.splitlines():
-        if line.startswith("| `"):
-            name, number, digest, files, reason, test = (cell.strip() for cell in line.strip("|").split(" | "))
-            yield Row(name.strip("`"), number, digest.strip("`"), files.split(", "), reason, test.strip("`"))
+    for section in TABLE.split("\n## ")[1:]:
+        name, facts, *reason, test = (" ".join(part.split()) for part in section.strip().split("\n\n"))
+        number, digest, files = re.fullmatch(r"Version (\S+), digest (\S+), used in (.+)\.", facts).groups()
+        test = test.removeprefix("Test: ").strip("`")
+        yield Row(name.strip("`"), number, digest.strip("`"), files.split(", "), " ".join(reason), test)
 
 
 ROWS = list(table_rows())

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 import potplants
-from explorer.explanation.service import COLUMNS, as_image, explain_photo
-from explorer.settings import View
+from explorer.explanation.service import as_image, explain_photo
+from explorer.settings import COLUMNS, View
 from explorer.tabs.steps.breakdown import (
     break_down,
     captioned_pictures,
