@@ -1,4 +1,4 @@
-"""Shared by the audit's tests: a few embedded photos, photos with a painted pot, a network that sees only its colour."""
+"""Shared by the audit's tests: a few embedded photos, photos with a painted pot, a network that sees only colour."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""A small case for the Trust tab's tests: the article's network at 32 × 32 with untrained weights, and a photo with a mask."""
+"""A small case for the tab Trust's tests: the article's network at 32 × 32 with untrained weights, and a photo."""
 
 from pathlib import Path
 
@@ -29,9 +29,11 @@ def photo():
 
 
 def case(target="baya", column="conv3", answers="class", net=None, parts=None) -> MapUnderTest:
+    """The map under test, its network loaded. net: in place of the untrained one. parts: the mask."""
     net = net or network(classes=4 if answers == "class" else 1)
     return MapUnderTest(explain_photo(photo(), "", model(answers), net, "Grad-CAM"), net, target, column, parts)
 
 
 def silent(part, task):
+    """A progress callback that checks its arguments only."""
     assert 0 <= part <= 1 and task

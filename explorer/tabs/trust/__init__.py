@@ -1,1 +1,1 @@
-"""The tab Trust: is the heatmap true? Methods against chance, the sanity check, costs, training seeds."""
+"""The tab Trust: can a heatmap be believed? Methods against random maps, sanity check, costs, training seeds."""

@@ -1,4 +1,4 @@
-"""/trust: every check of the tab Trust, in numbers, for callers."""
+"""/trust: the figures of every check of the tab Trust, for callers."""
 
 import gradio as gr
 
@@ -30,11 +30,11 @@ def define(service: ExplanationService, examples: Examples, default_model: str):
         Returns:
             report: methods (name, forward_passes, backward_passes, ms, insertion, deletion, pot_share, plant_share, state, verdict, sentence),
             sanity (steps, verdict, sentence), costs (ways, verdict), seeds (networks, rank_correlations, verdict), ends; null was not measured
-        """
+        """  # noqa: E501 (Gradio takes an argument's description from one line only; callers see the others as they stand)
         with as_sentence():
-            mask, asked = examples.mask_of(image), service.shared(Trust)
-            checks = asked.checks(image, model, method, target, layer, mask, cancellable())
-            return report(checks, asked.measured(image, model, target, layer, mask, cancellable()))
+            mask, checker = examples.mask_of(image), service.shared(Trust)
+            checks = checker.checks(image, model, method, target, layer, mask, cancellable())
+            return report(checks, checker.measured(image, model, target, layer, mask, cancellable()))
 
     with gr.Column(visible=False):
         image = upload(label="image: a photo of a pot plant")

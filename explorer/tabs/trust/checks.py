@@ -1,6 +1,7 @@
-"""Can the picture be believed? Methods against chance, a model that forgets, what a map costs, networks that differ by their seed."""
+"""All checks of the tab Trust, cached: methods against random maps, the sanity check, costs, training seeds."""
 
 import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 
@@ -13,108 +14,106 @@ from gradcam import METHODS, peaks
 from .costs import CostRow, cost_rows, verdict
 from .map_under_test import MapUnderTest, map_under_test
 from .methods import CURVES, Comparison, Row, compare
-from .sanity_check import Trial, run_sanity_check
+from .sanity_check import SanityCheck, run_sanity_check
 from .training_seeds import SeedComparison, compare_seeds
 
-KEPT = 24  # answers of each kind; the largest, a comparison, holds 3 MB of maps
+KEPT = 24  # cached results of each kind; the largest, a comparison, holds 3 MB of maps
 
 
 @dataclass(frozen=True)
 class Checks:
-    """What depends on the method on the desk."""
+    """The checks of the selected method."""
 
-    subject: MapUnderTest
-    trial: Trial
-    family: SeedComparison
+    tested: MapUnderTest
+    sanity: SanityCheck
+    seeds: SeedComparison
 
     def noted(self, note: str) -> "Checks":
-        return replace(self, subject=self.subject.noted(note))
+        return replace(self, tested=self.tested.noted(note))
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What compares the methods."""
+    """The checks that compare all methods."""
 
     comparison: Comparison
-    ways: tuple[CostRow, ...]
+    costs: tuple[CostRow, ...]
 
     @property
     def cheapest(self) -> str:
-        return verdict(self.ways)
+        return verdict(self.costs)
 
     def noted(self, note: str) -> "Measured":
-        return replace(self, comparison=replace(self.comparison, subject=self.comparison.subject.noted(note)))
+        return replace(self, comparison=replace(self.comparison, tested=self.comparison.tested.noted(note)))
 
 
 class Trust:
-    """Answers, kept by what was asked. Visitors who ask the same thing wait for one answer."""
+    """Runs the checks and caches the results. Visitors who request the same checks share one computation."""
 
     def __init__(self, service: ExplanationService, kept: int = KEPT):
-        self._service, self._answers = service, {"checks": ResultCache(kept), "measured": ResultCache(kept)}
+        self._service, self._checks, self._measured = service, ResultCache(kept), ResultCache(kept)
 
     def checks(
         self, file, model: str, method: str, target: str, column: str, mask=None, progress: Progress | None = None
     ) -> Checks:
-        """The sanity check and the siblings. Raises what `subject` raises, and ValueError for an unknown method."""
+        """The sanity check and the training seeds.
+
+        Raises what `map_under_test` raises, and ValueError for an unknown method.
+        """
         if method not in METHODS:
             raise ValueError(f"There is no method {method!r}; choose one of {', '.join(METHODS)}.")
-        asked = map_under_test(self._service, file, model, target, column, mask, progress)
-        return self._answers["checks"].get(
-            (*_key(asked), method),
-            lambda tell: self._ask(asked, partial(_check, asked=asked, method=method), tell),
-            progress or _silent,
-        )
-
-    def measured_already(self, asked: MapUnderTest) -> Measured | None:
-        """What `measured` would give, if it needs no work."""
-        return self._answers["measured"].peek(_key(asked))
+        tested = map_under_test(self._service, file, model, target, column, mask, progress)
+        work = partial(_check, tested=tested, method=method)
+        return self._checks.get((*_key(tested), method), self._on_device(tested, work), progress or _ignore_progress)
 
     def measured(
         self, file, model: str, target: str, column: str, mask=None, progress: Progress | None = None
     ) -> Measured:
-        """Every method measured, and the costs. Raises what `subject` raises."""
-        asked = map_under_test(self._service, file, model, target, column, mask, progress)
+        """Every method measured, and the costs. Raises what `map_under_test` raises."""
+        tested = map_under_test(self._service, file, model, target, column, mask, progress)
+        work = partial(_measure, tested=tested)
+        return self._measured.get(_key(tested), self._on_device(tested, work), progress or _ignore_progress)
 
-        return self._answers["measured"].get(
-            _key(asked), lambda tell: self._ask(asked, partial(_measure, asked=asked), tell), progress or _silent
-        )
+    def cached_measured(self, tested: MapUnderTest) -> Measured | None:
+        """The result of `measured` if it is cached."""
+        return self._measured.peek(_key(tested))
 
-    def _ask(self, asked, work, tell):
-        found, note = self._service.device.ask(asked.model.name, work, tell)
-        return found.noted(note)
+    def _on_device(self, tested: MapUnderTest, work: Callable):
+        def run(progress):
+            result, note = self._service.device.ask(tested.model.name, work, progress)
+            return result.noted(note)
 
-
-def _check(network, asked, method, progress):
-    asked = replace(asked, network=network)
-    return Checks(
-        asked,
-        run_sanity_check(asked, method, _part(progress, 0, 0.5)),
-        compare_seeds(asked, method, _part(progress, 0.5, 1)),
-    )
+        return run
 
 
-def _measure(network, asked, progress):
-    comparison = compare(replace(asked, network=network), _part(progress, 0, 0.7))
-    return Measured(comparison, cost_rows(comparison, _part(progress, 0.7, 1)))
+def _check(network, tested, method, progress):
+    tested = replace(tested, network=network)
+    sanity = run_sanity_check(tested, method, _part_of(progress, 0, 0.5))
+    return Checks(tested, sanity, compare_seeds(tested, method, _part_of(progress, 0.5, 1)))
+
+
+def _measure(network, tested, progress):
+    comparison = compare(replace(tested, network=network), _part_of(progress, 0, 0.7))
+    return Measured(comparison, cost_rows(comparison, _part_of(progress, 0.7, 1)))
 
 
 def report(checks: Checks, measured: Measured) -> dict:
-    """Everything in numbers, ready for JSON; null is what could not be measured."""
-    asked, comparison = checks.subject, measured.comparison
+    """All figures, ready for JSON; null is what could not be measured."""
+    tested, comparison = checks.tested, measured.comparison
     return {
-        "model": asked.model.name,
-        "weights": asked.model.origin,
-        "method": checks.trial.method,
-        "target": asked.target,
-        "layer": asked.layer,
-        "predicted": asked.explained.predicted,
-        "ends": comparison.ends and {**asdict(comparison.ends), "telling": list(comparison.telling)},
-        "areas": comparison.covers,
+        "model": tested.model.name,
+        "weights": tested.model.origin,
+        "method": checks.sanity.method,
+        "target": tested.target,
+        "layer": tested.layer,
+        "predicted": tested.explained.predicted,
+        "ends": comparison.ends and {**asdict(comparison.ends), "telling": list(comparison.informative)},
+        "areas": comparison.part_areas,
         "methods": [_method(comparison, row) for row in comparison.rows],
-        "sanity": _sanity(checks.trial),
-        "costs": {"ways": [_way(way) for way in measured.ways], "verdict": measured.cheapest},
-        "seeds": _seeds(checks.family),
-        "note": joined(asked.explained.note, comparison.subject.explained.note),
+        "sanity": _sanity(checks.sanity),
+        "costs": {"ways": [_cost(row) for row in measured.costs], "verdict": measured.cheapest},
+        "seeds": _seeds(checks.seeds),
+        "note": joined(tested.explained.note, comparison.tested.explained.note),
     }
 
 
@@ -134,43 +133,43 @@ def _method(comparison, row: Row):
     }
 
 
-def _sanity(trial: Trial):
+def _sanity(sanity: SanityCheck):
     steps = [
         {
             "randomised": step.randomised or None,
-            "rank_correlation": _number(step.rank_correlation),
-            "similarity": _number(step.similarity),
+            "rank_correlation": _none_if_nan(step.rank_correlation),
+            "similarity": _none_if_nan(step.similarity),
             "state": step.state,
-            "draws": [_number(value) for value in values],
+            "draws": [_none_if_nan(value) for value in values],
         }
-        for step, values in zip(trial.steps, trial.correlations)
+        for step, values in zip(sanity.steps, sanity.correlations)
     ]
-    return {"method": trial.method, "steps": steps, "verdict": trial.word, "sentence": trial.sentence}
+    return {"method": sanity.method, "steps": steps, "verdict": sanity.word, "sentence": sanity.sentence}
 
 
-def _way(way: CostRow):
+def _cost(row: CostRow):
     return {
-        "name": way.name,
-        **_passes(way.cost),
-        "state": "missing" if way.missing else way.state,
-        "note": way.missing or way.how,
+        "name": row.name,
+        **_passes(row.cost),
+        "state": "missing" if row.missing else row.state,
+        "note": row.missing or row.how,
     }
 
 
-def _seeds(family: SeedComparison):
-    members = [
+def _seeds(seeds: SeedComparison):
+    networks = [
         {
-            "seed": member.seed,
-            "shipped": member.shipped,
-            "predicted": member.says,
-            "probability": member.probability,
-            "peak": None if member.heat is None else peaks(member.heat).item(),
-            "state": member.state,
-            "accuracy": member.accuracy,
+            "seed": network.seed,
+            "shipped": network.shipped,
+            "predicted": network.predicted,
+            "probability": network.probability,
+            "peak": None if network.heat is None else peaks(network.heat).item(),
+            "state": network.state,
+            "accuracy": network.accuracy,
         }
-        for member in family.members
+        for network in seeds.networks
     ]
-    return {"networks": members, "rank_correlations": list(family.correlations), "verdict": family.sentence}
+    return {"networks": networks, "rank_correlations": list(seeds.correlations), "verdict": seeds.sentence}
 
 
 def _passes(cost):
@@ -181,26 +180,20 @@ def _passes(cost):
     }
 
 
-def _number(value):
+def _none_if_nan(value):
     return None if math.isnan(value) else value
 
 
-def _key(asked: MapUnderTest):
-    mask = None if asked.parts is None else pixels_sha256(asked.parts)
-    return (
-        pixels_sha256(asked.explained.photo),
-        mask,
-        asked.explained.note,
-        asked.model.name,
-        asked.target,
-        asked.column,
-    )
+def _key(tested: MapUnderTest):
+    explained = tested.explained
+    mask = None if tested.parts is None else pixels_sha256(tested.parts)
+    return pixels_sha256(explained.photo), mask, explained.note, tested.model.name, tested.target, tested.column
 
 
-def _part(tell: Progress, start: float, end: float) -> Progress:
-    """Progress over a part of the work, told as progress over all of it."""
-    return lambda part, task: tell(start + part * (end - start), task=task)
+def _part_of(progress: Progress, start: float, end: float) -> Progress:
+    """Progress of one part of the work as progress of all of it."""
+    return lambda part, task: progress(start + part * (end - start), task=task)
 
 
-def _silent(part, task):
-    """Nobody wants to know."""
+def _ignore_progress(part, task):
+    pass

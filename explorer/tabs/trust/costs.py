@@ -1,4 +1,4 @@
-"""What a heatmap costs by four ways of making one: a gradient, maps left out, patches covered, a game among superpixels."""
+"""The cost of a heatmap by four ways: one gradient, left-out activation maps, occlusion, and Shapley values."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,9 +21,7 @@ from .pass_counter import Cost, measure_cost
 PATCH, STRIDE = 48, 32  # pixels of the covered square, and how far it moves
 HIDDEN = 0.5  # the grey that covers
 SEGMENTS = 49  # superpixels, about
-SAMPLES = (
-    4 * SEGMENTS
-)  # coalitions of superpixels that KernelSHAP asks about; fewer than SEGMENTS could not settle as many unknowns
+SAMPLES = 4 * SEGMENTS  # coalitions for KernelSHAP; fewer than SEGMENTS could not determine as many unknowns
 AT_ONCE = 8
 MISSING = "Not installed here: “pip install captum scikit-learn” adds it."
 
@@ -40,67 +38,58 @@ class CostRow:
 
 def cost_rows(comparison: Comparison, progress: Progress) -> tuple[CostRow, ...]:
     """The four ways; the first two were measured with the other methods."""
-    subject = comparison.subject
-    progress(0, task="Occlusion: covering one patch after the other")
-    covered = _weighed(
-        "Occlusion",
-        f"covers a square of {PATCH} pixels, moved by {STRIDE}",
-        lambda model: occlusion(
-            model, subject.image, subject.question, PATCH, STRIDE, HIDDEN,
-            progress=lambda part: progress(part / 2, task="Occlusion: covering one patch after the other"), at_once=at_once(model),
-        ),
-        subject,
-    )  # fmt: skip
-    played = _shapley(subject, lambda part: progress(0.5 + part / 2, task="KernelSHAP: hiding superpixels together"))
+    tested = comparison.tested
     return (
-        _known(comparison, "Grad-CAM", "one gradient"),
-        _known(comparison, "Ablation-CAM", "leaves out one map after the other"),
-        covered,
-        played,
+        _measured_row(comparison, "Grad-CAM", "one gradient"),
+        _measured_row(comparison, "Ablation-CAM", "leaves out one map after the other"),
+        _occlusion_row(tested, progress),
+        _shapley_row(tested, progress),
     )
 
 
-def verdict(found: tuple[CostRow, ...]) -> str:
-    """The ways against Grad-CAM, by the clock and by the passes; nothing is claimed that was not timed here."""
-    first, *rest = found
-    timed = [way for way in rest if way.cost]
-    if not first.cost or not timed:
+def verdict(rows: tuple[CostRow, ...]) -> str:
+    """The other ways against Grad-CAM, by time and passes; of those that were timed here."""
+    first, *rest = ((row, row.cost) for row in rows)
+    timed = [(row, cost) for row, cost in rest if cost]
+    grad_cam, grad_cam_cost = first
+    if not grad_cam_cost or not timed:
         return "Nothing to compare: only one way could be timed."
-    factors = ", ".join(f"{way.name} took {_times(way.cost.ms / first.cost.ms)} as long" for way in timed)
-    cheapest = min([first, *timed], key=lambda way: way.cost.ms)
-    verdict = "Grad-CAM is the cheapest here" if cheapest is first else f"{cheapest.name} is the cheapest here"
-    return f"{verdict}: {factors}. Timed on this photo, for one class at one layer, while this machine may be doing other work."
+    factors = ", ".join(f"{row.name} took {_times(cost.ms / grad_cam_cost.ms)} as long" for row, cost in timed)
+    cheapest, _ = min([(grad_cam, grad_cam_cost), *timed], key=lambda timing: timing[1].ms)
+    verdict = "Grad-CAM is the cheapest here" if cheapest is grad_cam else f"{cheapest.name} is the cheapest here"
+    caveat = "Timed on this photo, for one class at one layer, while this machine may be doing other work."
+    return f"{verdict}: {factors}. {caveat}"
 
 
 def captums_kernel_shap():
-    """The class, imported only where it is wanted. Raises ImportError where captum, or the scikit-learn it fits with, is not installed."""
-    import sklearn.linear_model  # noqa: F401 (captum asks for it only after all passes are done)
-    from captum.attr import KernelShap
+    """The class, imported on use. Raises ImportError if captum, or the scikit-learn it fits with, is not installed."""
+    import sklearn.linear_model  # noqa: F401 (captum imports it only after all passes are done)  # pyright: ignore[reportMissingImports] (optional)
+    from captum.attr import KernelShap  # pyright: ignore[reportMissingImports] (optional)
 
     return KernelShap
 
 
-def kernel_shap(library, model: nn.Module, subject: MapUnderTest, segments, tell: Callable[[float], None]) -> Tensor:
+def kernel_shap(library, model: nn.Module, tested: MapUnderTest, segments, progress: Callable[[float], None]) -> Tensor:
     """What each superpixel adds to the target's score, by KernelSHAP (Lundberg & Lee 2017, arXiv:1705.07874): [S, S].
 
-    library: what `captums_kernel_shap` gave. segments: their labels 0…n−1, [S, S]. What speaks against the target is left out.
+    library: the result of `captums_kernel_shap`. segments: their labels 0…n−1, [S, S]. Negative values are set to zero.
     """
-    targets, device = as_targets(subject.question), next(model.parameters()).device
+    targets, device = as_targets(tested.question), next(model.parameters()).device
     with torch.no_grad():
-        reference = logits_of(model(subject.image[None].to(device)))
-    asked = 0
+        reference = logits_of(model(tested.image[None].to(device)))
+    evaluated = 0
 
     def score(images):
-        nonlocal asked
-        asked += len(images)
-        tell(min(1.0, asked / SAMPLES))
+        nonlocal evaluated
+        evaluated += len(images)
+        progress(min(1.0, evaluated / SAMPLES))
         with torch.no_grad():
             return scores(logits_of(model(images)), reference, targets)[0]
 
     with torch.random.fork_rng(devices=[]):  # the library draws from torch's own
         torch.manual_seed(0)
         values = library(score).attribute(
-            subject.image[None].to(device),
+            tested.image[None].to(device),
             baselines=HIDDEN,
             feature_mask=torch.from_numpy(segments).long()[None, None].to(device),
             n_samples=SAMPLES,
@@ -109,22 +98,45 @@ def kernel_shap(library, model: nn.Module, subject: MapUnderTest, segments, tell
     return values[0, 0].float().cpu().relu()
 
 
-def _shapley(subject, tell):
-    segments = superpixels(subject.explained.photo, SEGMENTS)
+def _occlusion_row(tested, progress):
+    task = "Occlusion: covering one patch after the other"
+    progress(0, task=task)
+
+    def occlude(model):
+        return occlusion(
+            model,
+            tested.image,
+            tested.question,
+            PATCH,
+            STRIDE,
+            HIDDEN,
+            progress=lambda part: progress(part / 2, task=task),
+            at_once=at_once(model),
+        )
+
+    return _timed_row("Occlusion", f"covers a square of {PATCH} pixels, moved by {STRIDE}", occlude, tested)
+
+
+def _shapley_row(tested, progress):
+    segments = superpixels(tested.explained.photo, SEGMENTS)
     how = f"hides {segments.max() + 1} superpixels in {SAMPLES} combinations"
     try:
         library = captums_kernel_shap()
     except ImportError:
         return CostRow("KernelSHAP", how, missing=MISSING)
-    return _weighed("KernelSHAP", how, lambda model: kernel_shap(library, model, subject, segments, tell), subject)
+
+    def report(part):
+        progress(0.5 + part / 2, task="KernelSHAP: hiding superpixels together")
+
+    return _timed_row("KernelSHAP", how, lambda model: kernel_shap(library, model, tested, segments, report), tested)
 
 
-def _weighed(name, how, make, subject):
-    heat, cost = measure_cost(make, subject.network)
-    return CostRow(name, how, heat, states(heat), cost)
+def _timed_row(name, how, make, tested):
+    heat, cost = measure_cost(make, tested.loaded_network)
+    return CostRow(name, how, heat, str(states(heat)), cost)
 
 
-def _known(comparison, name, how):
+def _measured_row(comparison, name, how):
     row = comparison.row(name)
     return CostRow(name, how, row.heat, row.state, row.cost, row.refusal)
 

@@ -1,4 +1,4 @@
-"""What the Trust tab examines: one class of one photo, read at one layer of one model."""
+"""The heatmap that the tab Trust examines: one target of one photo, at one layer of one model."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -9,31 +9,36 @@ import torch
 from torch import Tensor, nn
 
 import potplants
-from explorer.explanation.device import at_once
+from explorer.explanation.device import at_once, logits_of
 from explorer.explanation.service import MIXTURE, ExplainedPhoto, ExplanationService, as_image, targets_of
 from explorer.photos.masks import part, read_mask
 from gradcam import Explainer
-from gradcam.memory import in_halves
 
 MEASURED_PARTS = ("pot", "plant")
-AT_ONCE = 4  # images through the model: on a CPU more of them at once are slower each
+AT_ONCE = 4  # images in a forward pass: on a CPU each takes longer in a larger batch
 
 
 @dataclass(frozen=True)
 class MapUnderTest:
     explained: ExplainedPhoto
-    network: nn.Module | None  # where it computes; None before and after, and on the way to another process
-    target: str  # an entry of study.targets, never PREDICTED
-    column: str  # an entry of study.COLUMNS
-    parts: np.ndarray | None = None  # [S, S], the example's exact mask as the network saw the photo
+    network: nn.Module | None  # on the device; None before and after, and while pickled for another process
+    target: str  # an entry of explained.targets, never PREDICTED
+    column: str  # an entry of service.COLUMNS
+    parts: np.ndarray | None = None  # [S, S], the example's mask as the network sees the photo
 
     def __getstate__(self):
-        """What is pickled: all but the network, which stays where it computes."""
+        """All but the network, which is not pickled."""
         return {**vars(self), "network": None}
 
     def noted(self, note: str) -> "MapUnderTest":
-        """This subject, with one more sentence for the visitor."""
+        """The same map, with one more sentence for the visitor."""
         return replace(self, explained=self.explained.noted(note))
+
+    @property
+    def loaded_network(self) -> nn.Module:
+        """The network; only on the device."""
+        assert self.network is not None
+        return self.network
 
     @property
     def model(self) -> potplants.Model:
@@ -45,7 +50,7 @@ class MapUnderTest:
 
     @property
     def question(self):
-        """The target as gradcam spells it."""
+        """The target as gradcam takes it."""
         return targets_of(self.model)[self.target]
 
     @cached_property
@@ -54,7 +59,7 @@ class MapUnderTest:
 
     @property
     def unmeasurable(self) -> str:
-        """Why there is no probability to watch while the photo changes; "" where there is one."""
+        """Why there is no probability to measure while the photo changes; "" if there is one."""
         if self.model.answers == "number":
             return "Insertion and deletion watch a probability, and this model answers with a number: it gives none."
         if self.target == MIXTURE:
@@ -64,33 +69,37 @@ class MapUnderTest:
         return ""
 
     def probability(self, images: Tensor) -> Tensor:
-        """What the model gives the class for each of the images [n, 3, S, S]: [n]. Only where it is not `unmeasurable`."""
-        device = next(self.network.parameters()).device
-        parts = [part for images in images.to(device).split(AT_ONCE) for part in in_halves(self.network, images)]
-        return torch.cat(parts).softmax(1)[:, self.question]
+        """The class's probability for each of the images [n, 3, S, S]: [n]. Only if it is not `unmeasurable`."""
+        class_index = self.question
+        assert isinstance(class_index, int)
+        logits = [logits_of(self.loaded_network, batch) for batch in images.split(AT_ONCE)]
+        return torch.cat(logits).softmax(1)[:, class_index]
 
     def heat(self, method: str, network: nn.Module | None = None, layer: str | None = None, progress=None) -> Tensor:
-        """The raw heatmap [S, S] by a method, of this network or of another of its shape. Raises ValueError where the method refuses."""
-        network = network or self.network
-        explainer = Explainer(network, layer or self.layer)
-        found = explainer.explain(self.image[None], self.question, method, progress=progress, at_once=at_once(network))
-        return found.heatmaps[0, 0, 0]
+        """The raw heatmap [S, S] by a method, on this network or another of its shape.
+
+        Raises ValueError if the method does not apply.
+        """
+        network = network or self.loaded_network
+        explainer, images = Explainer(network, layer or self.layer), self.image[None]
+        explanation = explainer.explain(images, self.question, method, progress=progress, at_once=at_once(network))
+        return explanation.heatmaps[0, 0, 0]
 
     def part(self, name: str) -> Tensor | None:
-        """Where an example's pot or plant is: bool [S, S]; None where nobody knows, or it is out of sight."""
-        there = None if self.parts is None else part(self.parts, name)
-        return torch.from_numpy(there) if there is not None and there.any() else None
+        """Where an example's pot or plant is: bool [S, S]; None without a mask, or if the part is out of sight."""
+        mask = None if self.parts is None else part(self.parts, name)
+        return torch.from_numpy(mask) if mask is not None and mask.any() else None
 
 
 def map_under_test(
     service: ExplanationService, file, model: str, target: str, column: str, mask=None, progress=None
 ) -> MapUnderTest:
-    """Raises what `Studies.of` raises, and ValueError for an unknown class or layer."""
+    """Raises what `ExplanationService.explain_file` raises, and ValueError for an unknown target or layer."""
     explained = service.explain_file(file, model, "Grad-CAM", progress)
     explained.layer(column)
-    return MapUnderTest(explained, None, explained.target(target), column, mask and _fitted(read_mask(mask), explained))
+    parts = mask and _resized(read_mask(mask), explained.model.size)
+    return MapUnderTest(explained, None, explained.target(target), column, parts)
 
 
-def _fitted(parts, explained):
-    side = explained.model.size
-    return parts if parts.shape == (side, side) else cv2.resize(parts, (side, side), interpolation=cv2.INTER_NEAREST)
+def _resized(parts, size):
+    return parts if parts.shape == (size, size) else cv2.resize(parts, (size, size), interpolation=cv2.INTER_NEAREST)

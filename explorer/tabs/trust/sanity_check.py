@@ -1,4 +1,4 @@
-"""The sanity check of Adebayo et al. 2018: forget what the model learnt, layer by layer, and see whether the map notices."""
+"""The sanity check of Adebayo et al. 2018: randomise the model layer by layer, and see whether the map changes."""
 
 import math
 from dataclasses import dataclass
@@ -18,93 +18,87 @@ GONE = 0.5  # less than a quarter of it is
 
 
 @dataclass(frozen=True)
-class Trial:
-    """The cascade for one method. Step 0 is the trained model; a trial without steps says in its sentence why."""
+class SanityCheck:
+    """The cascading randomisation for one method. Step 0 is the trained model; without steps the sentence says why."""
 
     method: str
     steps: tuple[Step, ...]  # of the first draw of new weights
     maps: tuple[Tensor, ...]  # its map at each step, [S, S]
-    correlations: tuple[
-        tuple[float, ...], ...
-    ]  # of each step: the rank correlation in every draw; NaN where the map had nothing to rank
+    correlations: tuple[tuple[float, ...], ...]  # step → rank correlation in every draw; NaN: the map ranks nothing
     word: str  # "passes", "partly", "doubtful", "fails" or "cannot tell"
     sentence: str
 
 
-def run_sanity_check(subject: MapUnderTest, method: str, progress: Progress) -> Trial:
-    """Randomise a copy of the model from the top down, and judge how the method's map takes it."""
+def run_sanity_check(tested: MapUnderTest, method: str, progress: Progress) -> SanityCheck:
+    """Randomise a copy of the model from the top down, and judge how the method's map changes."""
     draws = DRAWS if METHODS[method].passes == "1" else 1
-    found, maps = [], []
+    cascades, maps = [], []
+
+    def explain(model):
+        maps.append(tested.heat(method, model))
+        return maps[-1]
+
     for seed in range(draws):
         progress(seed / draws, task=f"{method}: looking again at a model that forgets")
         try:
-            found.append(
-                cascading_randomisation(subject.network, lambda model: _keep(maps, subject.heat(method, model)), seed)
-            )
+            cascades.append(cascading_randomisation(tested.loaded_network, explain, seed))
         except ValueError as error:
-            return Trial(method, (), (), (), "cannot tell", _why_not(subject, method, str(error), maps))
-    steps = found[0]
-    correlations = tuple(zip(*([step.rank_correlation for step in draw] for draw in found)))
-    return Trial(
-        method,
-        steps,
-        tuple(maps[: len(steps)]),
-        correlations,
-        *judge([step.randomised for step in steps], correlations),
-    )
+            return SanityCheck(method, (), (), (), "cannot tell", _why_not(tested, method, str(error), maps))
+    steps = cascades[0]
+    correlations = tuple(zip(*([step.rank_correlation for step in cascade] for cascade in cascades)))
+    word, sentence = judge([step.randomised for step in steps], correlations)
+    return SanityCheck(method, steps, tuple(maps[: len(steps)]), correlations, word, sentence)
 
 
 def judge(randomised: list[str], correlations) -> tuple[str, str]:
-    """The verdict's word and sentence, from the layers' names ("" first: the trained model) and each step's correlations over the draws.
+    """The verdict's word and sentence, from the layers' names ("" first: the trained model) and the correlations.
 
-    Judged with every layer drawn anew; a map with nothing to rank counts as 0. All draws at least SAME: "fails". One of them so, or a mean of at
-    least GONE: "doubtful". Otherwise it "passes" — "partly" when drawing the topmost layers anew had left the map the same in every draw,
-    for then it does not depend on them. Low or negative correlations are alike: another map.
+    correlations: of each step, over the draws. Judged with every layer drawn anew; a map with nothing to rank counts as
+    0. All draws at least SAME: "fails". One of them so, or a mean of at least GONE: "doubtful". Otherwise it "passes" —
+    "partly" if drawing the topmost layers anew left the map the same in every draw, for then it does not depend on
+    them. Low or negative correlations are alike: another map.
     """
-    final = [_counted(value) for value in correlations[-1]]
-    behind = _behind(final)
+    final = [_zero_if_nan(value) for value in correlations[-1]]
+    numbers = _numbers(final)
     if min(final) >= SAME:
-        return (
-            "fails",
-            f"Fails: the map is the same when nothing learnt is left ({behind}). It shows the photo, not the model.",
-        )
+        claim = f"the map is the same when nothing learnt is left ({numbers})"
+        return "fails", f"Fails: {claim}. It shows the photo, not the model."
     if max(final) >= SAME or mean(final) >= GONE:
-        return "doubtful", f"Doubtful: with nothing learnt left, much of the map can still be there ({behind})."
-    deaf = []
+        return "doubtful", f"Doubtful: with nothing learnt left, much of the map can still be there ({numbers})."
+    if ignored := _ignored_layers(randomised, correlations):
+        claim = f"the map goes when all is forgotten ({numbers}), but it does not notice {_and(ignored)}"
+        return "partly", f"Passes in part: {claim}."
+    claim = f"the map goes when the model forgets ({numbers})"
+    return "passes", f"Passes: {claim}. So it depends on what was learnt; whether it is right, this cannot tell."
+
+
+def _ignored_layers(randomised, correlations):
+    """The topmost layers whose new weights left the map the same in every draw."""
+    ignored = []
     for name, values in zip(randomised[1:], correlations[1:]):
-        if min(map(_counted, values)) < SAME:
+        if min(map(_zero_if_nan, values)) < SAME:
             break
-        deaf.append(name)
-    if deaf:
-        return (
-            "partly",
-            f"Passes in part: the map goes when all is forgotten ({behind}), but it does not notice {_and(deaf)}.",
-        )
-    return (
-        "passes",
-        f"Passes: the map goes when the model forgets ({behind}). So it depends on what was learnt; whether it is right, this cannot tell.",
-    )
+        ignored.append(name)
+    return ignored
 
 
-def _behind(final):
+def _numbers(final):
     if len(final) == 1:
         return f"rank correlation with the trained map {final[0]:.2f}, new weights drawn once"
-    return f"rank correlation with the trained map {mean(final):.2f} on average, {min(final):.2f} to {max(final):.2f} in {len(final)} draws of new weights"
+    spread = f"{mean(final):.2f} on average, {min(final):.2f} to {max(final):.2f} in {len(final)} draws of new weights"
+    return f"rank correlation with the trained map {spread}"
 
 
-def _counted(correlation):
+def _zero_if_nan(correlation):
     return 0.0 if math.isnan(correlation) else correlation
 
 
-def _keep(maps, heat):
-    maps.append(heat)
-    return heat
-
-
-def _why_not(subject, method, error, maps):
-    if maps:  # the trained model's map was made, and has nothing to compare with
-        return f"Cannot tell: {method} gives a map without evidence for {subject.target} at {subject.column}. Choose another class or layer."
-    return f"Cannot tell: {error.split(';')[0]}."
+def _why_not(tested, method, error, maps):
+    if not maps:
+        return f"Cannot tell: {error.split(';')[0]}."
+    # the trained model's map was computed, and has nothing to compare with
+    empty = f"{method} gives a map without evidence for {tested.target} at {tested.column}"
+    return f"Cannot tell: {empty}. Choose another class or layer."
 
 
 def _and(names):

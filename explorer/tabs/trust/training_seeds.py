@@ -1,5 +1,6 @@
-"""Networks trained alike but for their random seed: how alike is their heat, and how alike are their answers?"""
+"""Networks trained alike but for their random seed: how similar are their heatmaps and their predictions?"""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from statistics import mean
@@ -21,64 +22,61 @@ DIFFERENT = 0.5  # less than a quarter of it is
 @dataclass(frozen=True)
 class SeedNetwork:
     seed: int
-    shipped: bool  # the one that speaks under the model's name
+    shipped: bool  # the one that the model's name stands for
     heat: Tensor | None  # [S, S]; None: the method does not apply
     state: str  # gradcam's word for the map, or "refused"
-    says: str  # the class with the largest logit; of a model that answers with a number, its name
-    probability: float | None  # of what it says; None for a number
+    predicted: str  # the class with the largest logit; of a model that answers with a number, its name
+    probability: float | None  # of the predicted class; None for a number
     value: float  # the largest logit, or the number
-    accuracy: dict[str, float]  # split → share of right answers
+    accuracy: dict[str, float]  # split → share of correct predictions
 
 
 @dataclass(frozen=True)
 class SeedComparison:
-    members: tuple[SeedNetwork, ...]  # by seed; empty for a model that came alone
+    networks: tuple[SeedNetwork, ...]  # by seed; empty for a model without siblings
     correlations: tuple[float, ...]  # of every pair of maps with evidence
     sentence: str
 
 
-def compare_seeds(subject: MapUnderTest, method: str, progress: Progress) -> SeedComparison:
-    """Every sibling's map and answer for the same class, layer and method."""
-    name = subject.model.name
-    networks, figures = potplants.siblings(name), potplants.sibling_figures(name)
-    if not networks:
-        return SeedComparison((), (), _alone(name))
-    members = []
-    for done, (seed, network) in enumerate(sorted(networks.items())):
-        progress(done / len(networks), task=f"asking the network of seed {seed}")
-        members.append(_ask(subject, method, seed, network, figures.get(seed, {})))
-    correlations = tuple(
-        rank_correlation(one.heat, other.heat)
-        for one, other in combinations([member for member in members if member.state == "evidence"], 2)
-    )
-    return SeedComparison(tuple(members), correlations, verdict(members, correlations))
+def compare_seeds(tested: MapUnderTest, method: str, progress: Progress) -> SeedComparison:
+    """Every sibling's map and prediction for the same target, layer and method."""
+    name = tested.model.name
+    siblings, accuracies = potplants.siblings(name), potplants.sibling_figures(name)
+    if not siblings:
+        return SeedComparison((), (), _no_siblings(name))
+    networks = []
+    for done, (seed, network) in enumerate(sorted(siblings.items())):
+        progress(done / len(siblings), task=f"asking the network of seed {seed}")
+        networks.append(_run(tested, method, seed, network, accuracies.get(seed, {})))
+    maps = [network.heat for network in networks if network.state == "evidence"]
+    correlations = tuple(rank_correlation(one, other) for one, other in combinations(maps, 2))
+    return SeedComparison(tuple(networks), correlations, verdict(networks, correlations))
 
 
-def verdict(members, correlations) -> str:
-    """How alike the answers and the maps are, with the numbers behind it.
+def verdict(networks: Sequence[SeedNetwork], correlations: Sequence[float]) -> str:
+    """How similar the predictions and the maps are, with the numbers behind it.
 
     Maps are alike at a mean rank correlation of at least ALIKE, different below DIFFERENT, and half alike between.
     """
-    return f"{_answers(members)} {_maps(members, correlations)}"
+    return f"{_predictions(networks)} {_maps(networks, correlations)}"
 
 
-def _ask(subject, method, seed, network: nn.Module, accuracy):
-    shipped = network is potplants.load(subject.model.name)
+def _run(tested, method, seed, network: nn.Module, accuracy):
+    shipped = network is potplants.load(tested.model.name)
     try:
-        heat = subject.heat(method, network)
-        state = states(heat)
+        heat = tested.heat(method, network)
+        state = str(states(heat))
     except ValueError:
         heat, state = None, "refused"
     with torch.no_grad():
-        logits = network(subject.image[None])[0]  # siblings stay on the CPU
+        logits = network(tested.image[None])[0]  # siblings stay on the CPU
     best = int(logits.argmax())
-    probability = None if subject.model.answers == "number" else float(logits.double().softmax(0)[best])
-    return SeedNetwork(
-        seed, shipped, heat, state, subject.model.classes[best], probability, float(logits[best]), accuracy
-    )
+    predicted = tested.model.classes[best]
+    probability = None if tested.model.answers == "number" else float(logits.double().softmax(0)[best])
+    return SeedNetwork(seed, shipped, heat, state, predicted, probability, float(logits[best]), accuracy)
 
 
-def _alone(name):
+def _no_siblings(name):
     others = [other for other in potplants.MODELS if potplants.sibling_figures(other)]
     rest = f" Choose {' or '.join(others)} to see networks that differ only in their seed." if others else ""
     return (
@@ -86,35 +84,34 @@ def _alone(name):
     )
 
 
-def _answers(members):
-    says = [member.says for member in members]
-    most = max(sorted(set(says)), key=says.count)
-    if members[0].probability is None:
-        values = [member.value for member in members]
-        answers = f"The {len(members)} networks answer from {min(values):+.2f} to {max(values):+.2f}"
-    elif says.count(most) == len(says):
-        answers = f"All {len(members)} networks say {most.capitalize()}"
+def _predictions(networks):
+    predicted = [network.predicted for network in networks]
+    most = max(sorted(set(predicted)), key=predicted.count)
+    if networks[0].probability is None:
+        values = [network.value for network in networks]
+        answers = f"The {len(networks)} networks answer from {min(values):+.2f} to {max(values):+.2f}"
+    elif predicted.count(most) == len(predicted):
+        answers = f"All {len(networks)} networks say {most.capitalize()}"
     else:
-        answers = f"{says.count(most)} of {len(members)} networks say {most.capitalize()}"
-    right = [member.accuracy["test"] for member in members if "test" in member.accuracy]
-    return (
-        f"{answers}; on the test photos they are right for {min(right):.0%} to {max(right):.0%}.".replace("%", " %")
-        if right
-        else f"{answers}."
-    )
+        answers = f"{predicted.count(most)} of {len(networks)} networks say {most.capitalize()}"
+    right = [network.accuracy["test"] for network in networks if "test" in network.accuracy]
+    if not right:
+        return f"{answers}."
+    return f"{answers}; on the test photos they are right for {min(right):.0%} to {max(right):.0%}.".replace("%", " %")
 
 
-def _maps(members, correlations):
-    without = sum(member.state != "evidence" for member in members)
+def _maps(networks, correlations):
+    without = sum(network.state != "evidence" for network in networks)
     rest = f" {without} of the maps {'holds' if without == 1 else 'hold'} nothing to compare." if without else ""
     if not correlations:
         return f"Their heat cannot be compared.{rest}"
     alike = mean(correlations)
-    numbers = (
-        f"(mean rank correlation of two maps {alike:.2f}, from {min(correlations):.2f} to {max(correlations):.2f})"
-    )
+    spread = f"from {min(correlations):.2f} to {max(correlations):.2f}"
+    numbers = f"(mean rank correlation of two maps {alike:.2f}, {spread})"
     if alike >= ALIKE:
         return f"Their heat is alike too {numbers}.{rest}"
     if alike >= DIFFERENT:
-        return f"Their heat is only half alike {numbers}: read one network's map as that network's, not as the training's.{rest}"
-    return f"Their heat differs {numbers}: one network's map says little about what this training teaches; a repaint test says more.{rest}"
+        advice = "read one network's map as that network's, not as the training's"
+        return f"Their heat is only half alike {numbers}: {advice}.{rest}"
+    advice = "one network's map says little about what this training teaches; a repaint test says more"
+    return f"Their heat differs {numbers}: {advice}.{rest}"

@@ -1,4 +1,4 @@
-"""What the tab Trust shows: a verdict first, the pictures and numbers behind it below."""
+"""The tab Trust as HTML: a verdict first, the pictures and numbers behind it below."""
 
 from dataclasses import dataclass
 
@@ -11,13 +11,13 @@ from explorer.settings import View
 from gradcam import METHODS, peaks
 
 from .checks import Checks, Measured
-from .methods import BLUR, CURVES, DRAWS, EDGES, MARGIN, SPAN, STEPS, Comparison, Row
+from .methods import BLUR, CURVES, DRAWS, DROP, EDGES, MARGIN, STEPS, Comparison, Row
 from .sanity_check import DRAWS as WEIGHT_DRAWS
 from .sanity_check import GONE, SAME
 from .training_seeds import ALIKE, DIFFERENT
 
 TEMPLATE = "trust/template.html"
-MARKS = {  # the rest stays neutral
+MARKS = {  # the others are neutral
     **dict.fromkeys(("better", "passes"), "good"),
     **dict.fromkeys(("no better", "fails", "doubtful"), "bad"),
 }
@@ -26,7 +26,7 @@ RULES = f"""
 **Insertion and deletion.** The hottest pixels are put back into a photo blurred beyond shapes (a Gaussian of
 {BLUR:.0f} pixels), or blacked out of the whole one, a tenth at a time ({STEPS} steps), while the probability of the
 class is watched. The number is the area under that curve: of insertion more is better, of deletion less.
-A curve is used only if the class loses at least {SPAN} of probability over it, and random maps leave room to be better.
+A curve is used only if the class loses at least {DROP} of probability over it, and random maps leave room to be better.
 
 **Better than random** means ahead of the best of {DRAWS} maps of seeded noise by at least {MARGIN} on every used curve;
 *partly*, on one of two. The photo's bare edges are the second yardstick: a map that does no better than they do may
@@ -47,7 +47,7 @@ or fails to.
 
 @dataclass(frozen=True)
 class Figure:
-    """A map with what is said of it."""
+    """A map with its caption."""
 
     picture: np.ndarray | None  # None: there is no map
     alt: str
@@ -57,46 +57,45 @@ class Figure:
 
 def methods(measured: Measured, view: View) -> str:
     """The table of methods and yardsticks; the method of the view is marked."""
-    comparison = measured.comparison
-    subject = comparison.subject
-    ground, covers = ground_of(subject.explained.photo, view), comparison.covers
-    rows = [_method(comparison, row, _picture(ground, row.heat, view), covers) for row in comparison.rows]
-    return render(
-        TEMPLATE, "methods", _asked(subject), _summary(comparison), covers, rows, view.method, subject.explained.note
-    )
+    comparison, explained = measured.comparison, measured.comparison.tested.explained
+    ground, areas = ground_of(explained.photo, view), comparison.part_areas
+    rows = [_method(comparison, row, _picture(ground, row.heat, view), areas) for row in comparison.rows]
+    heading, summary = _heading(comparison.tested), _summary(comparison)
+    return render(TEMPLATE, "methods", heading, summary, areas, rows, view.method, explained.note)
 
 
 def waiting() -> str:
-    """In place of the table until it is there."""
+    """In place of the table until it is measured."""
     return render(TEMPLATE, "waiting")
 
 
 def sanity(checks: Checks, view: View) -> str:
-    """The verdict on the method, and its map while the model forgets."""
-    trial, subject = checks.trial, checks.subject
-    ground = ground_of(subject.explained.photo, view)
-    figures = [_step(trial, step, _picture(ground, heat, view)) for step, heat in zip(trial.steps, trial.maps)]
-    verdict = _mark(trial.word), trial.sentence
-    return render(TEMPLATE, "sanity", trial.method, _asked(subject), *verdict, figures, subject.explained.note)
+    """The verdict on the method, and its map while the model is randomised."""
+    sanity, explained = checks.sanity, checks.tested.explained
+    ground = ground_of(explained.photo, view)
+    figures = [_step(sanity, step, _picture(ground, heat, view)) for step, heat in zip(sanity.steps, sanity.maps)]
+    verdict = _mark(sanity.word), sanity.sentence
+    return render(TEMPLATE, "sanity", sanity.method, _heading(checks.tested), *verdict, figures, explained.note)
 
 
 def seeds(checks: Checks, view: View) -> str:
     """The maps of networks trained alike but for their seed."""
-    family, ground = checks.family, ground_of(checks.subject.explained.photo, view)
-    figures = [_sibling(member, _picture(ground, member.heat, view)) for member in family.members]
-    return render(TEMPLATE, "seeds", checks.trial.method, _asked(checks.subject), family.sentence, figures)
+    ground = ground_of(checks.tested.explained.photo, view)
+    figures = [_seed(network, _picture(ground, network.heat, view)) for network in checks.seeds.networks]
+    heading, sentence = _heading(checks.tested), checks.seeds.sentence
+    return render(TEMPLATE, "seeds", checks.sanity.method, heading, sentence, figures)
 
 
 def costs(measured: Measured, view: View) -> str:
-    """Four ways of making a heatmap, and what each took."""
-    subject, first = measured.comparison.subject, measured.ways[0].cost
-    ground = ground_of(subject.explained.photo, view)
-    figures = [_way(way, _picture(ground, way.heat, view), first) for way in measured.ways]
-    return render(TEMPLATE, "costs", _asked(subject), measured.cheapest, figures)
+    """Four ways of computing a heatmap, and the cost of each."""
+    tested, first = measured.comparison.tested, measured.costs[0].cost
+    ground = ground_of(tested.explained.photo, view)
+    figures = [_cost(row, _picture(ground, row.heat, view), first) for row in measured.costs]
+    return render(TEMPLATE, "costs", _heading(tested), measured.cheapest, figures)
 
 
-def _asked(subject):
-    return f"{subject.target.capitalize()} at {subject.column}"
+def _heading(tested):
+    return f"{tested.target.capitalize()} at {tested.column}"
 
 
 def _mark(word):
@@ -104,19 +103,19 @@ def _mark(word):
 
 
 def _summary(comparison: Comparison):
-    """How many methods beat chance, and what cannot be told."""
+    """How many methods beat chance, and which curves are not used."""
     if comparison.ends is None:
-        return comparison.subject.unmeasurable
+        return comparison.tested.unmeasurable
     words = [comparison.verdict(row).word for row in comparison.rows if not row.yardstick]
     judged = [word for word in words if word in ("better", "partly", "no better")]
-    said = []
+    sentences = []
     if judged:
         better = f"{judged.count('better')} of {len(judged)} maps that could be judged"
-        said.append(f"{better} find what the model needs better than random maps do")
+        sentences.append(f"{better} find what the model needs better than random maps do")
     else:
-        said.append("No map can be judged here")
-    said += [reason for reason in map(comparison.mute, CURVES) if reason]
-    return "; ".join(said) + "."
+        sentences.append("No map can be judged here")
+    sentences += [reason for reason in map(comparison.why_uninformative, CURVES) if reason]
+    return "; ".join(sentences) + "."
 
 
 def _method(comparison, row: Row, picture, parts):
@@ -141,22 +140,22 @@ def _source(name):
 
 
 def _area(comparison, row, curve):
-    """The area under one curve. luck: of the random maps, the smallest and the largest."""
-    drawn = row.areas is not None and row.yardstick and row.name != EDGES
+    """The area under one curve. chance: of the random maps, the smallest and the largest."""
+    random = row.areas is not None and row.yardstick and row.name != EDGES
     return {
         "curve": curve,
         "mean": row.areas and getattr(row.areas, curve),
-        "luck": comparison.luck(curve) if drawn else None,
-        "mute": curve not in comparison.telling,
+        "chance": comparison.chance(curve) if random else None,
+        "unused": curve not in comparison.informative,
     }
 
 
-def _step(trial, step, picture):
-    forgotten = f"+ {step.randomised}" if step.randomised else "trained"
-    return Figure(picture, f"{trial.method}, {forgotten}", forgotten, _similar(step))
+def _step(sanity, step, picture):
+    name = f"+ {step.randomised}" if step.randomised else "trained"
+    return Figure(picture, f"{sanity.method}, {name}", name, _similarity(step))
 
 
-def _similar(step):
+def _similarity(step):
     if not step.randomised:
         return ("forgets, one by one:",)
     if step.state != "compared":
@@ -164,28 +163,28 @@ def _similar(step):
     return f"rank correlation {step.rank_correlation:.2f}", f"SSIM {step.similarity:.2f}"
 
 
-def _sibling(member, picture):
-    name = f"seed {member.seed}{' (speaking)' if member.shipped else ''}"
-    if member.probability is None:
-        answer = f"{member.says} {member.value:+.2f}"
+def _seed(network, picture):
+    name = f"seed {network.seed}{' (speaking)' if network.shipped else ''}"
+    if network.probability is None:
+        answer = f"{network.predicted} {network.value:+.2f}"
     else:
-        answer = f"{member.says.capitalize()}, {percent(member.probability)}"
-    found = _peak(member.heat) or "the method does not apply"
-    right = (f"test {share(member.accuracy['test'])} right",) if "test" in member.accuracy else ()
-    return Figure(picture, f"{name}: {answer}, {found}", name, (answer, found, *right))
+        answer = f"{network.predicted.capitalize()}, {percent(network.probability)}"
+    measured = _peak(network.heat) or "the method does not apply"
+    accuracy = (f"test {share(network.accuracy['test'])} right",) if "test" in network.accuracy else ()
+    return Figure(picture, f"{name}: {answer}, {measured}", name, (answer, measured, *accuracy))
 
 
-def _way(way, picture, first):
-    if way.missing or way.cost is None:
-        return Figure(picture, way.name, way.name, (way.how, way.missing))
-    passes = f"{way.cost.forward} forward" + (f", {way.cost.backward} backward" if way.cost.backward else "")
-    times = f" = {way.cost.ms / first.ms:.1f} × Grad-CAM" if first and way.cost is not first else ""
-    lines = way.how, f"{passes}: {duration(way.cost.ms)}{times}", _peak(way.heat)
-    return Figure(picture, f"{way.name}, {lines[-1]}", way.name, lines)
+def _cost(row, picture, first):
+    if row.missing or row.cost is None:
+        return Figure(picture, row.name, row.name, (row.how, row.missing))
+    passes = f"{row.cost.forward} forward" + (f", {row.cost.backward} backward" if row.cost.backward else "")
+    times = f" = {row.cost.ms / first.ms:.1f} × Grad-CAM" if first and row.cost is not first else ""
+    lines = row.how, f"{passes}: {duration(row.cost.ms)}{times}", _peak(row.heat)
+    return Figure(picture, f"{row.name}, {lines[-1]}", row.name, lines)
 
 
 def _picture(ground, heat, view):
-    """The map over what lies under it; None where there is no map."""
+    """The map over the ground; None if there is no map."""
     return None if heat is None else coloured(ground, heat, view)
 
 

@@ -365,12 +365,12 @@ def test_work_of_trust_can_be_pickled(monkeypatch):
     monkeypatch.setattr(trust, "compare_seeds", lambda *_: SeedComparison((), (), ""))
     monkeypatch.setattr(trust, "cost_rows", lambda *_: ())
     map_under_test, network = case(), small_network()
-    for work, subject in (
-        (partial(trust._check, method="HiResCAM"), "subject"),
-        (trust._measure, "comparison.subject"),
+    for work, path in (
+        (partial(trust._check, method="HiResCAM"), "tested"),
+        (trust._measure, "comparison.tested"),
     ):
-        sent = pickle.loads(pickle.dumps(partial(work, asked=map_under_test)))
-        received = attrgetter(subject)(pickle.loads(pickle.dumps(sent(network, progress=silent))))
+        sent = pickle.loads(pickle.dumps(partial(work, tested=map_under_test)))
+        received = attrgetter(path)(pickle.loads(pickle.dumps(sent(network, progress=silent))))
         assert received.network is None
         assert received.explained.report() == map_under_test.explained.report()
 

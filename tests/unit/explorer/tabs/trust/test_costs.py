@@ -1,4 +1,4 @@
-"""Four ways to make a heatmap, and what each costs; KernelSHAP is there only with its library."""
+"""Four ways to compute a heatmap and their costs; KernelSHAP only with its library."""
 
 import sys
 
@@ -25,19 +25,19 @@ def small_patches(monkeypatch):
     monkeypatch.setattr(trust_costs, "STRIDE", 8)
 
 
-def test_without_its_library_kernelshap_says_how_to_get_it(comparison, small_patches, monkeypatch):
+def test_kernelshap_without_its_library_says_how_to_install_it(comparison, small_patches, monkeypatch):
     monkeypatch.setitem(sys.modules, "captum", None)
     monkeypatch.setitem(sys.modules, "captum.attr", None)
-    found = cost_rows(comparison, silent)
-    assert [way.name for way in found] == ["Grad-CAM", "Ablation-CAM", "Occlusion", "KernelSHAP"]
-    assert found[0].cost is comparison.row("Grad-CAM").cost and found[1].cost.forward == 65
-    assert found[2].cost.forward == 10 and found[2].cost.backward == 0
-    assert found[3].heat is None and "pip install captum scikit-learn" in found[3].missing
-    assert "KernelSHAP" not in verdict(found)
+    rows = cost_rows(comparison, silent)
+    assert [row.name for row in rows] == ["Grad-CAM", "Ablation-CAM", "Occlusion", "KernelSHAP"]
+    assert rows[0].cost is comparison.row("Grad-CAM").cost and rows[1].cost.forward == 65
+    assert rows[2].cost.forward == 10 and rows[2].cost.backward == 0
+    assert rows[3].heat is None and "pip install captum scikit-learn" in rows[3].missing
+    assert "KernelSHAP" not in verdict(rows)
 
 
-class Straight(nn.Module):
-    """A linear answer: then a Shapley value is weight × (pixel − grey), summed over the superpixel."""
+class Linear(nn.Module):
+    """A linear network: then a Shapley value is weight × (pixel − grey), summed over the superpixel."""
 
     def __init__(self):
         super().__init__()
@@ -47,21 +47,21 @@ class Straight(nn.Module):
         return torch.einsum("nchw,bchw->bn", self.weight, images)
 
 
-def test_kernelshap_of_a_linear_model_is_worked_out_by_hand():
+def test_kernelshap_of_a_linear_model_equals_the_closed_form():
     pytest.importorskip("captum.attr", reason="captum is optional")
     pytest.importorskip("sklearn.linear_model", reason="scikit-learn is optional")
-    subject, model = case(), Straight()
+    tested, model = case(), Linear()
     rows, columns = np.indices((SIDE, SIDE)) // 16
     segments = rows * 2 + columns
-    heat = kernel_shap(trust_costs.captums_kernel_shap(), model, subject, segments, lambda part: None)
-    gain = (model.weight.detach()[1] * (subject.image - HIDDEN)).sum(0)
+    heat = kernel_shap(trust_costs.captums_kernel_shap(), model, tested, segments, lambda part: None)
+    gain = (model.weight.detach()[1] * (tested.image - HIDDEN)).sum(0)
     for label in range(4):
         expected = max(0.0, gain[torch.from_numpy(segments == label)].sum().item())
         assert heat[torch.from_numpy(segments == label)].unique().tolist() == pytest.approx([expected], abs=0.05)
 
 
-class Asking:
-    """In the library's place: asks about the whole photo so often as it would."""
+class FakeKernelShap:
+    """In place of the library: evaluates the whole photo as often as it would."""
 
     def __init__(self, score):
         self.score = score
@@ -73,26 +73,22 @@ class Asking:
         return scores[0] * feature_mask.float().expand(1, 3, -1, -1)
 
 
-def test_kernelshap_asks_about_the_targets_own_score_and_counts(comparison, small_patches, monkeypatch):
-    monkeypatch.setattr(trust_costs, "captums_kernel_shap", lambda: Asking)
-    subject, parts, dice = comparison.subject, [], torch.get_rng_state()
-    way = cost_rows(comparison, lambda part, task: parts.append(part))[-1]
-    assert way.cost.forward == 1 + SAMPLES // 8 * 8 and way.cost.backward == 0
-    logit = subject.network(subject.image[None]).detach()[0, 1]
-    assert way.heat.max() == pytest.approx(
-        max(0.0, float(logit * trust_costs.superpixels(subject.explained.photo).max())), rel=1e-4
-    )
-    assert 0.98 < max(parts) <= 1 and torch.equal(dice, torch.get_rng_state())
+def test_kernelshap_evaluates_the_targets_score_and_reports_progress(comparison, small_patches, monkeypatch):
+    monkeypatch.setattr(trust_costs, "captums_kernel_shap", lambda: FakeKernelShap)
+    tested, parts, rng_state = comparison.tested, [], torch.get_rng_state()
+    row = cost_rows(comparison, lambda part, task: parts.append(part))[-1]
+    assert row.cost.forward == 1 + SAMPLES // 8 * 8 and row.cost.backward == 0
+    logit = tested.network(tested.image[None]).detach()[0, 1]
+    expected = max(0.0, float(logit * trust_costs.superpixels(tested.explained.photo).max()))
+    assert row.heat.max() == pytest.approx(expected, rel=1e-4)
+    assert 0.98 < max(parts) <= 1 and torch.equal(rng_state, torch.get_rng_state())
 
 
-def test_the_cheapest_is_named_whoever_it_is():
+def test_verdict_names_the_cheapest_way():
     first = CostRow("Grad-CAM", "", cost=Cost(1, 1, 20.0))
-    slow, quick = (
-        CostRow("Occlusion", "", cost=Cost(101, 0, 500.0)),
-        CostRow("Ablation-CAM", "", cost=Cost(65, 0, 10.0)),
-    )
+    slow = CostRow("Occlusion", "", cost=Cost(101, 0, 500.0))
+    quick = CostRow("Ablation-CAM", "", cost=Cost(65, 0, 10.0))
     assert verdict((first, slow)).startswith("Grad-CAM is the cheapest here: Occlusion took 25 × as long.")
-    assert verdict((first, quick, slow)).startswith(
-        "Ablation-CAM is the cheapest here: Ablation-CAM took 0.5 × as long"
-    )
+    faster = "Ablation-CAM is the cheapest here: Ablation-CAM took 0.5 × as long"
+    assert verdict((first, quick, slow)).startswith(faster)
     assert "only one" in verdict((first, CostRow("KernelSHAP", "", missing="not here")))

@@ -1,4 +1,4 @@
-"""Passes are counted while they happen: as many as the papers say."""
+"""Counted passes: as many as the papers say."""
 
 import pytest
 import torch
@@ -23,24 +23,24 @@ MAPS = {"conv1": 16, "conv3": 64}
         ("Score-CAM", "1 + C", 0),
     ],
 )
-def test_each_method_costs_what_its_paper_says(method, forward, backward, column):
-    subject = case(column=column)
-    heat, cost = measure_cost(lambda model: subject.heat(method, model, f"network.{subject.layer}"), subject.network)
+def test_method_costs_as_many_passes_as_its_paper_says(method, forward, backward, column):
+    tested = case(column=column)
+    heat, cost = measure_cost(lambda model: tested.heat(method, model, f"network.{tested.layer}"), tested.network)
     assert (cost.forward, cost.backward) == (1 + MAPS[column] if "C" in forward else 1, backward)
-    assert cost.ms > 0 and torch.equal(heat, subject.heat(method))
+    assert cost.ms > 0 and torch.equal(heat, tested.heat(method))
 
 
-def test_occlusion_costs_one_pass_a_square():
-    subject = case()
+def test_occlusion_costs_one_pass_per_square():
+    tested = case()
     _, cost = measure_cost(
-        lambda model: occlusion(model, subject.image, 1, patch=16, stride=8, at_once=4), subject.network
+        lambda model: occlusion(model, tested.image, 1, patch=16, stride=8, at_once=4), tested.network
     )
     assert (cost.forward, cost.backward) == (1 + 9, 0)
-    _, careful = measure_cost(lambda model: occlusion(model, subject.image, 1, patch=16, stride=8), subject.network)
-    assert careful.forward == 1 + 9 + 1, "nobody said that the network treats each image by itself: it is asked"
+    _, careful = measure_cost(lambda model: occlusion(model, tested.image, 1, patch=16, stride=8), tested.network)
+    assert careful.forward == 1 + 9 + 1, "without at_once, one pass checks that the network treats each image by itself"
 
 
-def test_what_is_quick_is_timed_again_and_the_network_is_not_touched():
+def test_quick_work_is_timed_again_and_the_network_stays_unchanged():
     network, made = nn.Conv2d(3, 4, 1), []
     measure_cost(lambda model: made.append(model) or model(torch.zeros(1, 3, 2, 2)), network)
     assert len(made) == 1 + TIMES and all(isinstance(model, Counted) for model in made)

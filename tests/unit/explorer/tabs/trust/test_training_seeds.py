@@ -1,4 +1,4 @@
-"""Siblings: their maps are compared in pairs, their answers side by side."""
+"""Networks of several training seeds: their maps are compared in pairs, their predictions counted."""
 
 from itertools import combinations
 
@@ -11,7 +11,7 @@ from explorer.tabs.trust.training_seeds import SeedNetwork, compare_seeds, verdi
 
 
 @pytest.fixture
-def family(monkeypatch):
+def siblings(monkeypatch):
     networks = {3: network(3), 0: network(0), 1: network(1)}
     monkeypatch.setattr(potplants, "siblings", lambda name: networks)
     monkeypatch.setattr(
@@ -21,58 +21,55 @@ def family(monkeypatch):
     return networks
 
 
-def test_every_sibling_is_asked_and_every_pair_compared(family):
-    subject = case(net=family[1])
-    found = compare_seeds(subject, "HiResCAM", silent)
-    assert [member.seed for member in found.members] == [0, 1, 3] and [member.shipped for member in found.members] == [
-        False,
-        True,
-        False,
-    ]
-    maps = [subject.heat("HiResCAM", family[seed]) for seed in (0, 1, 3)]
+def test_every_sibling_is_run_and_every_pair_of_maps_compared(siblings):
+    tested = case(net=siblings[1])
+    seeds = compare_seeds(tested, "HiResCAM", silent)
+    assert [network.seed for network in seeds.networks] == [0, 1, 3]
+    assert [network.shipped for network in seeds.networks] == [False, True, False]
+    maps = [tested.heat("HiResCAM", siblings[seed]) for seed in (0, 1, 3)]
     pairs = [scipy.stats.spearmanr(one.flatten(), other.flatten()).statistic for one, other in combinations(maps, 2)]
-    assert found.correlations == pytest.approx(pairs, abs=1e-6)
-    for member in found.members:
-        logits = family[member.seed](subject.image[None]).detach()[0]
-        assert member.says == potplants.CLASSES[logits.argmax()]
-        assert member.probability == pytest.approx(float(logits.softmax(0).max()), abs=1e-5)
-    assert "right for 60 % to 90 %" in found.sentence and "mean rank correlation" in found.sentence
+    assert seeds.correlations == pytest.approx(pairs, abs=1e-6)
+    for each in seeds.networks:
+        logits = siblings[each.seed](tested.image[None]).detach()[0]
+        assert each.predicted == potplants.CLASSES[logits.argmax()]
+        assert each.probability == pytest.approx(float(logits.softmax(0).max()), abs=1e-5)
+    assert "right for 60 % to 90 %" in seeds.sentence and "mean rank correlation" in seeds.sentence
 
 
-def test_the_same_network_twice_is_alike(family):
-    family[3] = family[0] = family[1]
-    found = compare_seeds(case(net=family[1]), "HiResCAM", silent)
+def test_identical_networks_are_alike(siblings):
+    siblings[3] = siblings[0] = siblings[1]
+    seeds = compare_seeds(case(net=siblings[1]), "HiResCAM", silent)
     assert (
-        found.correlations == pytest.approx((1, 1, 1))
-        and "alike too" in found.sentence
-        and "All 3 networks say" in found.sentence
+        seeds.correlations == pytest.approx((1, 1, 1))
+        and "alike too" in seeds.sentence
+        and "All 3 networks say" in seeds.sentence
     )
 
 
-def test_a_model_that_came_alone_says_so(monkeypatch):
+def test_model_without_siblings_says_so(monkeypatch):
     monkeypatch.setattr(potplants, "siblings", lambda name: {})
     monkeypatch.setattr(potplants, "sibling_figures", lambda name: {0: {}, 1: {}} if name == "embedded" else {})
-    found = compare_seeds(case(), "Grad-CAM", silent)
+    seeds = compare_seeds(case(), "Grad-CAM", silent)
     assert (
-        found.members == () and "No other training of small" in found.sentence and "Choose embedded" in found.sentence
+        seeds.networks == () and "No other training of small" in seeds.sentence and "Choose embedded" in seeds.sentence
     )
 
 
-def test_a_method_that_does_not_apply_and_a_number(family):
-    found = compare_seeds(case(net=family[1]), "CAM", silent)
-    assert [member.state for member in found.members] == ["refused"] * 3 and "cannot be compared" in found.sentence
-    for seed in family:
-        family[seed] = network(seed, classes=1)
-    found = compare_seeds(case("further right", answers="number", net=family[1]), "HiResCAM", silent)
+def test_refused_method_and_a_number_are_said(siblings):
+    seeds = compare_seeds(case(net=siblings[1]), "CAM", silent)
+    assert [network.state for network in seeds.networks] == ["refused"] * 3 and "cannot be compared" in seeds.sentence
+    for seed in siblings:
+        siblings[seed] = network(seed, classes=1)
+    seeds = compare_seeds(case("further right", answers="number", net=siblings[1]), "HiResCAM", silent)
     assert (
-        found.members[0].probability is None
-        and found.members[0].says == "position"
-        and "networks answer from" in found.sentence
+        seeds.networks[0].probability is None
+        and seeds.networks[0].predicted == "position"
+        and "networks answer from" in seeds.sentence
     )
 
 
-def sibling(says, state="evidence"):
-    return SeedNetwork(0, False, None, state, says, 0.9, 2.0, {})
+def seed_network(predicted, state="evidence"):
+    return SeedNetwork(0, False, None, state, predicted, 0.9, 2.0, {})
 
 
 @pytest.mark.parametrize(
@@ -83,6 +80,8 @@ def sibling(says, state="evidence"):
         ((0.9, 0.0), "differs"),
     ],
 )
-def test_the_rule(correlations, words):
-    sentence = verdict([sibling("baya"), sibling("baya"), sibling("rudo"), sibling("rudo", "empty")], correlations)
+def test_verdict_by_the_mean_correlation(correlations, words):
+    sentence = verdict(
+        [seed_network("baya"), seed_network("baya"), seed_network("rudo"), seed_network("rudo", "empty")], correlations
+    )
     assert words in sentence and "2 of 4 networks say Baya" in sentence and "1 of the maps holds nothing" in sentence
