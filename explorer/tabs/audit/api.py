@@ -40,11 +40,8 @@ def define(service: ExplanationService, examples: Examples, default_model: str):
 
     with gr.Column(visible=False):
         model = gr.Dropdown(list(potplants.MODELS), value=default_model, label="model: a classifier that /models lists")
-        compare = gr.Dropdown(
-            [NO_COMPARISON, *potplants.MODELS],
-            value=default_comparison(default_model),
-            label="compare: a second classifier, or none",
-        )
+        other, choices = default_comparison(default_model), [NO_COMPARISON, *potplants.MODELS]
+        compare = gr.Dropdown(choices, value=other, label="compare: a second classifier, or none")
         split = gr.Dropdown([BOTH, *examples.splits], value=BOTH, label="split: which photos")
         repaint = gr.Checkbox(True, label="repaint: whether every plant is also shown in every pot")
         numbers = gr.JSON(label="report: photos, models, differences, unreadable, notes")

@@ -39,7 +39,9 @@ def test_prediction_equals_the_explain_tabs(few_audit, explanations):
         same_logits(prediction.logits, explained.logits)
         probability = float(torch.tensor(prediction.logits).double().softmax(0).max())
         assert prediction.probability == pytest.approx(probability, rel=1e-6)
-        assert prediction.peak == pytest.approx(float(explained.heat("predicted", "conv3").max()), rel=HEATMAP_TOLERANCE)
+        assert prediction.peak == pytest.approx(
+            float(explained.heat("predicted", "conv3").max()), rel=HEATMAP_TOLERANCE
+        )
 
 
 def test_shares_and_pointing_game_equal_gradcams(few_audit, explanations):
@@ -67,11 +69,11 @@ def test_shown_photos_follow_their_rules():
     """With more wrong answers of a class than are shown."""
     rudos = [example for example in EXAMPLES.splits["test"] if example.really == "rudo"][: SHOWN + 5]
     result = audit(potplants.load("embedded"), MODEL, rudos, ignore_progress)
-    wrong = [(-found.probability, found.example.key) for found in result.predictions if found.predicted != "rudo"]
+    wrong = [(-p.probability, p.example.key) for p in result.predictions if p.predicted != "rudo"]
     assert len(wrong) > SHOWN
-    assert [found.example.key for found in result.worst["rudo"]] == [key for _, key in sorted(wrong)[:SHOWN]]
+    assert [p.example.key for p in result.worst["rudo"]] == [key for _, key in sorted(wrong)[:SHOWN]]
     assert result.worst["baya"] == result.random["baya"] == ()
-    random = [found.example.key for found in result.random["rudo"]]
+    random = [p.example.key for p in result.random["rudo"]]
     assert random == random_sample(rudos, "rudo") == random_sample(rudos[::-1], "rudo")
     selected = [*result.worst["rudo"], *result.random["rudo"]]
     assert set(result.shown) == {prediction.example.key for prediction in selected}
