@@ -23,7 +23,7 @@ SHORT = 12  # digits of a SHA-256, enough to compare by eye
 
 
 def run(choice: Choice, device: Device, shown: Examples, address: ReservedAddress, share: bool):
-    """Serve the page until the process is told to end."""
+    """Serve the page until the process is terminated."""
     device.preload(choice.name)
     service = ExplanationService(device)
     warm_up(service, shown, choice.name)

@@ -1,4 +1,4 @@
-// Copies the link to this view; where the browser does not allow that (no https, an iframe), shows it for manual copying.
+// Copies the link to this view; where the browser forbids that (no https, an iframe), shows it for manual copying.
 async () => {
   try {
     await navigator.clipboard.writeText(location.href);

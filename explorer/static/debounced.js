@@ -1,2 +1,2 @@
-// All triggers' values as one string, which changes once however many of them do; unchanged while the condition is false.
+// All triggers' values as one string: one change however many of them change, none while the condition is false.
 (state, front, ...values) => $when ? JSON.stringify(values) : state
