@@ -7,7 +7,9 @@ from live import ROOT
 
 
 def test_every_test_that_is_named_is_there():
-    named = re.findall(r"`((?:\w+/)*test_\w+\.py)(?:::(test_\w+))?`", (ROOT / "docs" / "threats.md").read_text(encoding="utf-8"))
+    named = re.findall(
+        r"`((?:\w+/)*test_\w+\.py)(?:::(test_\w+))?`", (ROOT / "docs" / "threats.md").read_text(encoding="utf-8")
+    )
     assert len(named) > 20
     for file, name in named:
         tree = ast.parse(_found(file).read_text(encoding="utf-8"))
