@@ -50,6 +50,9 @@ def begin_an_upload(app):
     return connection
 
 
+SETTINGS = ["embedded", "Grad-CAM", "predicted", "conv3", "edges", "jet", "each map"]  # of every control
+
+
 def actions(app, port):
     """Name → an action that leaves a file on the server."""
     elsewhere = f"http://photos.example:{port}/photo"
@@ -64,7 +67,7 @@ def actions(app, port):
             "/heatmaps", {"url": "data:image/png;base64,QUJD", "path": None}, *USUAL["/heatmaps"]
         ),
         "an example": lambda: press(app, "pick", [], {"index": 3}),
-        "a zip": lambda: press(app, "save", [app.photo, "", "embedded", "Grad-CAM", "edges", "jet", "each map"]),
+        "a zip": lambda: press(app, "save", [app.photo, "", *SETTINGS]),
         "an audit": lambda: app.ask("/audit", *USUAL["/audit"]),
         "a tool's photo": lambda: use_a_tool(app, inline(STORY).replace("/9j/", "/9k/", 1)),
         "a tool's address": lambda: use_a_tool(app, elsewhere),

@@ -162,7 +162,7 @@ def test_a_session_keeps_of_a_drawing_its_two_texts(page):
     event = gr.EventData(None, {**drawn, "more": "x" * 1000, "another": 7})
     sessions = Sessions()
     sessions.set_blocks(page)
-    session, pad = sessions["visitor"], handler(page, "drawn")
+    session, pad = sessions["visitor"], handler(page, "keep_strokes")
     ask(page, pad, [], state=session, event_data=event)
     assert session.state_data == {pad.outputs[0]._id: drawn}
 
@@ -172,7 +172,7 @@ def test_a_sessions_memory_is_bounded(page):
     sessions, event = Sessions(), gr.EventData(None, {"photo": "a" * 16, "picture": ""})
     sessions.set_blocks(page)
     changes = {
-        "targets_of": ["embedded", "rudo"],
+        "update_targets": ["embedded", "rudo"],
         "needed": ["brush", "repaint", "another"],
         "stop": [],
         "<lambda>": [],
@@ -181,7 +181,7 @@ def test_a_sessions_memory_is_bounded(page):
     def visit(name):
         session, request = sessions[name], gr.Request(session_hash=name)
         event._data["picture"] = name.ljust(MAX_STROKES, "A")
-        ask(page, handler(page, "drawn"), [], state=session, event_data=event)
+        ask(page, handler(page, "keep_strokes"), [], state=session, event_data=event)
         for change, values in changes.items():
             ask(page, handler(page, change), list(values), state=session, request=request)
 
@@ -198,7 +198,7 @@ def test_a_sessions_memory_is_bounded(page):
 
 
 @pytest.mark.parametrize("event", [None, {}, {"photo": "a"}, {"picture": "b"}, {"photo": 7, "picture": "b"}])
-@pytest.mark.parametrize("name", ["drawn", "pick", "take_apart"])
+@pytest.mark.parametrize("name", ["keep_strokes", "pick", "open_steps"])
 def test_an_invalid_event_is_one_sentence(page, name, event):
     error = ask(page, handler(page, name), [], event_data=gr.EventData(None, event))
     assert isinstance(error, gr.Error) and error.message.endswith("open the page again.")
@@ -210,7 +210,7 @@ def test_an_unknown_example_is_an_error(page, index):
     assert isinstance(
         ask(
             page,
-            handler(page, "take_apart"),
+            handler(page, "open_steps"),
             [],
             event_data=gr.EventData(None, {"explained": index, "column": "conv3"}),
         ),
