@@ -173,7 +173,7 @@ def test_a_sessions_memory_is_bounded(page):
     sessions.set_blocks(page)
     changes = {
         "update_targets": ["embedded", "rudo"],
-        "needed": ["brush", "repaint", "another"],
+        "update_visibility": ["brush", "repaint", "another"],
         "stop": [],
         "<lambda>": [],
     }
