@@ -6,11 +6,11 @@ from .edges import edge_map
 from .explainer import Explainer, Explanation
 from .guided import guided_backpropagation, guided_grad_cam
 from .heatmaps import combine_evidence, combine_rescaled, empty, peaks
-from .layers import Suggestion, suggest_layers
 from .methods import METHODS
 from .occlusion import occlusion
 from .overlay import COLORMAPS, SCALES, colour_table, overlay
 from .sanity import cascading_randomisation
+from .suggestions import Suggestion, suggest_layers
 from .variant_passes import Cancelled
 
 __all__ = [

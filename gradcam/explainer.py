@@ -43,9 +43,10 @@ class Explainer:
 
     model:   any nn.Module that maps images [B, 3, H, W] to logits [B, N], or to a tuple, dict or ModelOutput that holds
              them. Sequences [B, C, L] and volumes [B, C, D, H, W] are explained alike: heatmaps have the input's axes.
-    layers:  names ("conv_layers.6") or modules of the model, or (name, call) for a layer that runs several times;
-             None is every Conv2d. The activation of a layer is its output.
+    layers:  names ("conv_layers.6") or modules of the model, (name, call) for a layer that runs several times, or what
+             `suggest_layers` gave; None is every Conv2d. The activation of a layer is its output.
     reshape: for layers that do not put out maps, such as a transformer's tokens: a function activation → [B, C, h, w].
+             Suggested layers need none: each knows how its output becomes maps.
 
     Raises ValueError for a layer the model does not have, TypeError for something that is neither name nor module.
     """
