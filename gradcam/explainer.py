@@ -80,7 +80,8 @@ class Explainer:
 
         targets:  None = each image's predicted class, or one or several of: a class number, ("labels", one for each
                   image), "predicted", "mixture" (Σ pᵢ·logitᵢ, probabilities held constant), ("top", k), ("against", a),
-                  ("contrast", a, b), a callable outputs → [B], which sees the outputs of all images.
+                  ("contrast", a, b), ("finer", a), what tells a from the three classes most like it, or a callable
+                  outputs → [B], which sees the outputs of all images.
         method:   a key of METHODS.
         signed:   keep what speaks against the target, below zero, in place of the ReLU.
         device:   where the explanation is wanted; the computation runs where the model is.
