@@ -39,7 +39,9 @@ def test_prediction_equals_the_explain_tabs(few_audit, explanations):
         same_logits(prediction.logits, explained.logits)
         probability = float(torch.tensor(prediction.logits).double().softmax(0).max())
         assert prediction.probability == pytest.approx(probability, rel=1e-6)
-        assert prediction.peak == pytest.approx(float(explained.heat("predicted", "conv3").max()), rel=HEATMAP_TOLERANCE)
+        assert prediction.peak == pytest.approx(
+            float(explained.heat("predicted", "conv3").max()), rel=HEATMAP_TOLERANCE
+        )
 
 
 def test_shares_and_pointing_game_equal_gradcams(few_audit, explanations):
