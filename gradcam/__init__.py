@@ -5,12 +5,13 @@ from .breakdown import Anatomy, take_apart
 from .edges import edge_map
 from .explainer import Explainer, Explanation
 from .guided import guided_backpropagation, guided_grad_cam
-from .heatmaps import combine_evidence, combine_rescaled, empty, peaks
-from .layers import Suggestion, suggest_layers
+from .heatmaps import combine_evidence, combine_product, combine_rescaled, empty, peaks
 from .methods import METHODS
 from .occlusion import occlusion
 from .overlay import COLORMAPS, SCALES, colour_table, overlay
+from .regions import Regions, regions
 from .sanity import cascading_randomisation
+from .suggestions import Suggestion, suggest_layers
 from .variant_passes import Cancelled
 
 __all__ = [
@@ -21,10 +22,12 @@ __all__ = [
     "Cancelled",
     "Explainer",
     "Explanation",
+    "Regions",
     "Suggestion",
     "cascading_randomisation",
     "colour_table",
     "combine_evidence",
+    "combine_product",
     "combine_rescaled",
     "edge_map",
     "empty",
@@ -34,6 +37,7 @@ __all__ = [
     "occlusion",
     "overlay",
     "peaks",
+    "regions",
     "suggest_layers",
     "take_apart",
 ]

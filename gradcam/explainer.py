@@ -43,9 +43,10 @@ class Explainer:
 
     model:   any nn.Module that maps images [B, 3, H, W] to logits [B, N], or to a tuple, dict or ModelOutput that holds
              them. Sequences [B, C, L] and volumes [B, C, D, H, W] are explained alike: heatmaps have the input's axes.
-    layers:  names ("conv_layers.6") or modules of the model, or (name, call) for a layer that runs several times;
-             None is every Conv2d. The activation of a layer is its output.
+    layers:  names ("conv_layers.6") or modules of the model, (name, call) for a layer that runs several times, or what
+             `suggest_layers` gave; None is every Conv2d. The activation of a layer is its output.
     reshape: for layers that do not put out maps, such as a transformer's tokens: a function activation → [B, C, h, w].
+             Suggested layers need none: each knows how its output becomes maps.
 
     Raises ValueError for a layer the model does not have, TypeError for something that is neither name nor module.
     """
@@ -79,7 +80,8 @@ class Explainer:
 
         targets:  None = each image's predicted class, or one or several of: a class number, ("labels", one for each
                   image), "predicted", "mixture" (Σ pᵢ·logitᵢ, probabilities held constant), ("top", k), ("against", a),
-                  ("contrast", a, b), a callable outputs → [B], which sees the outputs of all images.
+                  ("contrast", a, b), ("finer", a), what tells a from the three classes most like it, or a callable
+                  outputs → [B], which sees the outputs of all images.
         method:   a key of METHODS.
         signed:   keep what speaks against the target, below zero, in place of the ReLU.
         device:   where the explanation is wanted; the computation runs where the model is.

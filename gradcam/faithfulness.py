@@ -66,8 +66,19 @@ def average_increase(before, after) -> float:
     return float(100 * (after > before).mean())
 
 
+def average_gain(before, after) -> float:
+    """How much of what was missing from certainty the hot part alone gains, in percent: more is better.
+
+    100/M · Σ max(0, after − before) / (1 − before): the counterpart of `average_drop`, with the same inputs. Zhang et
+    al. 2023 (Opti-CAM), arXiv:2301.07002. Where before is 1 nothing can be gained.
+    """
+    before, after = _probabilities(before, after)
+    missing = 1 - before
+    return float(100 * (np.maximum(0, after - before) / np.where(missing > 0, missing, 1)).mean())
+
+
 def explanation_map(image: Tensor, heat: Tensor) -> Tensor:
-    """The photo times its map, which is scaled to 0..1: the input for `average_drop`. [3, H, W]."""
+    """The photo times its map, which is scaled to 0..1: the input for `average_drop` and the like. [3, H, W]."""
     image, heat = _checked(image, heat)
     low, high = heat.min(), heat.max()
     return image * ((heat - low) / (high - low))

@@ -2,12 +2,13 @@
 
 import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 from torch._C._functorch import is_functorch_wrapped_tensor
 
+from .arrangement import Arrangement
 from .model_copy import BorrowedCopy
 
 # In torch's errors for a forward that works only without gradients:
@@ -20,6 +21,7 @@ class Layer:
 
     name: str
     call: int | None = None
+    arrangement: Arrangement | None = field(default=None, compare=False)  # of the maps in its output, where known
 
     def __str__(self):
         return self.name if self.call is None else f"{self.name}[{self.call}]"
@@ -101,7 +103,7 @@ def _require_grad(module):
     """The output requires a gradient before the user's own hooks see it: one may keep it for the forward to use."""
 
     def hook(module, args, output):
-        tensor, rewrap = _unwrapped(output, type(module).__name__)
+        tensor, rewrap = unwrapped(output, type(module).__name__)
         if not tensor.requires_grad and tensor.is_floating_point() and not tensor.is_inference():
             return rewrap(tensor.detach().requires_grad_().clone())
         return None  # the output as it is
@@ -137,7 +139,7 @@ class _ForwardHandle:
 
 def _record(name, activations):
     def hook(module, args, output):
-        tensor, rewrap = _unwrapped(output, name)
+        tensor, rewrap = unwrapped(output, name)
         if is_functorch_wrapped_tensor(tensor):
             raise ValueError(
                 f"expected layer {name!r} to run by itself, but it runs inside torch.vmap or the like: "
@@ -164,13 +166,13 @@ def _replace(layer, activation):
     def hook(module, args, output):
         call = next(calls)
         if layer.call is None or layer.call == call:
-            return _unwrapped(output, layer.name)[1](activation)
+            return unwrapped(output, layer.name)[1](activation)
         return output
 
     return hook
 
 
-def _unwrapped(output, name):
+def unwrapped(output, name):
     """The tensor in a layer's output, and a function that wraps another one alike: transformer blocks return tuples."""
     if isinstance(output, Tensor):
         return output, lambda tensor: tensor

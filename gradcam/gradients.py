@@ -78,7 +78,7 @@ def bytes_held(recording: Recording) -> int:
     if root is None:
         return 0
     recorded = {get_gradient_edge(activation).node for activation in recording.activations}
-    pending = _needed(root, recorded)
+    pending = nodes_needed(root, recorded)
     ready, holding = [(-root._sequence_nr(), 0, root)], {root}
     held = peak = _bytes_into(root)
     while ready:
@@ -98,7 +98,7 @@ def bytes_held(recording: Recording) -> int:
     return peak
 
 
-def _needed(root, recorded):
+def nodes_needed(root, recorded):
     """The nodes between `root` and the recorded ones, each with the number of gradients that it receives."""
     leads, stack = {}, [(root, False)]
     while stack:

@@ -54,6 +54,15 @@ def combine_rescaled(heatmaps: Tensor) -> Tensor:
     return min_max(min_max(heatmaps).mean(-3))
 
 
+def combine_product(heatmaps: Tensor) -> Tensor:
+    """One map from all layers: the product of each layer's map, rescaled to 0..1. [..., L, H, W] → [..., H, W].
+
+    RefineCAM (arXiv:2605.14641): a place is hot only where it is in every layer, so that coarse layers say where and
+    fine ones how far. The product is not rescaled again: it reaches 1 only where all layers have their peak.
+    """
+    return min_max(heatmaps).prod(-3)
+
+
 def combine_evidence(heatmaps: Tensor) -> Tensor:
     """One map from all layers in units of evidence: their mean, nothing rescaled. [..., L, H, W] → [..., H, W].
 

@@ -7,6 +7,7 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
+from .arrangement import in_proportion
 from .forward_pass import Layer, logits_of, outputs_with, record
 from .gradients import bytes_held, gradients
 from .memory import in_halves, require
@@ -83,14 +84,24 @@ class ForwardPass:
                 "gradient, but none leads there: what it puts out is not used, or passes through detach, no_grad, or "
                 "integer or quantised numbers; choose a layer behind that"
             )
-        if self.reshape is not None:
-            gradient = torch.stack([self.reshape(row) for row in gradient])
+        reshape = self.reshape_of(index)
+        if reshape is not None:
+            gradient = torch.stack([reshape(row) for row in gradient])
         return _at_least_float32(gradient)  # [K, B, C, h, w]
+
+    def reshape_of(self, index: int) -> Callable[[Tensor], Tensor] | None:
+        """What makes maps of a layer's output: its own arrangement if that is known, else the caller's function."""
+        arrangement = self.layers[index].arrangement
+        return self.reshape if arrangement is None else arrangement.as_maps
+
+    def output(self, index: int) -> Tensor:
+        """What the layer put out, as the layer arranges it."""
+        return self._recording.activations[index].detach()
 
     def _maps(self, index):
         """What the layer put out, as maps with as many axes as the images have."""
-        activation = self._recording.activations[index].detach()
-        maps = activation if self.reshape is None else self.reshape(activation)
+        reshape = self.reshape_of(index)
+        maps = self.output(index) if reshape is None else reshape(self.output(index))
         if not isinstance(maps, Tensor) or maps.ndim != self.images.ndim or len(maps) != len(self.images):
             axes = {3: "l", 4: "h, w", 5: "d, h, w"}[self.images.ndim]
             got = list(maps.shape) if isinstance(maps, Tensor) else type(maps).__name__
@@ -108,17 +119,17 @@ class ForwardPass:
 
     def _order_of_axes_is_unknown(self, index):
         """A caller who passes reshape knows it, and a Conv2d has only one order."""
-        return self.reshape is None and type(self.model.get_submodule(self.layers[index].name)) is not nn.Conv2d
+        return (
+            self.reshape_of(index) is None and type(self.model.get_submodule(self.layers[index].name)) is not nn.Conv2d
+        )
 
 
 def _channels_last(maps, images):
     """Whether an activation's second and third axes have the images' proportions, and its last two have not."""
-    height, width = images.shape[-2:]
-
-    def in_proportion(rows, columns):  # up to the rounding of strides
-        return abs(rows * width - columns * height) <= max(height, width)
-
-    return maps.ndim == 4 and not in_proportion(*maps.shape[2:]) and in_proportion(*maps.shape[1:3])
+    if maps.ndim != 4:
+        return False
+    _, rows, columns, last = maps.shape
+    return not in_proportion((columns, last), images.shape[-2:]) and in_proportion((rows, columns), images.shape[-2:])
 
 
 def _at_least_float32(tensor):
@@ -161,22 +172,28 @@ class LayerView:
     def scores_with_activations(self, image: int, make: Callable[[Tensor], Tensor], count: int) -> Tensor:
         """Scores [K, count] when the layer puts out `make(rows)` [n, C, h, w] in place of its own.
 
-        Needs maps as the layer makes them.
+        Needs maps as the layer makes them, or a layer whose arrangement is known.
         """
-        if self._pass.reshape is not None:
+        arrangement = self.layer.arrangement
+        if arrangement is None and self._pass.reshape is not None:
             raise ValueError(
                 "expected a layer that puts out maps: what `reshape` made cannot be put back; "
-                "use a gradient-weighted method"
+                "use a gradient-weighted method, or a layer from suggest_layers"
             )
+        own = self._pass.output(self._index)  # [B, ...]
 
-        def outputs(photos, maps):
+        def outputs(photos, output):
             with self._pass.copies.borrow() as borrowed:
-                return outputs_with(borrowed, self.layer, photos, maps.to(photos.dtype))
+                return outputs_with(borrowed, self.layer, photos, output.to(photos.dtype))
 
         def variants(rows):
-            return self.images[image].expand(len(rows), *self.images.shape[1:]), make(rows)
+            maps = make(rows)
+            if arrangement is not None:
+                maps = arrangement.put_back(maps, own[image].expand(len(rows), *own.shape[1:]))
+            return self.images[image].expand(len(rows), *self.images.shape[1:]), maps
 
-        return self._scores_of(variants, count, image, outputs, (self.images, self.activation))
+        originals = self.activation if arrangement is None else own
+        return self._scores_of(variants, count, image, outputs, (self.images, originals))
 
     def scores_of_images(self, image: int, make: Callable[[Tensor], Tensor], count: int) -> Tensor:
         """Scores [K, count] for other photos `make(rows)` [n, 3, H, W] in place of the image."""

@@ -1,21 +1,12 @@
-"""The layers to read: found by name or module, or suggested with reasons."""
+"""The layers to read, found in the model by name or module, or as suggested."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from .forward_pass import Layer
-from .images import as_batch
-from .model_copy import ModelCopies
-
-
-@dataclass(frozen=True)
-class Suggestion:
-    name: str
-    shape: tuple[int, ...]  # of the layer's output: [B, C, h, w]
-    reason: str
+from .suggestions import Suggestion
 
 
 def find_layers(model: nn.Module, layers=None) -> tuple[Layer, ...]:
@@ -25,7 +16,7 @@ def find_layers(model: nn.Module, layers=None) -> tuple[Layer, ...]:
     """
     if layers is None:
         layers = _convolutions(model)
-    if isinstance(layers, (str, nn.Module)) or _is_call(layers):
+    if isinstance(layers, (str, nn.Module, Suggestion)) or _is_call(layers):
         layers = [layers]
     if not isinstance(layers, Iterable):
         raise _no_layer(layers)
@@ -44,79 +35,14 @@ def _convolutions(model):
     raise ValueError("expected a model with Conv2d layers, found none: name the layers to read")
 
 
-def suggest_layers(model: nn.Module, images: Tensor) -> tuple[Suggestion, ...]:
-    """The convolutions worth reading, shallow to deep: the last that ran at each resolution.
-
-    The last of all comes last. One forward pass over `images` [B, 3, H, W] tells the order in which layers run, which
-    their definition does not.
-    Convolutions without an area ([B, C, 1, 1], as in squeeze-and-excitation) show no place and are left out.
-    """
-    convolutions, before_linears = _recorded_order(model, images)
-    last = {shape[-2:]: (name, shape) for name, shape in convolutions if shape[-2:] != (1, 1)}
-    if not last:
-        raise ValueError(
-            "expected a model that runs Conv2d layers with an area, found none: "
-            "name the layers to read and pass reshape"
-        )
-    last_run = {name: index for index, (name, _) in enumerate(convolutions)}
-    in_order = sorted(last.values(), key=lambda entry: last_run[entry[0]])
-    behind = sum(before >= len(convolutions) for before in before_linears)
-    on_tokens = behind if behind > len(convolutions) else 0
-    return tuple(
-        Suggestion(name, shape, _reason(shape, (name, shape) == in_order[-1], on_tokens)) for name, shape in in_order
-    )
-
-
-def _recorded_order(model, images):
-    """The convolutions in the order in which they run, each with its output's shape: [(name, shape)].
-
-    And for each Linear that puts out more than one row an image, how many convolutions had run before it.
-    """
-    convolutions, before_linears = [], []
-
-    def note_convolution(name, shape):
-        convolutions.append((name, shape))
-
-    def note_linear(name, shape):
-        if len(shape) > 2:
-            before_linears.append(len(convolutions))
-
-    def attach(root):
-        convolutions.clear()
-        before_linears.clear()
-        notes = {nn.Conv2d: note_convolution, nn.Linear: note_linear}
-        return [
-            module.register_forward_hook(
-                lambda module, args, output, name=name, note=note: note(name, tuple(output.shape))
-            )
-            for name, module in root.named_modules()
-            for kind, note in notes.items()
-            if isinstance(module, kind)
-        ]
-
-    with torch.inference_mode(False), torch.no_grad(), ModelCopies(model).borrow() as borrowed:
-        borrowed.forward(as_batch(images, model), attach)
-    return convolutions, before_linears
-
-
-def _reason(shape, is_last, linears_on_tokens):
-    maps = f"{shape[1]} maps of {shape[2]} × {shape[3]}"
-    if is_last and linears_on_tokens:
-        return (
-            f"the last convolution to run ({maps}), but most of the model's knowledge is behind it, in "
-            f"{linears_on_tokens} Linear layers on tokens: name a layer there and pass reshape"
-        )
-    if is_last:
-        return f"the last convolution to run ({maps}): the most of the model's knowledge that still has a place"
-    return f"the last convolution to run at this resolution ({maps})"
-
-
 def _is_call(layer):
     """Whether a layer is given as (layer, call)."""
     return isinstance(layer, tuple) and len(layer) == 2 and isinstance(layer[1], int) and not isinstance(layer[1], bool)
 
 
 def _find(layer, modules):
+    if isinstance(layer, Suggestion):
+        return Layer(_name(layer.name, modules), layer.call, layer.arrangement)
     if _is_call(layer):
         if layer[1] < 0:
             raise ValueError(f"expected a call counted from 0, got {layer!r}")
@@ -145,7 +71,7 @@ def _name(layer, modules):
 
 
 def _no_layer(value):
-    return TypeError(f"expected a layer's name or module, or (layer, call), got {type(value).__name__}")
+    return TypeError(f"expected a layer's name or module, (layer, call) or a Suggestion, got {type(value).__name__}")
 
 
 def _without_compiler(name):

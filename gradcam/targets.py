@@ -11,9 +11,10 @@ Target = int | str | tuple | Callable[[Tensor], Tensor]
 
 WHAT = (
     '"predicted", "mixture", a class number, ("labels", one for each image), ("top", k), ("against", a), '
-    '("contrast", a, b) or a callable outputs → [B]'
+    '("contrast", a, b), ("finer", a) or a callable outputs → [B]'
 )
 _WORDS = ("predicted", "mixture")
+FINER_SHARE, FINER_CLASSES = 0.6, 3  # Finer-CAM's γ and d
 
 
 def as_targets(targets, images: int = 1) -> tuple[Target, ...]:
@@ -49,6 +50,7 @@ def cotangents(outputs: Tensor, targets: tuple[Target, ...]) -> Tensor:
 
     A one-hot row is a class; a row of softmax probabilities, held constant, is the mixture Σ pᵢ·logitᵢ;
     e_a − e_b is "why a and not b"; −e_a is what speaks against a (the paper's counterfactual, sec. 3.3);
+    e_a − γ/d · Σ e_b is what tells a from the d classes most like it (see `_finer`);
     a callable `outputs → [B]` is differentiated.
     Raises ValueError for a class the model does not have, TypeError for something that is no target.
     """
@@ -100,6 +102,8 @@ def _normalised(target, images) -> list[Target]:
             return [("rank", place) for place in range(index(k))]
         case ("labels", labels):
             return [("labels", _label_of_each(labels, images))]
+        case ("finer", label) if _is_integer(label):
+            return [("finer", index(label))]
         case ("rank" | "against" | "contrast" as kind, *labels) if labels and all(map(_is_integer, labels)):
             return [(kind, *map(index, labels))]
     raise _no_target(target)
@@ -166,9 +170,26 @@ def _cotangent_of_logits(outputs, target):
             return -_class(outputs, label)
         case ("contrast", label, other):
             return _class(outputs, label) - _class(outputs, other)
+        case ("finer", label):
+            return _finer(outputs, label)
         case int():
             return _class(outputs, target)
     raise _no_target(target)
+
+
+def _finer(outputs, label):
+    """yᵃ − γ · (1/d) Σ yᵇ over the d classes b whose logits are nearest to yᵃ, γ = 0.6 and d = 3: rows [B, N].
+
+    Finer-CAM (Zhang et al. 2025, arXiv:2501.11309): the mean of its differences yᵃ − γ·yᵇ. A network of fewer than four
+    classes is compared with all others; which classes are nearest is each image's own, and held constant.
+    """
+    chosen = _class(outputs, label)
+    distance = (outputs - outputs[:, label, None]).abs().masked_fill(chosen.bool(), torch.inf)
+    count = min(FINER_CLASSES, outputs.shape[1] - 1)
+    if not count:
+        raise ValueError(f'expected a model with classes to compare with for ("finer", {label}), got one output')
+    nearest = distance.sort(dim=1, stable=True).indices[:, :count]
+    return chosen.scatter(1, nearest, -FINER_SHARE / count)
 
 
 def _derivative(outputs, target):

@@ -112,7 +112,8 @@ def test_what_gradcam_offers():
     assert set(gradcam.__all__) == {
         *("Explainer", "Explanation", "METHODS", "Cancelled", "suggest_layers", "Suggestion"),
         *("Anatomy", "take_apart", "guided_backpropagation", "guided_grad_cam"),
-        *("combine_rescaled", "combine_evidence", "peaks", "empty"),
+        *("combine_rescaled", "combine_product", "combine_evidence", "peaks", "empty"),
+        *("regions", "Regions"),
         *("overlay", "colour_table", "COLORMAPS", "SCALES", "edge_map"),
         *("faithfulness", "cascading_randomisation", "occlusion"),
     }

@@ -7,6 +7,7 @@ import torch
 
 from gradcam.faithfulness import (
     average_drop,
+    average_gain,
     average_increase,
     deletion,
     explanation_map,
@@ -47,6 +48,14 @@ def test_insertion_by_hand():
     curve = insertion(top_left, image, heat, steps=1024)
     assert curve.scores[0] < 0.05 and curve.scores[1] == 1 and curve.area > 0.99
     assert insertion(top_left, image, -heat, steps=1024).area < 0.05
+
+
+def test_average_gain_by_hand():
+    """0.8 to 0.9 gains half of what was missing, 0.5 to 0.6 a fifth, 0.4 to 0.1 nothing, and certainty cannot gain."""
+    assert average_gain([0.8, 0.5, 0.4, 1.0], [0.9, 0.6, 0.1, 1.0]) == pytest.approx(100 * (0.5 + 0.2) / 4)
+    assert average_gain([0.2], [1.0]) == pytest.approx(100) and average_gain([0.2], [0.1]) == 0
+    with pytest.raises(ValueError, match="probabilities"):
+        average_gain([0.5], [1.5])
 
 
 def test_average_drop_and_increase_by_hand():

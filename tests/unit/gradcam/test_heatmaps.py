@@ -2,7 +2,7 @@
 
 import torch
 
-from gradcam import combine_evidence, combine_rescaled, empty, peaks
+from gradcam import combine_evidence, combine_product, combine_rescaled, empty, peaks
 from gradcam.heatmaps import min_max, states, upsample, weighted_sum
 
 
@@ -23,8 +23,17 @@ def test_combine_rescaled_as_in_the_article():
     assert combine_rescaled(layers).tolist() == [[0, 0.5], [1, 1]]
 
 
+def test_combine_product_by_hand():
+    """Layer 1 rescaled: [0, ½, 1, ¼]; layer 2: [½, ½, 0, 1]; not rescaled again. Two images at a time give the same."""
+    layers = torch.tensor([[[0.0, 2.0], [4.0, 1.0]], [[6.0, 6.0], [5.0, 7.0]]])  # [L, 2, 2]
+    assert combine_product(layers).tolist() == [[0, 0.25], [0, 0.25]]
+    assert torch.equal(combine_product(torch.stack([layers, layers.flip(0)])), combine_product(layers).expand(2, 2, 2))
+    assert torch.equal(combine_product(layers[:1]), min_max(layers[0])), "of one layer it is the layer's own"
+
+
 def test_combining_empty_layers_gives_an_empty_map():
     assert combine_rescaled(torch.zeros(5, 3, 4, 4)).abs().max() == 0
+    assert combine_product(torch.zeros(5, 3, 4, 4)).abs().max() == 0
 
 
 def test_the_weighted_sum_accepts_one_weight_per_map_or_per_pixel():
@@ -50,6 +59,7 @@ def test_a_non_finite_map_makes_the_combination_non_finite():
         layers = torch.tensor([[[0.0, 1.0], [2.0, 0.0]], [[5.0, wrong], [5.0, 6.0]]])
         assert states(min_max(layers)) == ["evidence", "not finite"]
         assert states(combine_rescaled(layers)) == "not finite" and states(combine_evidence(layers)) == "not finite"
+        assert states(combine_product(layers)) == "not finite"
 
 
 def test_upsample_interpolates_along_all_axes():

@@ -57,25 +57,8 @@ class Logits(nn.Module):
         return self.model(images).logits
 
 
-def _vit():
-    sizes = {"hidden_size": 16, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 32}
-    return transformers.ViTForImageClassification(transformers.ViTConfig(image_size=32, patch_size=8, **sizes))
-
-
-def _swin():
-    sizes = {"image_size": 32, "patch_size": 2, "window_size": 4, "embed_dim": 8, "depths": [1, 2], "num_heads": [2, 2]}
-    return transformers.SwinForImageClassification(transformers.SwinConfig(**sizes))
-
-
-@pytest.mark.parametrize(("build", "layers"), [(_vit, 18), (_swin, 19)])  # six per block, and one patch merging
-def test_a_patch_embedding_is_suggested_with_a_warning(build, layers):
-    (suggestion,) = suggest_layers(build(), torch.rand(1, 3, 32, 32))
-    assert f"behind it, in {layers} Linear layers on tokens: name a layer there and pass reshape" in suggestion.reason
-
-
 @pytest.mark.parametrize("name", BUILDERS)
-def test_the_last_convolution_of_a_cnn_is_recommended(name):
-    """Also ConvNeXt's, after which two Linear layers run at each position."""
+def test_the_deepest_layer_of_a_cnn_is_recommended(name):
     *_, last = suggest_layers(BUILDERS[name](), torch.rand(1, 3, 64, 64))
     assert last.reason.endswith("the most of the model's knowledge that still has a place")
 

@@ -63,6 +63,28 @@ def test_a_contrast_is_the_difference_and_antisymmetric(network, images):
     torch.testing.assert_close(maps[2], -maps[3], rtol=0, atol=0)
 
 
+def test_finer_by_hand():
+    """Classes 4, 0 and 2 are nearest to class 1 in the first image, 0, 3 and 4 in the second; γ/d = 0.6/3."""
+    outputs = torch.tensor([[2.0, 3.0, 4.5, -9.0, 3.5], [0.0, 0.1, 7.0, 0.2, -5.0]])
+    rows = cotangents(outputs, as_targets(("finer", 1)))[0]
+    torch.testing.assert_close(rows, torch.tensor([[-0.2, 1, -0.2, 0, -0.2], [-0.2, 1, 0, -0.2, -0.2]]))
+    torch.testing.assert_close(cotangents(outputs[:, :3], (("finer", 2),))[0], torch.tensor([[-0.3, -0.3, 1]] * 2))
+    with pytest.raises(ValueError, match="classes to compare with"):
+        cotangents(outputs[:, :1], (("finer", 0),))
+    with pytest.raises(ValueError, match="expected a class from 0 to 4, got 5"):
+        cotangents(outputs, (("finer", 5),))
+    with pytest.raises(TypeError, match='"finer", a'):
+        as_targets(("finer", 1, 2))
+
+
+def test_a_finer_map_is_the_mean_of_the_differences(network, images):
+    """Of four classes all others are compared with: the mean over b of map a − 0.6 · map b, before the ReLU."""
+    network, images = network.double(), images.double()
+    maps = signed_maps(network, images, as_targets([0, 1, 2, 3, ("finer", 1)]))
+    expected = sum(maps[1] - 0.6 * maps[other] for other in (0, 2, 3)) / 3
+    torch.testing.assert_close(maps[4], expected, rtol=1e-10, atol=1e-14)
+
+
 def test_a_callable_equals_the_class_it_selects(network, images):
     explainer = Explainer(network)
     torch.testing.assert_close(
