@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, wait
+from dataclasses import dataclass
 from pathlib import Path
 
 from huggingface_hub import hf_hub_download
@@ -25,19 +26,30 @@ _POLL_SECONDS = 0.1
 
 Progress = Callable[[float], object]  # called with the fraction downloaded, 0…1
 
-# One per process, so that callers join a running download: (endpoint, file) → the latest download.
-_downloads: dict[tuple[str, HubFile], Download] = {}
+
+@dataclass(frozen=True)
+class Terms:
+    """How a file is asked for, and how much of it and how long is waited for."""
+
+    token: str | bool | None = None  # False: none is sent; None: the one that `huggingface_hub` finds, if any
+    max_bytes: int | None = None  # None: MAX_BYTES
+    seconds: float | None = None  # the longest wait for a download that makes progress; None: SLOW_SECONDS
+
+
+# One per process, so that callers join a running download: (endpoint, file, token) → the latest download.
+_downloads: dict[tuple[str, HubFile, str | bool | None], Download] = {}
 _lock = threading.Lock()
 
 
-def download(file: HubFile, progress: Progress | None, size: int | None) -> Path:
+def download(file: HubFile, progress: Progress | None, size: int | None, terms: Terms) -> Path:
     """Join the running download of this file, or start one; `size` is what the Hub announced."""
-    key = endpoint(), file
+    hub = endpoint()
+    key = hub, file, terms.token
     with _lock:
         running = _downloads.get(key)
         if running is None or running.outcome.done():
-            running = _downloads[key] = Download(*key, size or MAX_BYTES)
-    if fault := running.follow(progress):
+            running = _downloads[key] = Download(hub, file, size or terms.max_bytes or MAX_BYTES, terms.token)
+    if fault := running.follow(progress, terms.seconds):
         raise HubError(file, fault, f"it goes on by itself; {TRY_LATER}")
     try:
         path = running.outcome.result()
@@ -51,13 +63,14 @@ def download(file: HubFile, progress: Progress | None, size: int | None) -> Path
 class Download:
     """One download in the background. It goes on after callers have stopped waiting: a late file is still cached."""
 
-    def __init__(self, hub: str, file: HubFile, max_bytes: int) -> None:
+    def __init__(self, hub: str, file: HubFile, max_bytes: int, token: str | bool | None = None) -> None:
         self.fraction = 0.0
         self._progressed_at = time.monotonic()
-        self.outcome: Future[Path] = in_background(self._run, hub, file, max_bytes)
+        self.outcome: Future[Path] = in_background(self._run, hub, file, max_bytes, token)
 
-    def follow(self, progress: Progress | None) -> str:
-        """Wait while bytes arrive, up to SLOW_SECONDS; returns "" at the end, else why it is no longer waited for."""
+    def follow(self, progress: Progress | None, seconds: float | None = None) -> str:
+        """Wait while bytes arrive, up to `seconds`; returns "" at the end, else why it is no longer waited for."""
+        seconds = SLOW_SECONDS if seconds is None else seconds
         joined = time.monotonic()
         while not wait([self.outcome], timeout=_POLL_SECONDS).done:
             if progress is not None:
@@ -65,11 +78,11 @@ class Download:
             now = time.monotonic()
             if now - max(joined, self._progressed_at) > STALL_SECONDS:
                 return f"the Hub sent nothing for {STALL_SECONDS:g} s, at {self.fraction:.0%}"
-            if now - joined > SLOW_SECONDS:
-                return f"the Hub is slow: {self.fraction:.0%} has come after {SLOW_SECONDS:g} s"
+            if now - joined > seconds:
+                return f"the Hub is slow: {self.fraction:.0%} has come after {seconds:g} s"
         return ""
 
-    def _run(self, hub: str, file: HubFile, max_bytes: int) -> Path:
+    def _run(self, hub: str, file: HubFile, max_bytes: int, token: str | bool | None) -> Path:
         def attempt() -> Path:
             return Path(
                 hf_hub_download(
@@ -77,6 +90,7 @@ class Download:
                     file.path,
                     revision=file.revision,
                     endpoint=hub,
+                    token=token,
                     etag_timeout=metadata.PROBE_SECONDS,
                     tqdm_class=_reporting_bar(self._report, max_bytes),
                 )

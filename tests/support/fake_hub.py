@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
+import re
 import socket
 import struct
 import threading
@@ -46,13 +48,20 @@ class Request:
     method: str
     path: str
     range: str | None
+    token: str | None = None  # what came as Authorization
 
 
 class FakeHub:
-    """Serves `files` ({repo}/{path} → content) as long as the `with` block lasts; `mode` says how."""
+    """Serves `files` ({repo}/{path} → content) as long as the `with` block lasts; `mode` says how.
+
+    It answers for each repository of which it has a file, at any revision, always with the same commit.
+    """
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
+        self.info: dict[str, dict] = {}  # repository → what its info says besides, {"gated": "auto"}
+        self.announced: dict[str, int | None] = {}  # {repo}/{path} → its size in the info, where that is wrong
+        self.private: set[str] = set()  # repositories that are there for whoever sends a token
         self.requests: list[Request] = []
         self.chunk_pause = 0.0  # seconds between the chunks of a body
         self.released = threading.Event()  # ends the responses that hang
@@ -105,7 +114,9 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
     def _answer(self) -> None:
-        self.hub.requests.append(Request(self.command, self.path, self.headers.get("Range")))
+        self.hub.requests.append(
+            Request(self.command, self.path, self.headers.get("Range"), self.headers.get("Authorization"))
+        )
         mode = self.hub.mode
         if mode == "hang" or (mode == "hang body" and self.command == "GET"):
             self.hub.released.wait()
@@ -115,8 +126,31 @@ class _Handler(BaseHTTPRequestHandler):
         elif mode in REFUSALS:
             status, code = REFUSALS[mode]
             self._send(status, {"X-Error-Code": code} if code else {}, b"")
+        elif self._repository in self.hub.private and not self.headers.get("Authorization"):
+            self._send(401, {"X-Error-Code": "RepoNotFound"}, b"")
+        elif self.path.startswith("/api/models/"):
+            self._send_info()
         else:
             self._send_file()
+
+    @property
+    def _repository(self) -> str:
+        """owner/name of the request's path."""
+        return "/".join(self.path.removeprefix("/api/models").partition("?")[0].split("/")[1:3])
+
+    def _send_info(self) -> None:
+        repo = self._repository
+        files = {path: content for path, content in self.hub.files.items() if path.startswith(f"{repo}/")}
+        if not files:
+            self._send(404, {"X-Error-Code": "RepoNotFound"}, b"")
+            return
+        siblings = [
+            {"rfilename": path.removeprefix(f"{repo}/"), "size": self.hub.announced.get(path, len(content))}
+            for path, content in files.items()
+        ]
+        told = {"id": repo, "sha": COMMIT, "gated": False, "private": repo in self.hub.private, "siblings": siblings}
+        body = json.dumps({**told, **self.hub.info.get(repo, {})}).encode()
+        self._send(200, {"Content-Type": "application/json"}, body)
 
     def _send_more(self, content: bytes) -> None:
         """More than HEAD announced, then nothing: only a client that stops at the announced size does not hang."""
@@ -135,7 +169,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(b"%x\r\n%b\r\n" % (len(data), data))
 
     def _send_file(self) -> None:
-        repo_and_file = self.path.lstrip("/").replace("/resolve/main/", "/")
+        repo_and_file = re.sub(r"/resolve/[^/]+/", "/", self.path.lstrip("/"), count=1)
         content = self.hub.files.get(repo_and_file)
         if content is None:
             self._send(404, {"X-Error-Code": "EntryNotFound"}, b"")
