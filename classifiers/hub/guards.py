@@ -19,9 +19,8 @@ from .headers import Shapes, elements
 from .policy import Unusable, first_clause, gigabytes
 
 MOST_MODULES = 10_000  # HRNet-W64 has 1500, the deepest EfficientNets 2500
-MOST_BUFFERED = (
-    5 * 10**7
-)  # numbers that no file holds, such as positions of windows; BEiT-L at 512 pixels has 25 million
+# numbers that no file holds, such as positions of windows; BEiT-L at 512 pixels has 25 million
+MOST_BUFFERED = 5 * 10**7
 FORWARD_BYTES = 2 * 10**9  # of the largest tensor of one photo; ViT-L with 4096 tokens makes one of 1 GB
 SLACK = 1.05  # of a library that splits or merges tensors as it loads them
 

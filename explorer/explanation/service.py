@@ -17,7 +17,7 @@ from gradcam import Explainer, Explanation, combine_rescaled, peaks
 from potplants.dataset import as_input
 
 from .coalescing import ResultCache
-from .device import Device, at_once, joined
+from .device import Device, at_once, ignore_progress, joined
 from .own_memory import in_own_memory
 
 MIXTURE = "mixture"
@@ -144,16 +144,15 @@ def explain_photo(
     progress: Progress | None = None,
 ) -> ExplainedPhoto:
     """Explain the square photo [S, S, 3] with the model's network, on that network's device."""
-    report = partial(progress or _ignore_progress, task=f"{method}: asking the model once for every map")
+    report = partial(progress or ignore_progress, task=f"{method}: asking the model once for every map")
     targets = list(targets_of(model).values())
     explainer = _explainer(network, model.layers)
     explanation = explainer.explain(as_image(photo), targets, method, progress=report, at_once=at_once(network))
     return ExplainedPhoto(model, method, photo, note, explanation, combine_rescaled(explanation.heatmaps[0]))
 
 
-@lru_cache(
-    maxsize=4
-)  # one per process: an explainer keeps copies of its network, 2 ms for the next photo in place of 27
+# one per process: an explainer keeps copies of its network, so that the next photo needs 2 ms for one in place of 27
+@lru_cache(maxsize=4)
 def _explainer(network, layers):
     return Explainer(network, layers)
 
@@ -193,7 +192,7 @@ class ExplanationService:
             explained, note = self.device.ask(name, work, progress)
             return _in_own_memory(explained.noted(note))
 
-        return self._cache.get(key, make, progress or _ignore_progress)
+        return self._cache.get(key, make, progress or ignore_progress)
 
     def prepare(self, file, name: str) -> tuple[np.ndarray, str]:
         """An uploaded file as input of the named model, [S, S, 3] uint8, and a note on how it was converted."""
@@ -204,7 +203,7 @@ class ExplanationService:
 
     def load_weights(self, name: str, progress: Progress | None = None):
         """Load, or first download, the named model's weights. Raises ValueError, HubError or WeightsError."""
-        potplants.load(name, partial(progress or _ignore_progress, task="fetching the weights from the Hub"))
+        potplants.load(name, partial(progress or ignore_progress, task="fetching the weights from the Hub"))
 
     def network(self, name: str) -> nn.Module:
         """The named network on the device. Work that may be too large for a GPU goes through `device.ask` instead."""
@@ -215,7 +214,3 @@ def _in_own_memory(explained):
     """A copy for the cache, its maps in memory of their own."""
     explanation = replace(explained.explanation, heatmaps=in_own_memory(explained.explanation.heatmaps))
     return replace(explained, explanation=explanation, combined=in_own_memory(explained.combined))
-
-
-def _ignore_progress(part, task):
-    pass

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 
 from explorer.explanation.coalescing import ResultCache
-from explorer.explanation.device import joined
+from explorer.explanation.device import ignore_progress, joined
 from explorer.explanation.service import ExplanationService, Progress
 from explorer.photos.decode import pixels_sha256
 from gradcam import METHODS, peaks
@@ -64,7 +64,7 @@ class Trust:
             raise ValueError(f"There is no method {method!r}; choose one of {', '.join(METHODS)}.")
         tested = map_under_test(self._service, file, model, target, column, mask, progress)
         work = partial(_check, tested=tested, method=method)
-        return self._checks.get((*_key(tested), method), self._on_device(tested, work), progress or _ignore_progress)
+        return self._checks.get((*_key(tested), method), self._on_device(tested, work), progress or ignore_progress)
 
     def measured(
         self, file, model: str, target: str, column: str, mask=None, progress: Progress | None = None
@@ -72,7 +72,7 @@ class Trust:
         """Every method measured, and the costs. Raises what `map_under_test` raises."""
         tested = map_under_test(self._service, file, model, target, column, mask, progress)
         work = partial(_measure, tested=tested)
-        return self._measured.get(_key(tested), self._on_device(tested, work), progress or _ignore_progress)
+        return self._measured.get(_key(tested), self._on_device(tested, work), progress or ignore_progress)
 
     def cached_measured(self, tested: MapUnderTest) -> Measured | None:
         """The result of `measured` if it is cached."""
@@ -193,7 +193,3 @@ def _key(tested: MapUnderTest):
 def _part_of(progress: Progress, start: float, end: float) -> Progress:
     """Progress of one part of the work as progress of all of it."""
     return lambda part, task: progress(start + part * (end - start), task=task)
-
-
-def _ignore_progress(part, task):
-    pass

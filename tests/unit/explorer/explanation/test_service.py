@@ -15,6 +15,7 @@ from explorer.explanation import service as service_module
 from explorer.explanation.service import ExplanationService, explain_photo, target_choices
 from explorer.photos import examples
 from explorer.photos.formats import PhotoError
+from gradcam import Explainer
 
 STORY = examples.embedded().story.file
 
@@ -214,3 +215,14 @@ def test_unknown_names_are_refused_with_the_choices(story):
 
 def test_network_input_equals_the_example_bit_for_bit(story):
     assert (story.photo == np.array(Image.open(STORY))).all() and story.note == ""
+
+
+def test_an_explainer_is_kept_from_photo_to_photo(monkeypatch):
+    """It copies its network; a second photo of the same model needs no second one."""
+    made, service = [], ExplanationService()
+    monkeypatch.setattr(service_module, "Explainer", lambda *args: made.append(args) or Explainer(*args))
+    service_module._explainer.cache_clear()
+    for shade in (10, 20, 30):
+        service.explain_square(np.full((256, 256, 3), shade, np.uint8), "embedded", "Grad-CAM")
+    service_module._explainer.cache_clear()
+    assert len(made) == 1
