@@ -5,6 +5,13 @@ first asked for.
 """
 
 from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from batch.maps import enlarge, place
+    from batch.options import Options, Pace, Refused, Stopped
+    from batch.report import write_report
+    from batch.running import run
 
 _LATER = {  # name → where it is
     "Options": "options",

@@ -1,7 +1,7 @@
 """Where did it look, in many photos: rows of figures and maps as Parquet.
 
-    python -m batch PHOTOS... --out DIR [--model NAME] [--targets predicted|top5|all|NAME,NAME]
-    python -m batch report DIR
+python -m batch PHOTOS... --out DIR [--model NAME] [--targets predicted|top5|all|NAME,NAME]
+python -m batch report DIR
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import sys
 
 from .options import Options, Pace, Refused, Stopped
 
+WHAT = "Where did it look, in many photos: rows of figures and maps as Parquet."
 EXIT = "Exit code: 0 all photos done, 2 refused, 3 stopped and can go on, 130 and 143 after Ctrl-C and SIGTERM."
 
 
@@ -47,7 +48,7 @@ def _run(given):
 
 
 def _parser():
-    parser = argparse.ArgumentParser("python -m batch", description=__doc__.splitlines()[0], epilog=EXIT)
+    parser = argparse.ArgumentParser("python -m batch", description=WHAT, epilog=EXIT)
     parser.add_argument("photos", nargs="+", help="folders, photos, globs, lists of paths (.txt), .tar, .parquet")
     parser.add_argument("--out", required=True, help="the folder of the run; started again it goes on")
     parser.add_argument("--model", default=Options.model, help="of the catalogue, owner/name of the Hub, or a folder")

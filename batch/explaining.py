@@ -19,13 +19,13 @@ from classifiers.photos.decode import Photo, decode_photo
 from classifiers.photos.formats import PhotoError
 from gradcam import Explainer
 
-from .options import Options, Pace
+from .options import Options, Pace, Stopped
 from .overlays import write_overlay
 from .question import Question, ask
 from .rows import Row, place_of, with_heat
 from .sources import Source, Taken
 
-READERS = 2  # threads that read and decode; the network takes eight times as long, so the second is for slow disks
+READERS = 1  # threads that read and decode: the network takes eight times as long; a second cost 6 % of the rate
 HEATMAP_BYTES = 256 * 2**20  # of a batch; more photos or targets come in groups
 PACKAGES = ("torch", "numpy", "pillow", "opencv-python-headless", "pyarrow")
 
@@ -127,6 +127,8 @@ class Explaining:
             return []
         try:
             return self._rows_of(batch)
+        except Stopped:  # the disk's fault, not the photos'
+            raise
         except Exception as error:
             if len(batch) > 1:  # one of them is to blame
                 return [row for one in batch for row in self._explained([one])]

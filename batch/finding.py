@@ -45,8 +45,8 @@ class Inputs:
 def find(named: Iterable[str | os.PathLike], out: str | os.PathLike, column: str = "image") -> Inputs:
     """The photos in what is named, in that order, folders sorted; a file that is named twice counts once.
 
-    What lies in `out` is left out, and so are files whose names begin with a dot. Raises Refused where nothing is found,
-    a folder cannot be read, or a Parquet file has no such column.
+    What lies in `out` is left out, and so are files whose names begin with a dot. Raises Refused where nothing
+    is found, a folder cannot be read, or a Parquet file has no such column.
     """
     fingerprint, sources, loose, seen = hashlib.sha256(column.encode()), [], [], set()
     for path in _all_files([os.path.abspath(one) for one in _expanded(named)], os.path.realpath(out)):
@@ -101,7 +101,9 @@ def _in_folder(folder, out, visited):
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: os.fsencode(entry.name))
     except OSError as error:
-        raise Refused(f"The folder {printable(folder)} cannot be read ({error.strerror}); allow it or leave it out.") from None
+        raise Refused(
+            f"The folder {printable(folder)} cannot be read ({error.strerror}); allow it or leave it out."
+        ) from None
     for entry in entries:
         if entry.name.startswith("."):
             continue

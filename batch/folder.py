@@ -10,6 +10,7 @@ import os
 import re
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,7 +59,7 @@ def run_of(options: Options, inputs: Inputs, weights: str, rows_per_photo: int) 
 
 @contextmanager
 def locked(out: Path):
-    """Make the folder, and keep other runs out of it. The lock ends with the process, however it ends. Raises Refused."""
+    """Make the folder, and keep other runs out of it; a process that ends lets go of it. Raises Refused."""
     with as_sentences(out):
         out.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(out / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
@@ -88,7 +89,7 @@ def enter(out: Path, run: Run) -> list[range]:
         for left in out.glob("*.tmp"):
             left.unlink()
         done = [_range_of(path, run) for path in parts]
-    for before, after in zip(done, done[1:]):
+    for before, after in pairwise(done):
         if after.start < before.stop:
             raise Refused(f"Two parts in {out} hold photo {after.start}; delete one of them and start again.")
     return done
@@ -151,7 +152,7 @@ def write_part(out: Path, part: range, table: pa.Table, run_id: str) -> Path:
     table = table.replace_schema_metadata({RUN: run_id.encode()})
     with as_sentences(out), _removed_on_error(partial):
         with partial.open("wb") as file:
-            pq.write_table(table, file, compression="zstd", use_dictionary=list(REPEATED))
+            pq.write_table(table, file, compression="zstd", use_dictionary=list(REPEATED))  # pyright: ignore[reportArgumentType]
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)

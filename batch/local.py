@@ -33,7 +33,7 @@ def in_this_process(pieces: Iterable[Piece], explaining: Explaining) -> Iterator
 
 
 class Workers:
-    """Processes that explain pieces. One that ends by itself, killed or crashed, is replaced, and its photos done again.
+    """Processes that explain pieces. One that is killed or crashes is replaced, and its photos are done again.
 
     A photo at which a worker ends twice gets a row that says so.
     """
@@ -119,15 +119,14 @@ def _kill(pool):
     pool.shutdown(cancel_futures=True)
 
 
-_explaining: Explaining | None = None  # of a worker process
+_held: list[Explaining] = []  # by a worker process: one
 
 
 def _begin(options, pace, out, parent):
     """In a new worker. A thread ends it with its parent, which may be killed and then ends nothing itself."""
-    global _explaining
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     keep_freed_memory()
-    _explaining = Explaining(options, pace, out)
+    _held.append(Explaining(options, pace, out))
 
 
 def _end_with(parent):
@@ -138,8 +137,8 @@ def _end_with(parent):
 
 
 def _work(piece):
-    assert _explaining is not None
-    return _explaining.rows(piece)
+    (explaining,) = _held
+    return explaining.rows(piece)
 
 
 @contextmanager

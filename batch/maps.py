@@ -37,9 +37,7 @@ def enlarge(
     return F.interpolate(grid * heat_scale, size=size, mode="bilinear", align_corners=False)[0, 0].numpy()
 
 
-def place(
-    heatmap: np.ndarray, seen: tuple[float, float, float, float], height: int, width: int
-) -> np.ndarray:
+def place(heatmap: np.ndarray, seen: tuple[float, float, float, float], height: int, width: int) -> np.ndarray:
     """A heatmap over the input [h, w] as one over the whole photo, [height, width] float32.
 
     seen: where the input lies in the photo, as a row's seen_left, seen_top, seen_right, seen_bottom: 0…1 from edge to

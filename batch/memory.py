@@ -14,4 +14,4 @@ def keep_freed_memory() -> bool:
     if not sys.platform.startswith("linux"):
         return False
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    return mallopt is not None and all([mallopt(*option) for option in (MMAP_THRESHOLD, TRIM_THRESHOLD)])
+    return mallopt is not None and min(mallopt(*option) for option in (MMAP_THRESHOLD, TRIM_THRESHOLD)) == 1

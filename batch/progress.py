@@ -39,7 +39,12 @@ class Progress:
             words += f", {self._failed:,} unreadable" if self._failed else ""
             self._stream.write(f"\r\x1b[K{words}{end}")
         else:
-            report = {"done": self.done, "photos": self._photos, "failed": self._failed, "photos_per_second": round(rate, 2)}
+            report = {
+                "done": self.done,
+                "photos": self._photos,
+                "failed": self._failed,
+                "photos_per_second": round(rate, 2),
+            }
             self._stream.write(json.dumps(report | {"seconds_left": None if left is None else round(left)}) + "\n")
         self._stream.flush()
 

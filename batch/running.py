@@ -131,7 +131,9 @@ def _finish(out, this):
 
     missing = gaps(this.photos, enter(out, this))
     if missing:
-        raise Stopped(f"Photos {missing[0].start} to {missing[0].stop - 1} are missing in {out}; start the command again.")
+        raise Stopped(
+            f"Photos {missing[0].start} to {missing[0].stop - 1} are missing in {out}; start the command again."
+        )
     write_report(out)
 
 

@@ -13,9 +13,10 @@ from typing import NamedTuple
 from classifiers.photos.formats import MAX_BYTES, PhotoError
 
 # Also of formats that are refused: a photo that cannot be read is a row with its error, not a gap.
-SUFFIXES = frozenset(
-    ".jpg .jpeg .jfif .png .webp .gif .bmp .tif .tiff .heic .heif .avif .jp2 .jxl .ico .psd".split()
-)  # fmt: skip
+SUFFIXES = (
+    *(".jpg", ".jpeg", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"),
+    *(".heic", ".heif", ".avif", ".jp2", ".jxl", ".ico", ".psd"),
+)
 ROWS_AT_ONCE = 32  # of a Parquet file, in memory
 
 
@@ -81,7 +82,9 @@ class Archive:
 
     def photos(self) -> Iterator[Taken]:
         for member in members(self.path)[self.start : self.stop]:
-            yield Taken(f"{printable(self.path)}::{printable(member.name)}", lambda member=member: self._content(member))
+            yield Taken(
+                f"{printable(self.path)}::{printable(member.name)}", lambda member=member: self._content(member)
+            )
 
     def _content(self, member: Member) -> bytes:
         if member.fault:
@@ -110,7 +113,7 @@ def members(path: str) -> list[Member]:
     try:
         with tarfile.open(path, "r:") as archive:
             while (member := archive.next()) is not None:
-                archive.members = []  # else it keeps every header that it has read
+                archive.members = []  # pyright: ignore[reportAttributeAccessIssue]  # else all headers stay
                 if member.offset <= last:  # a header may claim a negative size
                     raise ValueError("its headers run backwards")
                 last = member.offset
@@ -223,7 +226,7 @@ def _raise(fault):
 def _is_photo(name: str) -> bool:
     """By its name: not hidden, and with a photo's suffix."""
     last = name.rpartition("/")[2]
-    return not last.startswith(".") and os.path.splitext(last)[1].lower() in SUFFIXES
+    return not last.startswith(".") and Path(last).suffix.lower() in SUFFIXES
 
 
 def _clause(error: BaseException) -> str:
