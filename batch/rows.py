@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import isfinite
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -116,20 +117,20 @@ def with_heat(row: Row, heatmap: Tensor, grid: Tensor, place: Place) -> Row:
     heat, scale = packed(grid)
     shape = {"input_h": heatmap.shape[0], "input_w": heatmap.shape[1], "grid_h": grid.shape[0], "grid_w": grid.shape[1]}
     seen = dict(zip(("seen_left", "seen_top", "seen_right", "seen_bottom"), place.seen))
-    row = replace(row, heat=heat, heat_scale=scale, state=state_of(heatmap), **shape, **seen)
-    if row.state == "not finite":
-        return row
-    return replace(row, peak=float(heatmap.max()), **_figures(heatmap, place))
+    low, high = map(float, heatmap.aminmax())  # not finite where any value is not: NaN goes before all numbers
+    state = "evidence" if low < high and isfinite(low) and isfinite(high) else state_of(heatmap)
+    row = replace(row, heat=heat, heat_scale=scale, state=state, **shape, **seen)
+    return row if state == "not finite" else replace(row, peak=high, **_figures(heatmap, place))
 
 
 def _figures(heatmap, place):
-    inner = heatmap[place.inner].clamp(min=0)
+    inner = heatmap[place.inner]  # never below zero: gradcam's ReLU
     columns, rows = inner.sum(0, dtype=torch.float64).numpy(), inner.sum(1, dtype=torch.float64).numpy()
     boxes = regions(inner, BOX_RULE).boxes
     if not boxes:
         return {}
     left, top, right, bottom = boxes[0]
-    share = inner[top:bottom, left:right].sum(dtype=torch.float64) / heatmap.clamp(min=0).sum(dtype=torch.float64)
+    share = inner[top:bottom, left:right].sum(dtype=torch.float64) / heatmap.sum(dtype=torch.float64)
     first_row, first_column = place.inner[0].start, place.inner[1].start
     height, width = heatmap.shape
 
