@@ -107,7 +107,7 @@ def _in_folder(folder, out, visited):
     for entry in entries:
         if entry.name.startswith("."):
             continue
-        if entry.is_dir():
+        if os.path.isdir(entry.path):  # entry.is_dir raises for a link to itself
             yield from _in_folder(entry.path, out, visited)
         elif _is_photo(entry.name) or entry.name.lower().endswith((*ARCHIVES, *TABLES)):
             yield entry.path

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 import classifiers
 from classifiers import Classifier, Layer
 from gradcam import METHODS
-from potplants import HubError, WeightsError
 
 from .options import Options, Refused
 
@@ -75,7 +74,7 @@ def load(name: str) -> Classifier:
 
             return hub.from_folder(name)
         return classifiers.load(name)
-    except (ValueError, HubError, WeightsError, OSError) as error:
+    except (ValueError, OSError) as error:  # also the Hub's and of files of weights
         raise Refused(str(error)) from None
 
 
