@@ -8,9 +8,9 @@ import gradio as gr
 from gradio.components import Component
 
 import potplants
+from classifiers.photos.decode import read_photo
 from explorer.explanation.grid import BASES
 from explorer.explanation.service import MIXTURE, Progress, target_choices
-from explorer.photos.decode import read_photo
 from explorer.photos.examples import Examples
 from explorer.rendering import parts
 from explorer.rendering.static import script

@@ -32,6 +32,7 @@ class Explanation:
     targets: tuple[Target, ...]  # K targets        what was explained
     layers: tuple[str, ...]  # L names          where it was read, in the order given (default: shallow to deep)
     heatmaps: Tensor  # [B, K, L, H, W]  evidence: ReLU'd (unless signed), upsampled to the images, NOT normalised
+    maps: tuple[Tensor, ...] = ()  # L tensors [B, K, h, w]: the same, each of its layer's own size
 
     def states(self) -> list[list[list[str]]]:
         """Each map's state: "evidence", "empty", "constant" or "not finite"; nested [B][K][L]."""
@@ -99,11 +100,11 @@ class Explainer:
         settings = _Settings(chosen, signed, device, PassCounter(progress, len(images)), at_once)
         with _errors_without_tensors(), torch.inference_mode(False):  # whatever mode the caller is in
             parts = self._explain_in_batches(images, normalised, settings)
-        logits, heatmaps = map(_joined, zip(*parts))
-        return Explanation(logits, normalised, self.layers, heatmaps)
+        logits, heatmaps, *maps = map(_joined, zip(*parts))
+        return Explanation(logits, normalised, self.layers, heatmaps, tuple(maps))
 
     def _explain_in_batches(self, images, targets, settings):
-        """Outputs [b, N] and heatmaps [b, K, L, H, W] of each batch."""
+        """Outputs [b, N], heatmaps [b, K, L, H, W] and the L layers' maps [b, K, h, w] of each batch."""
         count, at_once = len(images), settings.at_once
         if at_once is not None and at_once < count:
             targets = self._without_callables(images, targets, at_once)
@@ -117,7 +118,7 @@ class Explainer:
         return [part for rows in batches for part in in_halves(explain, rows)]
 
     def _explain(self, images, targets, settings):
-        """Outputs [B, N] and heatmaps [B, K, L, H, W] of one batch."""
+        """Outputs [B, N], heatmaps [B, K, L, H, W] and the L layers' maps [B, K, h, w] of one batch."""
         with torch.no_grad(), self._copies.borrow() as borrowed:
             forward_pass = ForwardPass(
                 *(self._copies, borrowed, self._layers, images, targets),
@@ -132,13 +133,14 @@ class Explainer:
                 parts = [part for group in groups for part in in_halves(explain, group)]
             else:  # these halve their forward passes; another half of the targets would need them all again
                 parts = [explain(targets)]
-            heatmaps = _joined(parts)  # [K, B, L, H, W]
-            return forward_pass.outputs.to(settings.device), heatmaps.transpose(0, 1).to(settings.device)
+            by_image = (part.transpose(0, 1).to(settings.device) for part in map(_joined, zip(*parts)))
+            return forward_pass.outputs.to(settings.device), *by_image
 
     def _heatmaps(self, forward_pass, settings):
-        """The maps of a forward pass's targets at all layers: [K, B, L, H, W]."""
+        """The heatmaps of a forward pass's targets, [K, B, L, H, W], then each layer's maps [K, B, h, w]."""
         views = [LayerView(forward_pass, index) for index in range(len(self._layers))]
-        return torch.stack([_heatmap(view, settings.method.weights, settings.signed) for view in views], 2)
+        maps = [_map(view, settings.method.weights, settings.signed) for view in views]
+        return torch.stack([upsample(one, forward_pass.images.shape[2:]) for one in maps], 2), *maps
 
     def _without_callables(self, images, targets, at_once):
         """Targets that depend on no image outside its batch: callables are evaluated on all images' outputs at once."""
@@ -197,10 +199,10 @@ def _joined(parts):
     return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
-def _heatmap(view, weights_of, signed):
-    """One layer's maps for all targets: [K, B, H, W]."""
-    evidence = weighted_sum(weights_of(view), view.activation)  # [K, B, h, w]
-    return upsample(evidence if signed else evidence.relu(), view.images.shape[2:])
+def _map(view, weights_of, signed):
+    """One layer's maps for all targets, of its own size: [K, B, h, w]."""
+    evidence = weighted_sum(weights_of(view), view.activation)
+    return evidence if signed else evidence.relu()
 
 
 def _method(name):

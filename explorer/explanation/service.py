@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 import potplants
-from explorer.photos.decode import fit_square, pixels_sha256, read_photo
+from classifiers.photos.decode import fit_square, pixels_sha256, read_photo
 from explorer.settings import COLUMNS, PREDICTED
 from gradcam import Explainer, Explanation, combine_rescaled, peaks
 from potplants.dataset import as_input

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from .decode import fit_square, read_photo
+from classifiers.photos.decode import fit_square, read_photo
 
 PARTS = ("background", "pot", "plant", "soil")  # by index in a mask
 PNG_URI = "data:image/png;base64,"

@@ -12,7 +12,8 @@ MAY_IMPORT = {  # room → rooms of this house it may know
     "gradcam": set(),
     "potplants": set(),
     "classifiers": {"gradcam", "potplants"},
-    "explorer": {"gradcam", "potplants"},
+    "explorer": {"gradcam", "potplants", "classifiers"},
+    "batch": {"classifiers", "gradcam"},
     "maker": set(),
     "app": {"explorer", "potplants"},
 }
@@ -21,6 +22,7 @@ NOT_FOR = {  # room → libraries it must do without
     "potplants": {"gradio"},
     "classifiers": {"gradio"},
     "explorer": {"huggingface_hub"},
+    "batch": {"gradio", "huggingface_hub"},
     "app": {"torch"},
 }
 
@@ -152,15 +154,20 @@ OPTIONAL = {
 }  # asked for where they are wanted, with a sentence where they are not there
 
 
+def declared_in(name):
+    lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
+    return {re.split(r"[=<>~\[ ]", line)[0] for line in lines if not line.startswith("#")}
+
+
+def strangers_in(*rooms):
+    used = set().union(*(imported(file) for room in rooms for file in files(room)))
+    return {PACKAGE_OF.get(name, name) for name in used - sys.stdlib_module_names - set(MAY_IMPORT) - OPTIONAL}
+
+
 def test_every_package_that_is_imported_is_declared():
-    declared = {
-        re.split(r"[=<>~\[]", line)[0] for line in (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
-    }
-    used = set().union(
-        *(imported(file) for room in ("app", "explorer", "classifiers", "potplants", "gradcam") for file in files(room))
-    )
-    strangers = {PACKAGE_OF.get(name, name) for name in used - sys.stdlib_module_names - set(MAY_IMPORT) - OPTIONAL}
-    assert strangers == declared
+    declared = declared_in("requirements.txt")
+    assert strangers_in("app", "explorer", "classifiers", "potplants", "gradcam") == declared
+    assert strangers_in("batch") - declared == declared_in("batch/requirements.txt")
 
 
 def test_the_drawing_in_the_docs_shows_these_imports():

@@ -10,9 +10,9 @@ import numpy as np
 from PIL import Image
 
 import potplants
+from classifiers.photos.decode import pixels_sha256
 from explorer.explanation.grid import draw
 from explorer.explanation.service import ExplainedPhoto
-from explorer.photos.decode import pixels_sha256
 from explorer.settings import View
 
 from .figure import figure

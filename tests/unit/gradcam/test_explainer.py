@@ -261,3 +261,15 @@ def test_a_model_without_convolutions_is_rejected():
         Explainer(nn.Linear(3, 2))
     with pytest.raises(TypeError, match="Module"):
         Explainer("resnet50")
+
+
+@pytest.mark.parametrize(
+    ("at_once", "method"), [(None, "Grad-CAM"), (1, "Grad-CAM"), (None, "LayerCAM"), (2, "Ablation-CAM")]
+)
+def test_the_layers_own_maps_enlarged_are_the_heatmaps(network, images, at_once, method):
+    explanation = Explainer(network).explain(images, [0, 1, 2], method, at_once=at_once)
+    assert [list(one.shape) for one in explanation.maps] == [[2, 3, side, side] for side in (16, 8, 4)]
+    assert all((one >= 0).all() for one in explanation.maps) and explanation.heatmaps.any()
+    for layer, one in enumerate(explanation.maps):
+        enlarged = nn.functional.interpolate(one, size=(16, 16), mode="bilinear", align_corners=False)
+        assert torch.equal(enlarged, explanation.heatmaps[:, :, layer])

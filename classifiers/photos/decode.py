@@ -14,7 +14,7 @@ from PIL.PngImagePlugin import PngImageFile
 
 from .bounds import Metered, check_jpeg, check_png_samples, check_size, check_tiff_storage, has_several_frames
 from .convert import SHOWN_SIDE, SIDEWAYS, TURNS, eight_bit, orientation, over_white, reduced, scaled
-from .formats import Format, Jpeg, PhotoError, Tiff, format_of, read_bytes
+from .formats import Format, Jpeg, PhotoError, Tiff, checked, format_of, read_bytes
 
 BAR_GREY = 128  # fills the letterbox bars: mid-range, so that a bar is as little evidence as possible
 
@@ -40,7 +40,12 @@ class Square:
 
 def read_photo(path) -> Photo:
     """Decode the file at `path`, whatever its name. Raises PhotoError for anything that is not a readable photo."""
-    data = read_bytes(path)
+    return decode_photo(read_bytes(path))
+
+
+def decode_photo(data: bytes) -> Photo:
+    """Decode a file's content, as `read_photo` does."""
+    data = checked(data)
     file_format = format_of(data[:1024])
     try:
         return _decode(data, file_format)

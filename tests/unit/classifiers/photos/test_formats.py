@@ -6,8 +6,8 @@ import pytest
 from photo_files import encoded
 from PIL import Image
 
-from explorer.photos.decode import read_photo
-from explorer.photos.formats import MAX_BYTES
+from classifiers.photos.decode import decode_photo, read_photo
+from classifiers.photos.formats import MAX_BYTES
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*(EXIF|Truncated)")  # Pillow's warnings about broken tags
 
@@ -54,3 +54,10 @@ def test_file_with_too_many_bytes_is_refused(refusal, tmp_path):
     with path.open("wb") as file:
         file.truncate(MAX_BYTES + 1)
     assert "20 MB" in refusal(read_photo, path)
+
+
+def test_content_without_a_file_is_decoded_or_refused_alike(refusal, read, tmp_path):
+    data = encoded(Image.new("RGB", (40, 30), (200, 80, 40)), "PNG")
+    assert (decode_photo(data).pixels == read(data).pixels).all()
+    for wrong in (b"", bytes(MAX_BYTES + 1), b"%PDF-1.7"):
+        assert refusal(decode_photo, wrong) == refusal(read, wrong)

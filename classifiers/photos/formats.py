@@ -82,6 +82,11 @@ def read_bytes(path) -> bytes:
             data = file.read(MAX_BYTES + 1)
     except (OSError, ValueError):
         raise PhotoError("The photo could not be found or opened; upload it again.") from None
+    return checked(data)
+
+
+def checked(data: bytes) -> bytes:
+    """A file's content, which is neither empty nor longer than MAX_BYTES. Raises PhotoError otherwise."""
     if not data:
         raise PhotoError("This file is empty; upload the photo again.")
     if len(data) > MAX_BYTES:
