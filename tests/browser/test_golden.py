@@ -85,7 +85,7 @@ REQUESTS = {
     "explain-otherwise": (
         "/explain",
         ["val/2_000"],
-        # no Grad-CAM++: it divides by what passes through zero, so its peaks differ between processors (97 and 99 at conv2)
+        # no Grad-CAM++, whose peaks differ between processors (97 and 99 at conv2): it divides by what crosses zero
         {"model": "debiased", "method": "XGrad-CAM", "base": "photo", "colormap": "viridis", "scale": "shared"},
     ),
     "models": ("/models", [], {}),
