@@ -18,6 +18,9 @@ _LATER = {  # name → where it is
     "fingerprint": "catalogue",
     "names": "catalogue",
     "embedded": "catalogue",
+    "is_name": "catalogue",
+    "is_of_the_hub": "catalogue",
+    "on_forgotten": "hub.memory",
 }
 
 __all__ = [
@@ -30,9 +33,12 @@ __all__ = [
     "embedded",
     "find",
     "fingerprint",
+    "is_name",
+    "is_of_the_hub",
     "load",
     "names",
     "of_pot_plants",
+    "on_forgotten",
 ]
 
 

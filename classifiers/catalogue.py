@@ -1,5 +1,6 @@
 """The catalogue: the classifiers that come with the app, and the way to any of the Hub's."""
 
+from contextlib import suppress
 from functools import lru_cache, partial
 from pathlib import Path
 
@@ -45,14 +46,17 @@ def find(name: str) -> Classifier:
 
     Raises ValueError, naming those there are.
     """
-    if _is_of_the_hub(name):
+    if is_of_the_hub(name):
         from . import hub
 
         return hub.find(name)
     if name == imagenet.NAME:
         return imagenet.classifier()
     if not isinstance(name, str) or name not in potplants.MODELS:
-        raise ValueError(f"There is no model {name!r}; choose one of {', '.join(names())}.")
+        raise ValueError(
+            f"There is no model {str(name)[:40]!r}; choose one of {', '.join(names())}, or a repository of the Hub as "
+            "owner/name."
+        )
     return of_pot_plants(potplants.MODELS[name])
 
 
@@ -61,7 +65,7 @@ def load(name: str, progress: Progress | None = None) -> Classifier:
 
     Raises ValueError for an unknown name and what loading raises.
     """
-    if _is_of_the_hub(name):
+    if is_of_the_hub(name):
         from . import hub
 
         return hub.load(name, progress)
@@ -87,9 +91,21 @@ def fingerprint(name: str) -> str | None:
     """SHA-256 of a classifier's weights on this machine; None where they are not here."""
     if name == imagenet.NAME:
         return imagenet.fingerprint()
-    return None if _is_of_the_hub(name) else potplants.fingerprint(name)
+    return None if is_of_the_hub(name) else potplants.fingerprint(name)
 
 
-def _is_of_the_hub(name: object) -> bool:
+def is_name(name: str) -> bool:
+    """Whether a classifier of the catalogue or the Hub may have that name; whether it exists there is not asked."""
+    if name in names():
+        return True
+    if is_of_the_hub(name):
+        from .hub.reference import parse
+
+        with suppress(ValueError):
+            return bool(parse(name))
+    return False
+
+
+def is_of_the_hub(name: object) -> bool:
     """Whether a name is meant for the Hub, well formed or not: the catalogue's hold no slash."""
     return isinstance(name, str) and "/" in name

@@ -6,7 +6,7 @@ from importlib import import_module
 import gradio as gr
 from gradio.themes import Base, Soft
 
-from explorer.controls import QUIET, Controls, components_of, debounced, handler, lay_out
+from explorer.controls import QUIET, Controls, components_of, debounced, handler, lay_out, layer_dropdown, target_dropdown
 from explorer.deep_links import Link, link_of, query
 from explorer.explanation.service import ExplanationService
 from explorer.photos.examples import Examples
@@ -48,7 +48,7 @@ def build(choice: Choice, examples: Examples, service: ExplanationService) -> gr
         gr.HTML(model_line(choice.reason, examples.rendered, examples.origin), elem_id="speaking")
         with gr.Row(equal_height=False, elem_id="frame"):
             with gr.Column(scale=4, min_width=320):
-                controls = lay_out(examples, choice.name)
+                controls = lay_out(service, examples, choice.name)
             with gr.Column(scale=8, min_width=320), gr.Tabs(selected="explain", elem_id="tabs") as tabs:
                 for tab in _tab_modules("tab"):
                     tab.build(controls, tabs, service, examples)
@@ -86,11 +86,13 @@ def open_deep_links(page: gr.Blocks, controls: Controls, tabs: gr.Tabs, examples
     """Set the controls to the URL's query and open its tab, which starts the answer. An empty query sends nothing."""
 
     def open_link(request: gr.Request):
-        link, missing = link_of(request.query_params, examples, [folder.replace("_", "-") for folder in TABS])
+        names = [folder.replace("_", "-") for folder in TABS]
+        link, missing = link_of(request.query_params, examples, names, default_model)
         for warning in missing:
             gr.Warning(warning)
         example = examples.every.get(link.example or "", examples.story)
-        settings = asdict(replace(link.view, model=link.view.model or default_model))
+        view = replace(link.view, model=link.view.model or default_model)
+        settings = {**asdict(view), "target": gr.Dropdown(**target_dropdown(view)), "layer": gr.Dropdown(**layer_dropdown(view))}
         return str(example.file), *settings.values(), gr.Tabs(selected=link.tab), link.tab
 
     outputs = [controls.photo, *components_of([controls.view]), tabs, controls.front]

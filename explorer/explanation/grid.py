@@ -8,10 +8,14 @@ from torch import Tensor
 
 from explorer.rendering.wording import EMPTY
 from explorer.rendering.wording import peak as peak_in_words
-from explorer.settings import COLUMNS, View
+from classifiers import Frame
+from explorer.settings import View
 from gradcam import colour_table, edge_map, overlay
 
-from .service import ALL_LAYERS, ExplainedPhoto
+from .explained import ExplainedPhoto
+
+ALL_LAYERS = "all layers"
+UNSEEN = 0.65  # how far what a crop leaves out fades to grey
 
 BASES = {  # name → (opacity of the heat, the picture under it)
     "edges": (0.5, edge_map),  # the article's
@@ -25,7 +29,7 @@ class Cell:
     target: str
     layer: str  # its name in the network, or ALL_LAYERS
     column: str  # its name on the page: conv1, conv2 …
-    picture: np.ndarray  # [S, S, 3] uint8
+    picture: np.ndarray  # [H, W, 3] uint8, the photo as people see it
     peak: float | None  # the strongest evidence; None for ALL_LAYERS, whose layers were rescaled
     empty: bool
 
@@ -43,30 +47,46 @@ class Cell:
 
 def columns(explained: ExplainedPhoto) -> dict[str, str]:
     """Layer → its heading on the page."""
-    return {**dict(zip(explained.model.layers, COLUMNS)), ALL_LAYERS: ALL_LAYERS}
+    return {**dict(zip(explained.model.layer_names, explained.model.columns)), ALL_LAYERS: ALL_LAYERS}
 
 
 class Ground(NamedTuple):
     """The base picture under heatmaps, made once for many of them."""
 
     opacity: float  # of the heat
-    picture: np.ndarray  # [S, S, 3] uint8
+    picture: np.ndarray  # [H, W, 3] uint8, over the canvas; what the network does not see is faded
+    frame: Frame
 
 
-def ground_of(photo: np.ndarray, view: View) -> Ground:
-    """The view's base picture of a photo [S, S, 3] uint8. Raises ValueError for an unknown base."""
+def ground_of(frame: Frame, view: View) -> Ground:
+    """The view's base picture of a photo. Raises ValueError for an unknown base."""
     if view.base not in BASES:
         raise ValueError(f"There is no base {view.base!r}; choose one of {', '.join(BASES)}.")
     opacity, picture = BASES[view.base]
-    return Ground(opacity, picture(photo))
+    return Ground(opacity, _faded(picture(frame.canvas), frame), frame)
 
 
 def coloured(ground: Ground, heat: Tensor, view: View, scale: str = "each map") -> np.ndarray:
-    """Heat [..., S, S] in the view's colours over the ground: uint8 [..., S, S, 3]. scale: a key of gradcam.SCALES.
+    """Heat over the network's input [..., h, w] in the view's colours, over the photo as people see it, without bars.
 
-    Raises ValueError for an unknown colormap or scale.
+    uint8 [..., H, W, 3]. scale: a key of gradcam.SCALES. What the network did not see has no colour: not even that of
+    no evidence. Raises ValueError for an unknown colormap or scale.
     """
-    return overlay(ground.picture, heat, view.colormap, ground.opacity, scale)
+    frame = ground.frame
+    seen = overlay(ground.picture[frame.seen.slices], heat, view.colormap, ground.opacity, scale)
+    if frame.whole:
+        return frame.shown(seen)
+    pictures = np.broadcast_to(ground.picture, (*seen.shape[:-3], *ground.picture.shape)).copy()
+    pictures[(..., *frame.seen.slices, slice(None))] = seen
+    return frame.shown(pictures)
+
+
+def _faded(picture, frame):
+    if frame.whole:
+        return picture
+    faded = np.rint(picture + UNSEEN * (128.0 - picture)).astype(np.uint8)
+    faded[frame.seen.slices] = picture[frame.seen.slices]
+    return faded
 
 
 def colour_stops(view: View) -> list[list[int]]:
@@ -80,9 +100,9 @@ def draw(explained: ExplainedPhoto, view: View) -> list[list[Cell]]:
     The column for all layers always has each map's own scale, since its layers were rescaled.
     Raises ValueError for an unknown base, colormap or scale.
     """
-    ground = ground_of(explained.photo, view)
-    layers = coloured(ground, explained.evidence, view, view.scale)  # [K, L, S, S, 3]
-    combined = coloured(ground, explained.combined, view)[:, None]  # [K, 1, S, S, 3]
+    ground = ground_of(explained.frame, view)
+    layers = coloured(ground, explained.evidence, view, view.scale)  # [K, L, H, W, 3]
+    combined = coloured(ground, explained.combined, view)[:, None]  # [K, 1, H, W, 3]
     pictures = np.concatenate([layers, combined], 1)
     peaks = explained.evidence.amax((-2, -1)).tolist()
     combined_empty = (explained.combined.amax((-2, -1)) <= 0).tolist()

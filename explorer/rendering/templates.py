@@ -5,7 +5,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from explorer.rendering import static
 
 from .images import data_uri
-from .wording import duration, percent, share
+from .wording import duration, percent, share, titled
 
 EXPLORER = static.FOLDER.parent
 ENVIRONMENT = Environment(
@@ -20,6 +20,7 @@ ENVIRONMENT.filters |= {
     "duration": duration,
     "percent": percent,
     "share": share,
+    "titled": titled,
 }
 
 

@@ -5,6 +5,11 @@ from typing import NamedTuple
 EMPTY = "no positive evidence"  # the words for a map without a value above zero
 
 
+def titled(name: str) -> str:
+    """A class's name at the start of a line: "Rudo", "CD player"."""
+    return name[:1].upper() + name[1:]
+
+
 def percent(probability: float) -> str:
     """A probability, never “100 %”: a softmax does not reach it."""
     if probability > 0.999:

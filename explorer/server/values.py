@@ -9,6 +9,7 @@ import gradio as gr
 from .upload import Upload
 
 MAX_TEXT = 2000  # characters: a link is the longest text that a visitor sends
+MAX_NAME = 200  # characters of a model's or a class's name that is not among the choices
 MAX_NUMBER = 10**9  # above any number that a handler takes
 
 
@@ -81,6 +82,8 @@ def _needs_fetching(photo):
 
 def _choice(block, value):
     choices = [name for _, name in block.choices]
+    if getattr(block, "allow_custom_value", False) and isinstance(value, str) and len(value) <= MAX_NAME:
+        return value  # whoever uses it looks for what has that name
     if not isinstance(value, str) or value not in choices:
         raise ValueError(f"There is no {name_of(block)} of that name; choose one of {', '.join(choices)}.")
     return value
