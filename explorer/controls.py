@@ -16,6 +16,7 @@ from explorer.photos.decode import read_photo
 from explorer.photos.examples import Examples
 from explorer.rendering import parts
 from explorer.rendering.static import script
+from explorer.rendering.wording import titled
 from explorer.server.cancellation import cancellable
 from explorer.server.errors import EXPECTED
 from explorer.server.upload import upload
@@ -38,6 +39,9 @@ COLORMAP_LABELS = {
 }
 SCALE_LABELS = {"each map": "each map", "shared": "shared over the grid"}
 HUB_HINT = "or the name of an image classifier on the Hub, such as microsoft/resnet-50"
+
+
+PHOTO_LABEL = "image: a photo"  # of the endpoints
 
 
 @dataclass(frozen=True)
@@ -221,6 +225,24 @@ def _known(name):
     return None
 
 
+def model_box(default_model: str) -> gr.Textbox:
+    """The endpoints' parameter `model`: a text, since the Hub's repositories cannot be listed."""
+    label = "model: a name that /models lists, or an image classifier of the Hub as owner/name"
+    return gr.Textbox(default_model, label=label)
+
+
+def target_box() -> gr.Textbox:
+    """The endpoints' parameter `target`."""
+    return gr.Textbox(
+        PREDICTED, label="target: predicted, mixture, or a class; of a number, further right or further left"
+    )
+
+
+def layer_box() -> gr.Textbox:
+    """The endpoints' parameter `layer`."""
+    return gr.Textbox(DEEPEST, label="layer: deepest, or one that /models lists, shallow to deep")
+
+
 def examples_strip(examples: Examples) -> str:
     """The examples as labelled pictures that are buttons."""
     pictures = [(read_photo(example.file).pixels, example.caption) for example in examples.shown]
@@ -229,7 +251,7 @@ def examples_strip(examples: Examples) -> str:
 
 def labelled(names, labels=None):
     """Choices as Gradio takes them, (label, name). The default label is the name, capitalised."""
-    return [((labels or {}).get(name, name.capitalize()), name) for name in names]
+    return [((labels or {}).get(name, titled(name)), name) for name in names]
 
 
 def _radio(names, labels, value, **options):

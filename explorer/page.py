@@ -6,7 +6,16 @@ from importlib import import_module
 import gradio as gr
 from gradio.themes import Base, Soft
 
-from explorer.controls import QUIET, Controls, components_of, debounced, handler, lay_out, layer_dropdown, target_dropdown
+from explorer.controls import (
+    QUIET,
+    Controls,
+    components_of,
+    debounced,
+    handler,
+    lay_out,
+    layer_dropdown,
+    target_dropdown,
+)
 from explorer.deep_links import Link, link_of, query
 from explorer.explanation.service import ExplanationService
 from explorer.photos.examples import Examples
@@ -92,7 +101,11 @@ def open_deep_links(page: gr.Blocks, controls: Controls, tabs: gr.Tabs, examples
             gr.Warning(warning)
         example = examples.every.get(link.example or "", examples.story)
         view = replace(link.view, model=link.view.model or default_model)
-        settings = {**asdict(view), "target": gr.Dropdown(**target_dropdown(view)), "layer": gr.Dropdown(**layer_dropdown(view))}
+        settings = {
+            **asdict(view),
+            "target": gr.Dropdown(**target_dropdown(view)),
+            "layer": gr.Dropdown(**layer_dropdown(view)),
+        }
         return str(example.file), *settings.values(), gr.Tabs(selected=link.tab), link.tab
 
     outputs = [controls.photo, *components_of([controls.view]), tabs, controls.front]

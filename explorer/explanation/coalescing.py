@@ -4,7 +4,6 @@ from collections import OrderedDict
 from collections.abc import Callable
 from functools import partial
 from threading import Lock
-from typing import Any
 
 from gradcam import Cancelled
 
@@ -62,7 +61,7 @@ class ResultCache:
     def __init__(self, limit: int, most_bytes: int | None = None, bytes_of: Callable[..., int] = len):
         self._limit, self._most_bytes, self._bytes_of = limit, most_bytes, bytes_of
         self._lock = Lock()
-        self._results: OrderedDict[Any, SharedResult] = OrderedDict()
+        self._results: OrderedDict = OrderedDict()
 
     def __len__(self):
         return len(self._results)

@@ -52,7 +52,7 @@ class Device:
         return self._run_lent is not None
 
     def network(self, name: str) -> nn.Module:
-        """The named network on this device; the classifier's own stays on the CPU. Raises as `classifiers.load` does."""
+        """The named network on this device; the classifier's own stays on the CPU. Raises as `classifiers.load`."""
         network = _network(name)
         if self.name == "cpu":
             return network

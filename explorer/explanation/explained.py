@@ -35,6 +35,11 @@ class ExplainedPhoto:
         return self.frame.canvas[self.frame.seen.slices]
 
     @property
+    def shown(self) -> np.ndarray:
+        """The photo as people see it, without bars and in its own proportions: [H, W, 3] uint8."""
+        return self.frame.shown(self.frame.canvas)
+
+    @property
     def image(self) -> torch.Tensor:
         """The network's input, normalised as it wants it: [3, h, w]."""
         return as_image(self.model, self.frame)[0]

@@ -6,9 +6,9 @@ from typing import NamedTuple
 import numpy as np
 from torch import Tensor
 
-from explorer.rendering.wording import EMPTY
-from explorer.rendering.wording import peak as peak_in_words
 from classifiers import Frame
+from explorer.rendering.wording import EMPTY, titled
+from explorer.rendering.wording import peak as peak_in_words
 from explorer.settings import View
 from gradcam import colour_table, edge_map, overlay
 
@@ -35,7 +35,7 @@ class Cell:
 
     @property
     def caption(self) -> str:
-        return f"{self.target.capitalize()} · {self.column} · {self.measured}"
+        return f"{titled(self.target)} · {self.column} · {self.measured}"
 
     @property
     def measured(self) -> str:

@@ -54,6 +54,7 @@ def target_named(model: Classifier, text: str) -> str:
             return same[0]
         raise ValueError(f"{model.name} has no class {_cut(text)}; choose one of {', '.join(target_choices(model))}.")
     holding = [name for name in model.classes if wanted and wanted in name.casefold()]
+    holding.sort(key=lambda name: wanted not in name.casefold().split())  # whole words first
     if len(holding) == 1:
         return holding[0]
     near = holding[:TOP] or get_close_matches(wanted, model.classes, TOP, 0.5)

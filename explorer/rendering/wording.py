@@ -10,6 +10,11 @@ def titled(name: str) -> str:
     return name[:1].upper() + name[1:]
 
 
+def file_name(name: str) -> str:
+    """A model's name as part of a file's: "microsoft-resnet-50"."""
+    return "".join(character if character.isalnum() or character in "._-" else "-" for character in name)
+
+
 def percent(probability: float) -> str:
     """A probability, never “100 %”: a softmax does not reach it."""
     if probability > 0.999:

@@ -36,6 +36,12 @@ def event_value(event: gr.EventData, name: str, known=None):
     raise gr.Error("This click tells of something that is not on the page; open the page again.", print_exception=False)
 
 
+def name_in(event: gr.EventData, field: str) -> str:
+    """An event's field that names something of a model. Raises gr.Error for what cannot be such a name."""
+    value = str(event_value(event, field))
+    return str(event_value(event, field, [value[:MAX_NAME]]))
+
+
 def _matched(blocks, values):
     if len(values) < len(blocks):
         names = ", ".join(name_of(block) for block in blocks)

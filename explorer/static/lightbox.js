@@ -13,7 +13,7 @@ element.addEventListener('click', (event) => {
   const close = Object.assign(document.createElement('button'), { type: 'button', textContent: 'Close', autofocus: true });
   const bar = document.createElement('div');
   bar.append(caption, save, close);
-  if (cell.dataset.column.startsWith('conv')) {
+  if (cell.dataset.target && cell.dataset.column !== 'all layers') {
     const steps = Object.assign(document.createElement('button'), { type: 'button', textContent: 'Step by step' });
     steps.addEventListener('click', () => { dialog.close(); trigger('select', { explained: cell.dataset.target, column: cell.dataset.column }); });
     save.before(steps);

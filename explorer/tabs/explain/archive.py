@@ -9,9 +9,9 @@ from importlib.metadata import version
 import numpy as np
 from PIL import Image
 
-import potplants
+import classifiers
+from explorer.explanation.explained import ExplainedPhoto
 from explorer.explanation.grid import draw
-from explorer.explanation.service import ExplainedPhoto
 from explorer.photos.decode import pixels_sha256
 from explorer.settings import View
 
@@ -41,15 +41,20 @@ def archive(explained: ExplainedPhoto, view: View, link: str = "") -> bytes:
 
 
 def maps(explained: ExplainedPhoto) -> bytes:
-    """The raw evidence as an .npz: heatmaps float32 [K, L, S, S], logits [N], classes, targets, layers."""
+    """The raw evidence as an .npz: heatmaps float32 [K, L, H, W], logits [N], classes, targets, layers.
+
+    Heatmaps lie over the whole photo as it was laid out for the network, whose input is its part `seen`: left, top,
+    right, bottom.
+    """
     file = io.BytesIO()
     np.savez(
         file,
-        heatmaps=explained.evidence.numpy().astype(np.float32),
+        heatmaps=explained.frame.place(explained.evidence).numpy().astype(np.float32),
         logits=np.array(explained.logits, np.float32),
         classes=np.array(explained.model.classes),
         targets=np.array(explained.targets),
-        layers=np.array(explained.model.layers),
+        layers=np.array(explained.model.layer_names),
+        seen=np.array(explained.frame.seen),
     )
     return file.getvalue()
 
@@ -58,7 +63,8 @@ def made_with(explained: ExplainedPhoto, settings: dict) -> dict:
     """The versions, hashes and settings that reproduce the numbers."""
     return {
         "model": explained.model.name,
-        "weights_sha256": potplants.fingerprint(explained.model.name),
+        "revision": explained.model.revision,
+        "weights_sha256": classifiers.fingerprint(explained.model.name),
         "photo_sha256": pixels_sha256(explained.photo),  # of the pixels, not of a file
         "settings": {"method": explained.method, **settings},
         "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},

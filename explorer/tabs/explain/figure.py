@@ -3,9 +3,10 @@
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from explorer.explanation.explained import ExplainedPhoto
 from explorer.explanation.grid import Cell
-from explorer.explanation.service import MIXTURE, ExplainedPhoto
-from explorer.rendering.wording import percent
+from explorer.explanation.targets import MIXTURE
+from explorer.rendering.wording import percent, titled
 from explorer.settings import View
 from gradcam import colour_table
 
@@ -21,7 +22,7 @@ def figure(explained: ExplainedPhoto, cells: list[list[Cell]], view: View) -> Im
     left, top = CELL + 2 * GAP, 2 * LINE + GAP
     sheet = Image.new("RGB", (left + HEAD + columns * (CELL + GAP) + GAP, top + rows * step + GAP), "white")
     pen = _Pen(sheet)
-    pen.picture(explained.photo, GAP, top)
+    pen.picture(explained.shown, GAP, top)
     legend = top + CELL + GAP
     for line, text in enumerate(_legend(explained)):
         pen.write(text, GAP, legend + line * LINE, 34, FAINT if line else INK)
@@ -38,7 +39,7 @@ def figure(explained: ExplainedPhoto, cells: list[list[Cell]], view: View) -> Im
 
 def _row(pen, explained, cells, left, top):
     target = cells[0].target
-    pen.write(target.capitalize(), left, top, 52)
+    pen.write(titled(target), left, top, 52)
     for line, text in enumerate(_numbers(explained, target), 1):
         pen.write(text, left, top + line * LINE, 38, FAINT)
     if target in explained.model.classes and explained.model.answers == "class":
@@ -60,7 +61,7 @@ def _numbers(explained, target):
 
 
 def _legend(explained):
-    answer = explained.predicted.capitalize() if explained.model.answers == "class" else f"{explained.logits[0]:+.3f}"
+    answer = titled(explained.predicted) if explained.model.answers == "class" else f"{explained.logits[0]:+.3f}"
     return [
         f"The model says {answer}",
         f"model {explained.model.name}",
@@ -75,10 +76,19 @@ class _Pen:
         self._sheet, self._draw = sheet, ImageDraw.Draw(sheet)
 
     def write(self, text, x, y, size, ink=INK):
-        self._draw.text((x, y), text, fill=ink, font=ImageFont.load_default(size))
+        """At most as wide as the column of names: a long name is written smaller."""
+        font = ImageFont.load_default(size)
+        width = font.getlength(text)
+        if width > HEAD - GAP:
+            font = ImageFont.load_default(size * (HEAD - GAP) / width)
+        self._draw.text((x, y), text, fill=ink, font=font)
 
     def picture(self, pixels: np.ndarray, x, y):
-        self._sheet.paste(Image.fromarray(pixels).resize((CELL, CELL), Image.Resampling.BICUBIC), (x, y))
+        """As large as fits into a square of CELL, its proportions kept."""
+        scale = CELL / max(pixels.shape[:2])
+        height, width = (max(1, round(side * scale)) for side in pixels.shape[:2])
+        resized = Image.fromarray(pixels).resize((width, height), Image.Resampling.BICUBIC)
+        self._sheet.paste(resized, (x + (CELL - width) // 2, y + (CELL - height) // 2))
 
     def ramp(self, colours: np.ndarray, x, y):
         self._sheet.paste(Image.fromarray(colours[None]).resize((CELL, 32), Image.Resampling.NEAREST), (x, y))

@@ -2,21 +2,22 @@
 
 import gradio as gr
 
+import classifiers
 from explorer.controls import ONE_AT_A_TIME, QUIET, Controls, components_of, handler
 from explorer.explanation.grid import draw
-from explorer.explanation.service import ExplanationService, every_target
+from explorer.explanation.service import ExplanationService
 from explorer.photos.examples import Examples
 from explorer.rendering.parts import error_message
 from explorer.rendering.static import script
+from explorer.rendering.wording import file_name
 from explorer.server.errors import EXPECTED, as_sentence
 from explorer.server.upload import save_for_download
-from explorer.server.values import event_value
-from explorer.settings import COLUMNS
+from explorer.server.values import event_value, name_in
 
 from .archive import archive
 from .view import matrix, verdict
 
-COPY, LIGHTBOX, DOWNLOAD = script("copy.js"), script("lightbox.js"), script("take.js")
+ASK, COPY, LIGHTBOX, DOWNLOAD = map(script, ("ask.js", "copy.js", "lightbox.js", "take.js"))
 
 ABOUT = """
 **Grad-CAM in three sentences.** A convolutional layer turns the photo into a stack of maps, each bright where the
@@ -41,25 +42,27 @@ def build(controls: Controls, tabs: gr.Tabs, service: ExplanationService, exampl
 
     def show(file, view, caller):
         try:
-            explained = service.explain_file(file, view.model, view.method, caller.progress)
+            explained = service.explain_file(file, view.model, view.method, caller.progress, view.target)
             cells = draw(explained, view)
-            selected = explained.target(view.target), view.layer
+            selected = explained.target(view.target), explained.column(view.layer)
         except EXPECTED as error:
             return error_message(str(error)), ""
-        return verdict(explained, examples.truth(file)), matrix(explained, cells, view, selected)
+        return verdict(explained, examples.known(file)), matrix(explained, cells, view, selected)
 
     def save(file, link, view, caller):
         with as_sentence():
-            explained = service.explain_file(file, view.model, view.method, caller.progress)
+            explained = service.explain_file(file, view.model, view.method, caller.progress, view.target)
             data = archive(explained, view, link)
-        return save_for_download(data, f"{view.model}-{view.method}.zip", download.GRADIO_CACHE)
+        return save_for_download(data, f"{file_name(view.model)}-{view.method}.zip", download.GRADIO_CACHE)
 
     def open_steps(event: gr.EventData):
-        target = event_value(event, "explained", every_target())
-        return target, event_value(event, "column", COLUMNS), gr.Tabs(selected="steps")
+        return name_in(event, "explained"), name_in(event, "column"), gr.Tabs(selected="steps")
+
+    def ask_another(event: gr.EventData):
+        return event_value(event, "model", classifiers.names())
 
     with gr.Tab("Explain", id="explain") as tab:
-        prediction = gr.HTML(elem_id="verdict", apply_default_css=False)
+        prediction = gr.HTML(elem_id="verdict", js_on_load=ASK, apply_default_css=False)
         grid = gr.HTML(elem_id="grid", js_on_load=LIGHTBOX, apply_default_css=False)
         with gr.Row(elem_id="keep"):
             save_button = gr.Button("Save figure, maps and report", size="sm", min_width=120)
@@ -74,5 +77,6 @@ def build(controls: Controls, tabs: gr.Tabs, service: ExplanationService, exampl
     )
     saved.then(None, js=DOWNLOAD, **QUIET)
     copy_button.click(None, js=COPY, **QUIET)
+    prediction.select(ask_another, None, controls.model, queue=False, **QUIET)
     grid.select(open_steps, None, [controls.target, controls.layer, tabs], queue=False, **QUIET)
     controls.bind(tab, show, [controls.photo, controls.view], [prediction, grid])

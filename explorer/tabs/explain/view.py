@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 
 import potplants
+from explorer.explanation.explained import ExplainedPhoto
 from explorer.explanation.grid import Cell, colour_stops, columns
-from explorer.explanation.service import FOR_AND_AGAINST, MIXTURE, ExplainedPhoto
+from explorer.explanation.targets import FOR_AND_AGAINST, MIXTURE
+from explorer.photos.examples import Example
 from explorer.rendering.templates import render
 from explorer.settings import View
 
@@ -25,12 +27,23 @@ class Row:
     probability: float | None = None
 
 
-def verdict(explained: ExplainedPhoto, label: str | None) -> str:
-    """The prediction in words, the true class where its label is known, and the photo as the network saw it."""
-    truth = label if explained.predicted in potplants.CLASSES else None
+def verdict(explained: ExplainedPhoto, example: Example | None) -> str:
+    """The prediction in words, the true class where the photo is an example, and the photo as the network saw it."""
+    really = example.really if example else None
+    truth = really if really in explained.model.classes else None
     probability = max((share for share in explained.probabilities if share is not None), default=None)
     answer = explained.predicted, explained.logits[0], probability
-    return render(TEMPLATE, "verdict", explained.photo, explained.model.size, explained.note, truth, *answer)
+    return render(TEMPLATE, "verdict", explained.seen, explained.note, truth, *answer, hint=_hint(explained, really))
+
+
+def _hint(explained, really):
+    """What a visitor has to know of a model that was made for other photos: a key of the template's hints."""
+    knows_plants = explained.model.classes == potplants.CLASSES
+    if knows_plants and really not in explained.model.classes:
+        return "knows four plants"
+    if really in potplants.CLASSES and not knows_plants and explained.model.answers == "class":
+        return "knows no plant"
+    return ""
 
 
 def matrix(explained: ExplainedPhoto, cells: list[list[Cell]], view: View, selected=(None, None)) -> str:
@@ -47,5 +60,5 @@ def _row(explained, cells):
     predicted, description = target == explained.predicted, DESCRIPTIONS.get(target, "")
     if description:
         return Row(target, cells, predicted, description)
-    index = explained.model.classes.index(target)
-    return Row(target, cells, predicted, description, explained.logits[index], explained.probabilities[index])
+    entry = explained.entry(target)
+    return Row(target, cells, predicted, description, entry["logit"], entry["probability"])
