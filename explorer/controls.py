@@ -192,7 +192,8 @@ def _wire(controls: Controls, service: ExplanationService, examples: Examples):
             if classifiers.is_of_the_hub(name):
                 service.classifier(name, caller.progress)
         view = View(name, target=target, layer=layer)
-        return gr.Dropdown(**target_dropdown(view)), gr.Dropdown(**layer_dropdown(view))
+        choices = zip((target_dropdown(view), layer_dropdown(view)), (target, layer))
+        return [gr.Dropdown(**_without_value(new, old)) for new, old in choices]
 
     chosen = [controls.model, controls.target, controls.layer]
     controls.examples.select(pick, None, controls.photo, queue=False, **QUIET)
@@ -216,6 +217,11 @@ def layer_dropdown(view: View) -> dict[str, Any]:
     choices = (DEEPEST, view.layer) if model is None else layer_choices(model)
     labels = [(name, name) for name in dict.fromkeys(choices)]
     return {"choices": labels, "value": view.layer if view.layer in choices else DEEPEST}
+
+
+def _without_value(dropdown, value):
+    """The same without a value that is there already: a link may be setting another at this moment."""
+    return {name: one for name, one in dropdown.items() if name != "value" or one != value}
 
 
 def _known(name):

@@ -33,7 +33,8 @@ def verdict(explained: ExplainedPhoto, example: Example | None) -> str:
     truth = really if really in explained.model.classes else None
     probability = max((share for share in explained.probabilities if share is not None), default=None)
     answer = explained.predicted, explained.logits[0], probability
-    return render(TEMPLATE, "verdict", explained.seen, explained.note, truth, *answer, hint=_hint(explained, really))
+    named = {"hint": _hint(explained, really), "name": explained.model.name, "revision": explained.model.revision}
+    return render(TEMPLATE, "verdict", explained.seen, explained.note, truth, *answer, **named)
 
 
 def _hint(explained, really):
