@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, replace
 from importlib import import_module
+from urllib.parse import parse_qsl
 
 import gradio as gr
 from gradio.themes import Base, Soft
@@ -94,9 +95,10 @@ def sync_address_bar(controls: Controls, examples: Examples):
 def open_deep_links(page: gr.Blocks, controls: Controls, tabs: gr.Tabs, examples: Examples, default_model: str):
     """Set the controls to the URL's query and open its tab, which starts the answer. An empty query sends nothing."""
 
-    def open_link(request: gr.Request):
+    def open_link(url_query):
+        parameters = dict(parse_qsl(url_query.partition("#")[0].removeprefix("?"), keep_blank_values=True))
         names = [folder.replace("_", "-") for folder in TABS]
-        link, missing = link_of(request.query_params, examples, names, default_model)
+        link, missing = link_of(parameters, examples, names, default_model)
         for warning in missing:
             gr.Warning(warning)
         example = examples.every.get(link.example or "", examples.story)
@@ -109,6 +111,6 @@ def open_deep_links(page: gr.Blocks, controls: Controls, tabs: gr.Tabs, examples
         return str(example.file), *settings.values(), gr.Tabs(selected=link.tab), link.tab
 
     outputs = [controls.photo, *components_of([controls.view]), tabs, controls.front]
-    url_query = gr.Textbox(visible="hidden")
+    url_query = gr.Textbox(visible="hidden", elem_id="url-query")
     page.load(None, None, [url_query, controls.front], js=script("arrive.js", tab=Link().tab), **QUIET)
-    url_query.change(open_link, None, outputs, **QUIET)  # queued: only then gr.Warning reaches the page
+    url_query.change(open_link, url_query, outputs, trigger_mode="always_last", **QUIET)  # queued: only then gr.Warning reaches the page

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 import pytest
 from browsing import QUEUE_JOIN, settle, wait_for_verdict
+from PIL import Image
 
 
 def value_of(page, name):
@@ -160,3 +161,57 @@ def test_errors_while_a_page_is_unloaded_are_ignored(window, app_url, complaints
     page.evaluate("console.error('this one counts')")
     settle(page)
     assert complaints == ["this one counts"]
+
+
+def selected_tab(page):
+    return page.inner_text("#tabs [role=tab][aria-selected=true]")
+
+
+def test_back_and_forward_return_to_photos_and_tabs(visit):
+    page = visit("/")
+    settle(page)
+    entries = page.evaluate("history.length")
+    page.click("#examples button >> nth=0")  # Rudo in red, who is recognised
+    page.wait_for_selector(".truth.right")
+    settle(page)
+    page.click("#tabs button[role=tab]:has-text('What if?')")
+    page.wait_for_selector(".what-if")
+    settle(page)
+    assert page.evaluate("history.length") == entries + 2 and "tab=what-if" in page.url
+    page.go_back()
+    page.wait_for_function("!location.search.includes('tab=')")
+    settle(page)
+    assert selected_tab(page) == "Explain" and "val%2F0_000" in page.url
+    page.go_back()
+    page.wait_for_selector(".truth.wrong")
+    settle(page)
+    assert "test%2F0_000" in page.url
+    page.go_forward()
+    page.wait_for_selector(".truth.right")
+    page.go_forward()
+    page.wait_for_selector(".what-if:visible")
+    settle(page)
+    assert selected_tab(page) == "What if?" and page.evaluate("history.length") == entries + 2
+
+
+def test_other_settings_make_no_history(visit):
+    page = visit("/")
+    settle(page)
+    entries = page.evaluate("history.length")
+    page.click("#layer input")
+    page.click("ul[role=listbox] li[aria-label='conv1']")
+    page.wait_for_function("location.search.includes('layer=conv1')")
+    assert page.evaluate("history.length") == entries
+
+
+def test_what_a_copied_link_holds_is_said(visit, tmp_path):
+    page = visit("/")
+    settle(page)
+    page.evaluate("Object.defineProperty(navigator, 'clipboard', { value: { writeText: async () => {} } })")
+    page.click("button:has-text('Copy link to this view')")
+    page.wait_for_selector("#copied:has-text('Link copied.')")
+    Image.new("RGB", (40, 40), "red").save(tmp_path / "mine.png")
+    page.set_input_files("#photo input[type=file]", tmp_path / "mine.png")
+    page.wait_for_function("!location.search.includes('example=')")
+    page.click("button:has-text('Copy link to this view')")
+    page.wait_for_selector("#copied:has-text('Your own photo is not in it')")

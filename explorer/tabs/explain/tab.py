@@ -1,5 +1,7 @@
 """The tab Explain: the model's prediction, and the grid of heatmaps."""
 
+import os
+
 import gradio as gr
 
 import classifiers
@@ -15,9 +17,10 @@ from explorer.server.upload import save_for_download
 from explorer.server.values import event_value, name_in
 
 from .archive import archive
-from .view import matrix, verdict
+from .view import copied, matrix, verdict
 
-ASK, COPY, LIGHTBOX, DOWNLOAD = map(script, ("ask.js", "copy.js", "lightbox.js", "take.js"))
+ASK, LIGHTBOX, DOWNLOAD = map(script, ("ask.js", "lightbox.js", "take.js"))
+COPY = script("copy.js", space=os.environ.get("SPACE_ID", ""))  # a Space's page has the app in a frame
 
 ABOUT = """
 **Grad-CAM in three sentences.** A convolutional layer turns the photo into a stack of maps, each bright where the
@@ -67,6 +70,7 @@ def build(controls: Controls, tabs: gr.Tabs, service: ExplanationService, exampl
         with gr.Row(elem_id="keep"):
             save_button = gr.Button("Save figure, maps and report", size="sm", min_width=120)
             copy_button = gr.Button("Copy link to this view", size="sm", min_width=120)
+            gr.HTML(copied(), elem_id="copy-status", apply_default_css=False)
             download = gr.DownloadButton(visible="hidden", elem_id="saved")
         with gr.Accordion("What is this, and what can it not tell?", open=True, elem_id="about"):
             gr.Markdown(ABOUT)

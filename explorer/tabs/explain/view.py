@@ -37,6 +37,11 @@ def verdict(explained: ExplainedPhoto, example: Example | None) -> str:
     return render(TEMPLATE, "verdict", explained.seen, explained.note, truth, *answer, **named)
 
 
+def copied() -> str:
+    """Where the page says that a link was copied."""
+    return render(TEMPLATE, "copied")
+
+
 def _hint(explained, really):
     """What a visitor has to know of a model that was made for other photos: a key of the template's hints."""
     knows_plants = explained.model.classes == potplants.CLASSES
