@@ -215,3 +215,30 @@ def test_what_a_copied_link_holds_is_said(visit, tmp_path):
     page.wait_for_function("!location.search.includes('example=')")
     page.click("button:has-text('Copy link to this view')")
     page.wait_for_selector("#copied:has-text('Your own photo is not in it')")
+
+
+PARENT = """<!doctype html><title>A Space's page</title><iframe src="{url}" style="width: 1300px; height: 900px"></iframe>
+<script>
+  addEventListener('message', (event) => {{
+    if (event.origin === '{url}' && 'queryString' in event.data) history.replaceState(null, '', '?' + event.data.queryString);
+  }});
+</script>"""
+
+
+def test_in_a_frame_of_a_spaces_page_its_address_follows(browser, app_url):
+    """The parent's origin is the platform's own, played by this test: it does what the platform documents."""
+    with browser.new_context(viewport={"width": 1360, "height": 960}) as context:
+        context.route(
+            "https://huggingface.co/**",
+            lambda route: route.fulfill(body=PARENT.format(url=app_url), content_type="text/html"),
+        )
+        page = context.new_page()
+        page.goto("https://huggingface.co/spaces/user/space")
+        app = page.frame_locator("iframe")
+        app.locator("table.matrix").wait_for()
+        app.locator("#examples button >> nth=0").click()
+        page.wait_for_function("location.search.includes('example=val%2F0_000')")
+        app.locator("button:has-text('Copy link to this view')").click()
+        link = app.locator("dialog input")
+        link.wait_for()  # a frame may not copy
+        assert link.input_value() == page.url

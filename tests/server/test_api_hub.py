@@ -34,7 +34,11 @@ def hub():
     timm = {"architecture": "resnet18", "num_classes": 5, "pretrained_cfg": {"input_size": [3, 64, 64]}}
     with FakeHub() as hub:
         upload(hub, vit, VIT)
-        upload(hub, {**{k: v for k, v in vit.items() if k != "model.safetensors"}, "pytorch_model.bin": b"\x80"}, "owner/pickle")
+        upload(
+            hub,
+            {**{k: v for k, v in vit.items() if k != "model.safetensors"}, "pytorch_model.bin": b"\x80"},
+            "owner/pickle",
+        )
         upload(hub, with_json(vit, "config.json", auto_map={"AutoConfig": "owner/code--configuration.C"}), "owner/code")
         upload(hub, with_json(vit, "config.json", architectures=["ViTForObjectDetection"]), "owner/detector")
         upload(hub, {"config.json": json.dumps(timm).encode(), "model.safetensors": weights}, "owner/timm")
@@ -68,7 +72,9 @@ def test_heatmaps_are_the_modules_over_the_librarys_network(client, photo, netwo
     with np.load(client.predict(image=handle_file(photo), model=VIT, api_name="/heatmaps")) as arrays:
         arrays = dict(arrays)
     pixels = np.asarray(Image.open(photo))
-    images = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float() / 127.5 - 1  # the ViT processor's mean and std
+    images = (
+        torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float() / 127.5 - 1
+    )  # the ViT processor's mean and std
     layers = suggest_layers(network, images)
     explanation = Explainer(network, layers).explain(images, [0, 1, 2, 3, 4, "mixture"])
     assert list(arrays["layers"]) == [layer.name for layer in layers] and list(arrays["seen"]) == [0, 0, 32, 32]
