@@ -53,6 +53,12 @@ class Frame:
         height, width = self.canvas.shape[:2]
         return self.seen == (0, 0, width, height)
 
+    @property
+    def explained(self) -> Box:
+        """The part of the photo that the network sees, in the canvas: neither bars nor what a crop leaves out."""
+        least, most = ([choose(pair) for pair in zip(self.seen, self.photo)] for choose in (max, min))
+        return Box(*least[:2], *most[2:])
+
     def shown(self, pictures: np.ndarray) -> np.ndarray:
         """Pictures over the canvas [..., H, W, C] as people see the photo: without bars, in its own proportions."""
         pictures = pictures[(..., *self.photo.slices, slice(None))]

@@ -37,7 +37,11 @@ COLORMAP_LABELS = {
     "viridis": "viridis (even steps)",
     "cividis": "cividis (even steps, colour-blind safe)",
 }
-SCALE_LABELS = {"each map": "each map", "shared": "shared over the grid"}
+SCALE_LABELS = {
+    "each map": "each map",
+    "shared": "shared over the grid",
+    "square root": "shared, and its square root",
+}
 HUB_HINT = "or the name of an image classifier on the Hub, such as microsoft/resnet-50"
 
 

@@ -113,4 +113,6 @@ def open_deep_links(page: gr.Blocks, controls: Controls, tabs: gr.Tabs, examples
     outputs = [controls.photo, *components_of([controls.view]), tabs, controls.front]
     url_query = gr.Textbox(visible="hidden", elem_id="url-query")
     page.load(None, None, [url_query, controls.front], js=script("arrive.js", tab=Link().tab), **QUIET)
-    url_query.change(open_link, url_query, outputs, trigger_mode="always_last", **QUIET)  # queued: only then gr.Warning reaches the page
+    url_query.change(
+        open_link, url_query, outputs, trigger_mode="always_last", **QUIET
+    )  # queued: only then gr.Warning reaches the page

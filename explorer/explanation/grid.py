@@ -10,7 +10,7 @@ from classifiers import Frame
 from explorer.rendering.wording import EMPTY, titled
 from explorer.rendering.wording import peak as peak_in_words
 from explorer.settings import View
-from gradcam import colour_table, edge_map, overlay
+from gradcam import colour_table, edge_map, overlay, shades
 
 from .explained import ExplainedPhoto
 
@@ -29,7 +29,7 @@ class Cell:
     target: str
     layer: str  # its name in the network, or ALL_LAYERS
     column: str  # its name on the page: conv1, conv2 …
-    picture: np.ndarray  # [H, W, 3] uint8, the photo as people see it
+    picture: np.ndarray  # [H, W, 3] uint8, the photo as people see it; or shades of the heat, see `shaded`
     peak: float | None  # the strongest evidence; None for ALL_LAYERS, whose layers were rescaled
     empty: bool
 
@@ -95,15 +95,53 @@ def colour_stops(view: View) -> list[list[int]]:
 
 
 def draw(explained: ExplainedPhoto, view: View) -> list[list[Cell]]:
-    """The cells of an explained photo, K rows of L + 1.
+    """The cells of an explained photo, K rows of L + 1, as pictures.
 
     The column for all layers always has each map's own scale, since its layers were rescaled.
     Raises ValueError for an unknown base, colormap or scale.
     """
     ground = ground_of(explained.frame, view)
     layers = coloured(ground, explained.evidence, view, view.scale)  # [K, L, H, W, 3]
-    combined = coloured(ground, explained.combined, view)[:, None]  # [K, 1, H, W, 3]
-    pictures = np.concatenate([layers, combined], 1)
+    combined = coloured(ground, explained.combined, view)  # [K, H, W, 3]
+    return _cells(explained, np.concatenate([layers, combined[:, None]], 1))
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """What a browser draws cells from: the ground once, and for each cell the shades of its heat, a third of the bytes.
+
+    Colours and opacity are the browser's work: an index into the colour table is the evidence, up to its rounding.
+    """
+
+    ground: np.ndarray  # [H, W, 3] uint8, the photo as people see it
+    opacity: float
+    place: tuple[float, float, float, float]  # of the heat on it: left, top, width, height, in parts of 1
+    colours: np.ndarray  # uint8 [256, 3]
+    cells: list[list[Cell]]  # their pictures are shades, [h, w] uint8
+
+
+def shaded(explained: ExplainedPhoto, view: View) -> Sheet:
+    """The cells of `draw` in shades. Raises as it does."""
+    frame, ground = explained.frame, ground_of(explained.frame, view)
+    box, (left, top, right, bottom), seen = frame.explained, frame.photo, frame.seen
+    width, height = right - left, bottom - top
+    within = (
+        ...,
+        slice(box.top - seen.top, box.bottom - seen.top),
+        slice(box.left - seen.left, box.right - seen.left),
+    )
+    layers = shades(explained.evidence[within], view.scale)  # [K, L, h, w]
+    combined = shades(explained.combined[within])  # [K, h, w]
+    place = (
+        *((box.left - left) / width, (box.top - top) / height),
+        *((box.right - box.left) / width, (box.bottom - box.top) / height),
+    )
+    cells = _cells(explained, np.concatenate([layers, combined[:, None]], 1))
+    return Sheet(frame.shown(ground.picture), ground.opacity, place, colour_table(view.colormap), cells)
+
+
+def _cells(explained, pictures):
+    """The cells with these pictures [K, L + 1, …]."""
     peaks = explained.evidence.amax((-2, -1)).tolist()
     combined_empty = (explained.combined.amax((-2, -1)) <= 0).tolist()
     headings = columns(explained)

@@ -4,7 +4,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from explorer.rendering import static
 
-from .images import data_uri
+from .images import data_uri, shade_uri
 from .wording import duration, percent, share, titled
 
 EXPLORER = static.FOLDER.parent
@@ -18,6 +18,7 @@ ENVIRONMENT = Environment(
 ENVIRONMENT.filters |= {
     "data_uri": data_uri,
     "duration": duration,
+    "shade_uri": shade_uri,
     "percent": percent,
     "share": share,
     "titled": titled,

@@ -6,7 +6,7 @@ import gradio as gr
 
 import classifiers
 from explorer.controls import ONE_AT_A_TIME, QUIET, Controls, components_of, handler
-from explorer.explanation.grid import draw
+from explorer.explanation.grid import shaded
 from explorer.explanation.service import ExplanationService
 from explorer.photos.examples import Examples
 from explorer.rendering.parts import error_message
@@ -19,7 +19,7 @@ from explorer.server.values import event_value, name_in
 from .archive import archive
 from .view import copied, matrix, verdict
 
-ASK, LIGHTBOX, DOWNLOAD = map(script, ("ask.js", "lightbox.js", "take.js"))
+ASK, DOWNLOAD, GRID = script("ask.js"), script("take.js"), script("shades.js", "lightbox.js", "crosshair.js")
 COPY = script("copy.js", space=os.environ.get("SPACE_ID", ""))  # a Space's page has the app in a frame
 
 ABOUT = """
@@ -46,11 +46,11 @@ def build(controls: Controls, tabs: gr.Tabs, service: ExplanationService, exampl
     def show(file, view, caller):
         try:
             explained = service.explain_file(file, view.model, view.method, caller.progress, view.target)
-            cells = draw(explained, view)
+            sheet = shaded(explained, view)
             selected = explained.target(view.target), explained.column(view.layer)
         except EXPECTED as error:
             return error_message(str(error)), ""
-        return verdict(explained, examples.known(file)), matrix(explained, cells, view, selected)
+        return verdict(explained, examples.known(file)), matrix(explained, sheet, view, selected)
 
     def save(file, link, view, caller):
         with as_sentence():
@@ -66,7 +66,7 @@ def build(controls: Controls, tabs: gr.Tabs, service: ExplanationService, exampl
 
     with gr.Tab("Explain", id="explain") as tab:
         prediction = gr.HTML(elem_id="verdict", js_on_load=ASK, apply_default_css=False)
-        grid = gr.HTML(elem_id="grid", js_on_load=LIGHTBOX, apply_default_css=False)
+        grid = gr.HTML(elem_id="grid", js_on_load=GRID, apply_default_css=False)
         with gr.Row(elem_id="keep"):
             save_button = gr.Button("Save figure, maps and report", size="sm", min_width=120)
             copy_button = gr.Button("Copy link to this view", size="sm", min_width=120)

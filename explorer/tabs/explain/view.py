@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import potplants
 from explorer.explanation.explained import ExplainedPhoto
-from explorer.explanation.grid import Cell, colour_stops, columns
+from explorer.explanation.grid import Cell, Sheet, colour_stops, columns, ground_of
 from explorer.explanation.targets import FOR_AND_AGAINST, MIXTURE
 from explorer.photos.examples import Example
 from explorer.rendering.templates import render
@@ -34,7 +34,9 @@ def verdict(explained: ExplainedPhoto, example: Example | None) -> str:
     probability = max((share for share in explained.probabilities if share is not None), default=None)
     answer = explained.predicted, explained.logits[0], probability
     named = {"hint": _hint(explained, really), "name": explained.model.name, "revision": explained.model.revision}
-    return render(TEMPLATE, "verdict", explained.seen, explained.note, truth, *answer, **named)
+    photo = ground_of(explained.frame, View(base="photo")).picture
+    shown, size = explained.frame.shown(photo), explained.model.preprocessing.size
+    return render(TEMPLATE, "verdict", shown, size, explained.note, truth, *answer, **named)
 
 
 def copied() -> str:
@@ -52,13 +54,21 @@ def _hint(explained, really):
     return ""
 
 
-def matrix(explained: ExplainedPhoto, cells: list[list[Cell]], view: View, selected=(None, None)) -> str:
+def matrix(explained: ExplainedPhoto, sheet: Sheet, view: View, selected=(None, None)) -> str:
     """The grid: a row for every class with its logit, and one for the mixture; a column for every layer.
 
     selected: target and column of the cell that the other tabs show; it gets a frame.
     """
-    rows = [_row(explained, row) for row in cells]
-    return render(TEMPLATE, "matrix", columns(explained).items(), rows, selected, colour_stops(view), view.scale)
+    rows = [_row(explained, row) for row in sheet.cells]
+    hottest = max((cell.peak for row in sheet.cells for cell in row if cell.peak is not None), default=0)
+    channels = [(name, _table_values(values)) for name, values in zip("RGB", sheet.colours.T)]
+    drawn = sheet, channels, hottest, view.scale
+    return render(TEMPLATE, "matrix", columns(explained).items(), rows, selected, colour_stops(view), *drawn)
+
+
+def _table_values(channel):
+    """A colour table's channel for an SVG filter: 256 values in 0…1."""
+    return " ".join(f"{value / 255:.3f}" for value in channel.tolist())
 
 
 def _row(explained, cells):

@@ -20,7 +20,7 @@ from explorer.settings import View
 from .intervention import EDITS, REGIONS, Change, compare, intervene, repaint_in_every_colour
 from .view import draw_first, drawing_pad, name_of, result
 
-ANSWER_SCRIPT, PAD_SCRIPT = script("curtain.js", "lightbox.js"), script("brush.js")
+ANSWER_SCRIPT, PAD_SCRIPT = script("curtain.js", "shades.js", "lightbox.js"), script("brush.js")
 
 CUSTOM = "another"  # the choice of a colour that is not a pot's
 REGION_LABELS = {"pot": "Pot", "plant": "Plant", "soil": "Soil", "hottest": "Hottest part", "brush": "Draw it"}
