@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 import potplants
-from explorer.photos.decode import fit_square
+from classifiers.photos.decode import fit_square
 from explorer.photos.examples import EMBEDDED
 from potplants.dataset import as_input, load_pixels
 from potplants.layout import photos

@@ -9,10 +9,10 @@ import gradio as gr
 from gradio.components import Component
 
 import classifiers
+from classifiers.photos.decode import read_photo
 from explorer.explanation.grid import BASES
 from explorer.explanation.service import ExplanationService, Progress
 from explorer.explanation.targets import MIXTURE, layer_choices, target_choices
-from explorer.photos.decode import read_photo
 from explorer.photos.examples import Examples
 from explorer.rendering import parts
 from explorer.rendering.static import script

@@ -10,7 +10,7 @@ from torch import nn
 
 import classifiers
 from classifiers import Classifier, Frame
-from explorer.photos.decode import pixels_sha256, read_photo
+from classifiers.photos.decode import pixels_sha256, read_photo
 from explorer.settings import PREDICTED
 from gradcam import Explainer, combine_rescaled
 

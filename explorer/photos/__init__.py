@@ -1,1 +1,1 @@
-"""Photos before a network sees them: reading files within limits, download, examples, masks, edits. No Gradio."""
+"""Photos before a network sees them: download, examples, masks, edits. No Gradio."""

@@ -6,7 +6,7 @@ import ipaddress
 import httpx
 from safehttpx import AsyncSecureTransport
 
-from .formats import MAX_BYTES, PhotoError
+from classifiers.photos.formats import MAX_BYTES, PhotoError
 
 MAX_REDIRECTS = 3
 SECONDS = 15  # for the whole download

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from classifiers.photos.decode import read_photo
+from classifiers.photos.formats import PhotoError
 from potplants import CLASSES
 from potplants.layout import photos
-
-from .decode import read_photo
-from .formats import PhotoError
 
 EMBEDDED = Path(__file__).parents[2] / "examples"
 SPLITS = ("val", "test")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from .decode import read_photo
+from classifiers.photos.decode import read_photo
 
 if TYPE_CHECKING:  # at run time it would bring torch, and photos are read before it
     from classifiers import Frame

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from explorer.photos.formats import MAX_BYTES
+from classifiers.photos.formats import MAX_BYTES
 
 from . import json_bodies
 from .errors import BY_STATUS, NOT_FOUND, RequestError

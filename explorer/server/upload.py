@@ -12,8 +12,8 @@ from urllib.parse import unquote
 import gradio as gr
 from gradio.utils import is_in_or_equal
 
+from classifiers.photos.formats import MAX_BYTES, PhotoError
 from explorer.photos.download import fetch
-from explorer.photos.formats import MAX_BYTES, PhotoError
 
 from .run_directory import write_atomically
 
@@ -21,7 +21,7 @@ NOT_A_FILE = "A photo is sent as an uploaded file, as gradio_client's handle_fil
 
 
 class Upload(gr.Image):
-    """gr.Image that leaves decoding to `explorer.photos.decode`, which has a sentence for every kind of bad file.
+    """gr.Image that leaves decoding to `classifiers.photos.decode`, which has a sentence for every kind of bad file.
 
     Gradio's own preprocessing opens the file first and shows only the word Error when it is no image. The constructor
     stays Gradio's: the page learns a component's properties from its signature. Make one with `upload`.
@@ -116,7 +116,7 @@ def _safe_name(name):
 
 
 def decoded(url: str) -> bytes:
-    """The bytes of a data: URL, to be decoded by `explorer.photos.decode`. Raises PhotoError."""
+    """The bytes of a data: URL, to be decoded by `classifiers.photos.decode`. Raises PhotoError."""
     header, _, text = url.partition(",")
     if not header.endswith(";base64") or len(text) > MAX_BYTES * 4 / 3 + 4:
         raise PhotoError(f"A photo within a message is sent as base64 and has at most {MAX_BYTES // 10**6} MB.")

@@ -217,10 +217,12 @@ def test_what_a_copied_link_holds_is_said(visit, tmp_path):
     page.wait_for_selector("#copied:has-text('Your own photo is not in it')")
 
 
-PARENT = """<!doctype html><title>A Space's page</title><iframe src="{url}" style="width: 1300px; height: 900px"></iframe>
+PARENT = """<!doctype html><title>A Space's page</title>
+<iframe src="{url}" style="width: 1300px; height: 900px"></iframe>
 <script>
   addEventListener('message', (event) => {{
-    if (event.origin === '{url}' && 'queryString' in event.data) history.replaceState(null, '', '?' + event.data.queryString);
+    if (event.origin !== '{url}' || !('queryString' in event.data)) return;
+    history.replaceState(null, '', '?' + event.data.queryString);
   }});
 </script>"""
 

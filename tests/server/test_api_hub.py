@@ -69,8 +69,8 @@ def network(tmp_path_factory):
 
 
 def test_heatmaps_are_the_modules_over_the_librarys_network(client, photo, network):
-    with np.load(client.predict(image=handle_file(photo), model=VIT, api_name="/heatmaps")) as arrays:
-        arrays = dict(arrays)
+    with np.load(client.predict(image=handle_file(photo), model=VIT, api_name="/heatmaps")) as file:
+        arrays = dict(file)
     pixels = np.asarray(Image.open(photo))
     images = (
         torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float() / 127.5 - 1

@@ -4,8 +4,8 @@ import sys
 
 sys.path.insert(0, sys.argv[1])
 
-import pytest  # noqa: E402
-import torch  # noqa: E402
+import pytest
+import torch
 
 OPERATORS = torch.library.Library("torchvision", "DEF")  # kept, or they would be gone again
 for name in ("nms", "qnms"):  # asked for at import, and part of what is compiled for another torch

@@ -12,7 +12,7 @@ MAY_IMPORT = {  # room → rooms of this house it may know
     "gradcam": set(),
     "potplants": set(),
     "classifiers": {"gradcam", "potplants"},
-    "explorer": {"gradcam", "potplants"},
+    "explorer": {"gradcam", "potplants", "classifiers"},
     "maker": set(),
     "app": {"explorer", "potplants"},
 }

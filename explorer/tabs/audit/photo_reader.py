@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from explorer.photos.decode import fit_square, read_photo
+from classifiers.photos.decode import fit_square, read_photo
+from classifiers.photos.formats import PhotoError
 from explorer.photos.examples import Example
-from explorer.photos.formats import PhotoError
 from explorer.photos.masks import read_mask
 from potplants.dataset import as_input
 

@@ -10,9 +10,9 @@ import numpy as np
 from PIL import Image
 
 import classifiers
+from classifiers.photos.decode import pixels_sha256
 from explorer.explanation.explained import ExplainedPhoto
 from explorer.explanation.grid import draw
-from explorer.photos.decode import pixels_sha256
 from explorer.settings import View
 
 from .figure import figure

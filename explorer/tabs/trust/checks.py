@@ -5,10 +5,10 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 
+from classifiers.photos.decode import pixels_sha256
 from explorer.explanation.coalescing import ResultCache
 from explorer.explanation.device import ignore_progress, joined
 from explorer.explanation.service import ExplanationService, Progress
-from explorer.photos.decode import pixels_sha256
 from gradcam import METHODS, peaks
 
 from .costs import CostRow, cost_rows, verdict

@@ -6,11 +6,11 @@ from functools import partial
 import numpy as np
 import torch
 
+from classifiers.photos.decode import read_photo
 from explorer.explanation.device import Device, joined, logits_of
 from explorer.explanation.explained import ExplainedPhoto, as_image
 from explorer.explanation.grid import Cell, coloured, ground_of
 from explorer.explanation.service import ExplanationService, Progress
-from explorer.photos.decode import read_photo
 from explorer.photos.edits import POT_COLOURS, blur, fill, repaint
 from explorer.photos.examples import Example
 from explorer.photos.masks import PARTS, hottest, part, read_mask

@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from classifiers.photos.decode import pixels_sha256
 from explorer.explanation.explained import ExplainedPhoto
 from explorer.explanation.grid import Cell, colour_stops
 from explorer.explanation.targets import MIXTURE
-from explorer.photos.decode import pixels_sha256
 from explorer.photos.edits import POT_COLOURS
 from explorer.rendering.templates import render
 from explorer.rendering.wording import peak, percent, share_or_none, titled

@@ -11,10 +11,10 @@ from PIL import Image
 from torch import nn
 
 import potplants
+from classifiers.photos.formats import PhotoError
 from explorer.explanation import service as service_module
 from explorer.explanation.service import ExplanationService, explain_photo, target_choices
 from explorer.photos import examples
-from explorer.photos.formats import PhotoError
 from gradcam import Explainer
 
 STORY = examples.embedded().story.file

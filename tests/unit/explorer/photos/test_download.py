@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
+from classifiers.photos.formats import MAX_BYTES, PhotoError
 from explorer.photos import download
 from explorer.photos.download import fetch, public_ip
-from explorer.photos.formats import MAX_BYTES, PhotoError
 
 PRIVATE = [
     "127.0.0.1", "127.1.2.3", "0.0.0.0", "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1",

@@ -5,8 +5,8 @@ import colorsys
 import numpy as np
 import pytest
 
+from classifiers.photos.decode import read_photo
 from explorer.photos import edits, examples
-from explorer.photos.decode import read_photo
 from explorer.photos.masks import part, read_mask
 
 MARGIN = 6  # pixels; the soft edge is narrower

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from classifiers.photos.formats import PhotoError
 from explorer.photos import examples, masks
-from explorer.photos.formats import PhotoError
 
 STORY = examples.embedded().story
 

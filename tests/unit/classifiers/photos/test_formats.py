@@ -6,8 +6,8 @@ import pytest
 from photo_files import encoded
 from PIL import Image
 
-from explorer.photos.decode import read_photo
-from explorer.photos.formats import MAX_BYTES
+from classifiers.photos.decode import read_photo
+from classifiers.photos.formats import MAX_BYTES
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*(EXIF|Truncated)")  # Pillow's warnings about broken tags
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from photo_files import check_sentence
 
-from explorer.photos.decode import Photo, read_photo
-from explorer.photos.formats import PhotoError
+from classifiers.photos.decode import Photo, read_photo
+from classifiers.photos.formats import PhotoError
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from live import ROOT
 from photo_files import check_sentence, encoded, gradient
 
-from explorer.photos.decode import read_photo
-from explorer.photos.formats import PhotoError
+from classifiers.photos.decode import read_photo
+from classifiers.photos.formats import PhotoError
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Pillow's warnings about broken files
 
@@ -30,8 +30,8 @@ KINDS = {
 # Reads every file named on stdin, and prints outcome, time and memory. Writing 5 to clear_refs resets the peak.
 READER = """
 import json, resource, sys, time, warnings
-from explorer.photos.decode import read_photo
-from explorer.photos.formats import PhotoError
+from classifiers.photos.decode import read_photo
+from classifiers.photos.formats import PhotoError
 warnings.simplefilter("ignore")
 memory = lambda field: int(open("/proc/self/status").read().split(field)[1].split()[0]) / 1000
 idle, virtual = memory("VmRSS:"), memory("VmSize:")

@@ -12,7 +12,7 @@ from live import ROOT
 from photo_files import HOSTILE, check_sentence, encoded, png, tiff_of_10
 from PIL import Image
 
-from explorer.photos.formats import PhotoError
+from classifiers.photos.formats import PhotoError
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*(EXIF|Truncated)")  # Pillow's warnings about broken tags
 
@@ -30,7 +30,7 @@ def test_largest_photos_take_less_than_300_mb(tmp_path, kind):
     (tmp_path / "large").write_bytes(encoded(image, kind, **options))
     program = """
 import sys
-from explorer.photos.decode import read_photo
+from classifiers.photos.decode import read_photo
 memory = lambda field: int(open("/proc/self/status").read().split(field)[1].split()[0])
 idle = memory("VmRSS:")
 read_photo(sys.argv[1])

@@ -8,9 +8,9 @@ import pytest
 from photo_files import check_sentence, encoded, gradient
 from PIL import Image, ImageFile
 
-from explorer.photos.convert import SHOWN_SIDE
-from explorer.photos.decode import BAR_GREY, fit_square, read_photo
-from explorer.photos.formats import PhotoError
+from classifiers.photos.convert import SHOWN_SIDE
+from classifiers.photos.decode import BAR_GREY, fit_square, read_photo
+from classifiers.photos.formats import PhotoError
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*(EXIF|Truncated)")  # Pillow's warnings about broken tags
 
