@@ -4,7 +4,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from explorer.rendering import static
 
-from .images import data_uri, shade_uri
+from .images import data_uri, png_uri, shade_uri
 from .wording import duration, percent, share, titled
 
 EXPLORER = static.FOLDER.parent
@@ -20,6 +20,7 @@ ENVIRONMENT.filters |= {
     "duration": duration,
     "shade_uri": shade_uri,
     "percent": percent,
+    "png_uri": png_uri,
     "share": share,
     "titled": titled,
 }

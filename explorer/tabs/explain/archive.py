@@ -3,6 +3,7 @@
 import io
 import json
 import platform
+import time
 import zipfile
 from importlib.metadata import version
 
@@ -15,19 +16,26 @@ from explorer.explanation.explained import ExplainedPhoto
 from explorer.explanation.grid import draw
 from explorer.settings import View
 
-from .figure import figure
+from .figure import as_image, as_svg, layout
 
 PACKAGES = ("torch", "numpy", "opencv-python-headless", "pillow", "safetensors", "gradio")
 DPI = 300
+EPOCH_IN_PDF = time.struct_time((1980, 1, 1, 0, 0, 0, 1, 1, 0))
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest in a zip, for every entry: the same input gives the same bytes
 
 
-def archive(explained: ExplainedPhoto, view: View, link: str = "") -> bytes:
-    """The zip: figure.png, photo.png, maps.npz, report.json, made_with.json. `link` opens the page at this view."""
-    cells = draw(explained, view)
+def archive(explained: ExplainedPhoto, view: View, link: str = "", truth: str | None = None) -> bytes:
+    """The zip: the figure as PNG, PDF and SVG, photo.png, maps.npz, report.json, made_with.json.
+
+    link: opens the page at this view. truth: the class of the photo, where it is known.
+    """
+    sheet = layout(explained, draw(explained, view), view, truth)
+    image = as_image(sheet)
     settings = {"base": view.base, "colormap": view.colormap, "scale": view.scale, "link": link}
     files = {
-        "figure.png": _png(figure(explained, cells, view), DPI),
+        "figure.png": _png(image, DPI),
+        "figure.pdf": _pdf(image),
+        "figure.svg": as_svg(sheet),
         "photo.png": _png(Image.fromarray(explained.photo)),
         "maps.npz": maps(explained),
         "report.json": _json(explained.report()),
@@ -74,6 +82,13 @@ def made_with(explained: ExplainedPhoto, settings: dict) -> dict:
 def _png(picture, dpi=None):
     file = io.BytesIO()
     picture.save(file, "PNG", **({"dpi": (dpi, dpi)} if dpi else {}))
+    return file.getvalue()
+
+
+def _pdf(picture):
+    file = io.BytesIO()
+    dates = {"creationDate": EPOCH_IN_PDF, "modDate": EPOCH_IN_PDF}
+    picture.save(file, "PDF", resolution=DPI, quality=92, **dates)
     return file.getvalue()
 
 
