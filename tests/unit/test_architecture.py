@@ -146,6 +146,7 @@ OPTIONAL = {
     "spaces",
     "mcp",
     "captum",
+    "kagglehub",
     "sklearn",
     "timm",
     "transformers",
