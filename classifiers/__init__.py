@@ -14,10 +14,11 @@ _LATER = {  # name → where it is
     "find": "catalogue",
     "of_pot_plants": "catalogue",
     "availability": "catalogue",
-    "choose": "catalogue",
+    "choose": "first",
     "fingerprint": "catalogue",
     "names": "catalogue",
     "embedded": "catalogue",
+    "register": "registry",
 }
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "load",
     "names",
     "of_pot_plants",
+    "register",
 ]
 
 

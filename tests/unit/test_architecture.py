@@ -12,9 +12,9 @@ MAY_IMPORT = {  # room → rooms of this house it may know
     "gradcam": set(),
     "potplants": set(),
     "classifiers": {"gradcam", "potplants"},
-    "explorer": {"gradcam", "potplants"},
+    "explorer": {"classifiers", "gradcam", "potplants"},
     "maker": set(),
-    "app": {"explorer", "potplants"},
+    "app": {"classifiers", "explorer"},
 }
 NOT_FOR = {  # room → libraries it must do without
     "gradcam": {"gradio", "huggingface_hub", "PIL", "safetensors"},
