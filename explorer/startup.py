@@ -39,7 +39,7 @@ def run(choice: Choice, device: Device, shown: Examples, address: ReservedAddres
 
 def log(choice: Choice, examples: Examples, device: Device) -> str:
     """Four lines for the terminal."""
-    served = f"Where did it look?  {len(examples.every)} example photos, {examples.origin}"
+    served = f"Where did it look?  {len(examples.every)} example photos, {examples.shown_origin}"
     return "\n".join((served, choice.reason, _weights_line(choice.name), _device_line(device)))
 
 

@@ -18,6 +18,7 @@ EMBEDDED = Path(__file__).parents[2] / "examples"
 ARTICLE = ("val", "test")  # folders in the article's layout
 REAL, OWN = "real", "photos"  # the real photos that come with the app; a folder of the visitor's own with class folders
 SPLITS = (*ARTICLE, REAL, OWN)
+REAL_ORIGIN = "real photos under free licences, credited in examples/index.csv"
 MAX_NAMED = 12  # unreadable files that the log and the page list by name
 PER_CLASS = 3  # photos of each class in a folder of the visitor's own
 MOST_SHOWN = 30  # of them on the page
@@ -48,7 +49,17 @@ class Examples:
     shown: tuple[Example, ...]  # on the page, to click
     story: Example  # what the page opens with
     rendered: bool  # True: made in Blender; False: photos from the user's own folder
-    origin: str  # for display
+    origin: str  # for display; of the photos that come with the app, of the rendered ones
+
+    @property
+    def shown_origin(self) -> str:
+        """The origin of those on the page, for display."""
+        real = sum(example.split == REAL for example in self.shown)
+        return self.origin + (f"; the last {real} are real, each by the photographer named" if real else "")
+
+    def origin_of(self, split: str) -> str:
+        """The origin of a split's photos, for display."""
+        return REAL_ORIGIN if split == REAL else self.origin
 
     @property
     def splits(self) -> dict[str, tuple[Example, ...]]:
@@ -141,8 +152,7 @@ def embedded() -> Examples:
         selected = [every[key] for key in SHOWN] + real
     except (OSError, ValueError, LookupError, TypeError, AttributeError):  # csv accepts rows of anything
         raise ValueError(f"The table {index} is missing or damaged: put a good copy in its place.") from None
-    named = f"; the last {len(real)} are real, each by the photographer named" if real else ""
-    shown, origin = _readable(selected, f"rendered in Blender for this app{named}")
+    shown, origin = _readable(selected, "rendered in Blender for this app")
     story = every[STORY] if every[STORY] in shown else shown[0]
     return Examples(every, shown, story, rendered=True, origin=origin)
 

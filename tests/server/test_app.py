@@ -102,7 +102,7 @@ def check_the_folder_is_shown(url, folder):
 def test_the_log_of_a_start_has_five_lines(app_url, app_home):
     what, who, weights, device, address = (app_home / "app.log").read_text().splitlines()[:5]
     assert (
-        "246 example photos" in what
+        "246 example photos, rendered in Blender for this app; the last 6 are real, each by" in what
         and "The embedded classifier is speaking: the Hub cannot be reached (connection refused)." in who
     )
     assert MODELS["embedded"].sha256[:12] in weights and weights.endswith("as published")
@@ -206,7 +206,7 @@ def test_the_command_line_without_the_hub(tmp_path, repository_folder):
         assert served.requests == []
     status, _, (name, reason, origin) = auto
     assert (status, name) == (0, "embedded") and "the Hub may not be asked (HF_HUB_OFFLINE is set)" in reason
-    assert origin.startswith("rendered in Blender for this app; the last 6 are real")
+    assert origin == "rendered in Blender for this app"
     sentence = "app.py: someone/something cannot be used as a classifier: this server loads nothing from the Hub; "
     assert refused == [2, f"{sentence}choose a classifier of the catalogue.\n"]
     assert own[0] == 0 and own[2][0] == "my-vit"

@@ -131,6 +131,17 @@ def test_audits_of_pot_plants_leave_the_real_photos_out():
     assert embedded.splits_for(words[1:]) == {}  # a split of which one class is unknown is no split for it
 
 
+def test_the_origin_is_told_of_what_is_meant(tmp_path):
+    embedded = examples.embedded()
+    assert embedded.origin == embedded.origin_of("val") == "rendered in Blender for this app"
+    assert embedded.shown_origin == f"{embedded.origin}; the last 6 are real, each by the photographer named"
+    assert "free licences" in embedded.origin_of("real")
+    (tmp_path / "cats").mkdir()
+    shutil.copy(examples.EMBEDDED / "real/cat.jpg", tmp_path / "cats")
+    own = examples.from_folder(tmp_path)
+    assert own.shown_origin == own.origin_of("photos") == own.origin == f"from the folder {tmp_path.name}"
+
+
 def test_the_truth_is_told_in_a_classifiers_words():
     embedded = examples.embedded()
     cat = embedded.every["real/cat"].file
