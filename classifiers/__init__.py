@@ -14,13 +14,14 @@ _LATER = {  # name → where it is
     "find": "catalogue",
     "of_pot_plants": "catalogue",
     "availability": "catalogue",
-    "choose": "catalogue",
+    "choose": "first",
     "fingerprint": "catalogue",
     "names": "catalogue",
     "embedded": "catalogue",
     "is_name": "catalogue",
     "is_of_the_hub": "catalogue",
     "on_forgotten": "hub.memory",
+    "register": "registry",
 }
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "names",
     "of_pot_plants",
     "on_forgotten",
+    "register",
 ]
 
 

@@ -5,9 +5,8 @@ from functools import lru_cache, partial
 from pathlib import Path
 
 import potplants
-from potplants import Choice
 
-from . import imagenet
+from . import imagenet, registry
 from .classifier import Classifier, Layer, Progress
 from .preprocessing import Preprocessing
 
@@ -31,14 +30,14 @@ def of_pot_plants(model: potplants.Model) -> Classifier:
 
 
 def names() -> tuple[str, ...]:
-    """The classifiers that come with the app, in the order of the page."""
-    return (*potplants.MODELS, imagenet.NAME)
+    """The classifiers that come with the app, then those of the command line, in the order of the page."""
+    return (*potplants.MODELS, imagenet.NAME, *registry.registered())
 
 
 def embedded() -> tuple[str, ...]:
     """Those whose weights are on this machine as soon as the app is installed."""
     own = (name for name, model in potplants.MODELS.items() if isinstance(model.weights, Path))
-    return (*own, imagenet.NAME)
+    return (*own, imagenet.NAME, *registry.registered())
 
 
 def find(name: str) -> Classifier:
@@ -52,6 +51,8 @@ def find(name: str) -> Classifier:
         return hub.find(name)
     if name == imagenet.NAME:
         return imagenet.classifier()
+    if isinstance(name, str) and name in registry.registered():
+        return registry.registered()[name]
     if not isinstance(name, str) or name not in potplants.MODELS:
         raise ValueError(
             f"There is no model {str(name)[:40]!r}; choose one of {', '.join(names())}, or a repository of the Hub as "
@@ -74,24 +75,17 @@ def load(name: str, progress: Progress | None = None) -> Classifier:
     return classifier
 
 
-def choose(name: str = "auto") -> Choice:
-    """Load the wanted classifier, or else the embedded one, and say which it is and why. Raises as potplants.choose."""
-    if name != imagenet.NAME:
-        return potplants.choose(name)
-    model = load(name)
-    return Choice(name, f"{name} is speaking, with weights from {model.origin}.")
-
-
 def availability() -> list[dict]:
     """One dict for each classifier that comes with the app, ready for JSON, on whether it can be loaded now."""
-    return [*potplants.availability(), imagenet.availability()]
+    added = map(registry.describe, registry.registered().values())
+    return [*potplants.availability(), imagenet.availability(), *added]
 
 
 def fingerprint(name: str) -> str | None:
     """SHA-256 of a classifier's weights on this machine; None where they are not here."""
     if name == imagenet.NAME:
         return imagenet.fingerprint()
-    return None if is_of_the_hub(name) else potplants.fingerprint(name)
+    return None if is_of_the_hub(name) or name in registry.registered() else potplants.fingerprint(name)
 
 
 def is_name(name: str) -> bool:

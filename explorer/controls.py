@@ -9,6 +9,7 @@ import gradio as gr
 from gradio.components import Component
 
 import classifiers
+import potplants
 from classifiers.photos.decode import read_photo
 from explorer.explanation.grid import BASES
 from explorer.explanation.service import ExplanationService, Progress
@@ -186,9 +187,12 @@ def lay_out(service: ExplanationService, examples: Examples, default_model: str)
 def _wire(controls: Controls, service: ExplanationService, examples: Examples):
     """Connect the controls to each other."""
 
-    def pick(event: gr.EventData):
+    def pick(model, event: gr.EventData):
+        """The photo, and the model that it is meant for where the one that is chosen knows four plants only."""
         index = cast(int, event_value(event, "index", range(len(examples.shown))))
-        return str(examples.shown[index].file)
+        example = examples.shown[index]
+        other = example.asks if example.asks and model in potplants.MODELS else model
+        return str(example.file), other if other != model else gr.skip()
 
     def update_choices(name, target, layer, caller):
         """What can be chosen of another model: of a Hub repository it is known once it is loaded."""
@@ -200,7 +204,7 @@ def _wire(controls: Controls, service: ExplanationService, examples: Examples):
         return [gr.Dropdown(**_without_value(new, old)) for new, old in choices]
 
     chosen = [controls.model, controls.target, controls.layer]
-    controls.examples.select(pick, None, controls.photo, queue=False, **QUIET)
+    controls.examples.select(pick, controls.model, [controls.photo, controls.model], queue=False, **QUIET)
     # queued, since a repository may have to be fetched; beside the questions, which wait for the same fetch
     options: dict[str, Any] = {"trigger_mode": "always_last", "concurrency_limit": 8, **QUIET}
     controls.model.change(handler(update_choices, chosen), chosen, [controls.target, controls.layer], **options)

@@ -14,7 +14,7 @@ MAY_IMPORT = {  # room → rooms of this house it may know
     "classifiers": {"gradcam", "potplants"},
     "explorer": {"gradcam", "potplants", "classifiers"},
     "maker": set(),
-    "app": {"explorer", "potplants"},
+    "app": {"classifiers", "explorer"},
 }
 NOT_FOR = {  # room → libraries it must do without
     "gradcam": {"gradio", "huggingface_hub", "PIL", "safetensors"},
@@ -146,6 +146,7 @@ OPTIONAL = {
     "spaces",
     "mcp",
     "captum",
+    "kagglehub",
     "sklearn",
     "timm",
     "transformers",

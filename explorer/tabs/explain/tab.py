@@ -55,8 +55,7 @@ def build(controls: Controls, tabs: gr.Tabs, service: ExplanationService, exampl
     def save(file, link, view, caller):
         with as_sentence():
             explained = service.explain_file(file, view.model, view.method, caller.progress, view.target)
-            truth = examples.truth(file)
-            data = archive(explained, view, link, truth if truth in explained.model.classes else None)
+            data = archive(explained, view, link, examples.truth(file, explained.model.classes))
         return save_for_download(data, f"{file_name(view.model)}-{view.method}.zip", download.GRADIO_CACHE)
 
     def open_steps(event: gr.EventData):

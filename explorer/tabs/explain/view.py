@@ -6,6 +6,7 @@ import potplants
 from explorer.explanation.explained import ExplainedPhoto
 from explorer.explanation.grid import Cell, Sheet, colour_stops, columns, ground_of
 from explorer.explanation.targets import FOR_AND_AGAINST, MIXTURE
+from explorer.photos.class_folders import class_of_folder
 from explorer.photos.examples import Example
 from explorer.rendering.templates import render
 from explorer.settings import View
@@ -30,7 +31,7 @@ class Row:
 def verdict(explained: ExplainedPhoto, example: Example | None) -> str:
     """The prediction in words, the true class where the photo is an example, and the photo as the network saw it."""
     really = example.really if example else None
-    truth = really if really in explained.model.classes else None
+    truth = example and class_of_folder(example.really, explained.model.classes)
     probability = max((share for share in explained.probabilities if share is not None), default=None)
     answer = explained.predicted, explained.logits[0], probability
     named = {"hint": _hint(explained, really), "name": explained.model.name, "revision": explained.model.revision}
