@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from explorer.photos import examples
+from maker import splits
 from potplants import CLASSES
 
 with (examples.EMBEDDED / "index.csv").open(newline="") as table:
@@ -161,3 +162,10 @@ def test_the_articles_layout_without_a_label_is_refused(tmp_path):
     shutil.copy(examples.EMBEDDED / "test/0_000.jpg", tmp_path / "test" / "rudo.jpg")
     with pytest.raises(ValueError, match="no photos in the folder .* that can be used"):
         examples.from_folder(tmp_path)
+
+
+def test_the_maker_writes_the_index_as_it_is(tmp_path):
+    """Rendering more photos keeps the real ones' lines."""
+    shutil.copytree(examples.EMBEDDED, tmp_path / "examples")
+    splits.write_index(tmp_path, "examples")
+    assert (tmp_path / "examples" / "index.csv").read_bytes() == (examples.EMBEDDED / "index.csv").read_bytes()
