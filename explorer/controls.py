@@ -260,7 +260,7 @@ def layer_box() -> gr.Textbox:
 def examples_strip(examples: Examples) -> str:
     """The examples as labelled pictures that are buttons."""
     pictures = [(read_photo(example.file).pixels, example.caption) for example in examples.shown]
-    return parts.strip(examples.origin, pictures)
+    return parts.strip(examples.shown_origin, pictures)
 
 
 def labelled(names, labels=None):
