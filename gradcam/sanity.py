@@ -26,8 +26,8 @@ def cascading_randomisation(
 ) -> tuple[Step, ...]:
     """Randomise the model's layers from the top down, one more each step, and compare the maps with the trained one's.
 
-    most_steps: in a network of more layers, several are drawn anew in a step, in even groups; the paper's cascade goes by
-    blocks where it is deep (sec. 3.1, Inception v3). None: one by one.
+    most_steps: in a network of more layers, several are drawn anew in a step, in even groups, as the paper goes through
+    a deep network by blocks. None: one by one.
     explain: a function model → heatmap [H, W]. A method whose map stays alike explains the photo, not the model.
     Works on a copy: the model's weights are never touched. A layer is a module with weights of its own, parametrized
     ones (weight norm, spectral norm) included; `randomise` draws them anew, from the seed, and verifies that they

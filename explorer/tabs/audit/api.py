@@ -39,9 +39,8 @@ def define(service: ExplanationService, examples: Examples, default_model: str):
 
     with gr.Column(visible=False):
         model = model_box(default_model)
-        compare = gr.Textbox(
-            default_comparison(default_model), label=f"compare: a second classifier, or {NO_COMPARISON}"
-        )
+        label = f"compare: a second classifier, or {NO_COMPARISON}"
+        compare = gr.Textbox(default_comparison(default_model), label=label)
         split = gr.Dropdown([BOTH, *split_names(examples)], value=BOTH, label="split: which photos")
         repaint = gr.Checkbox(True, label="repaint: whether every plant is also shown in every pot")
         numbers = gr.JSON(label="report: photos, models, differences, unreadable, notes")

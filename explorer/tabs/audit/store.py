@@ -180,7 +180,7 @@ class Audits:
         if not splits:
             names = " and ".join(model.name for model in models)
             raise ValueError(
-                f"No photos here are of classes that {names} knows: start the app with --data DIR, where each folder "
+                f"No photos here are of classes known to {names}: start the app with --data DIR, where each folder "
                 "is called like a class and holds its photos."
             )
         if split not in (*splits, BOTH):

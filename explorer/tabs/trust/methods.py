@@ -128,8 +128,9 @@ class Comparison:
         """Whether a map locates what the model needs better than chance, by this rule.
 
         Only `informative` curves are used. A map is ahead on one when its area is better than that of the best of DRAWS
-        random maps by at least MARGIN. Ahead on every used curve: "better", unless the photo's bare edges are as good on
-        all of them: "no better than edges"; on one of two: "partly"; on none: "no better". No usable curve: "cannot tell". It is a verdict on this photo, class and layer only.
+        random maps by at least MARGIN. Ahead on every used curve: "better", unless the photo's bare edges are as good
+        on all of them: "no better than edges"; on one of two: "partly"; on none: "no better". No usable curve: "cannot
+        tell". It is a verdict on this photo, class and layer only.
         """
         if row.state == "refused":
             return Verdict("refused", f"Not for this network: {row.refusal}.")

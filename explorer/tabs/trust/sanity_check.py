@@ -57,8 +57,8 @@ def judge(randomised: list[str], correlations) -> tuple[str, str]:
 
     correlations: of each step, over the draws. Judged with every layer drawn anew; a map with nothing to rank counts as
     0. All draws at least SAME: "fails". One of them so, or a mean of at least GONE: "doubtful". Otherwise it "passes" —
-    "partly" if the map outlives the topmost layers: at least SAME in every draw after one of them, or a mean of at least
-    GONE after two or more, for then it hardly depends on them. Low or negative correlations are alike: another map.
+    "partly" if the map outlives the topmost layers: at least SAME in every draw after one of them, or a mean of at
+    least GONE after two or more, for then it hardly depends on them. Low or negative correlations are alike: another map.
     """
     final = [_zero_if_nan(value) for value in correlations[-1]]
     numbers = _numbers(final)

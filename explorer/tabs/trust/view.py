@@ -37,8 +37,8 @@ the photo, one by one, in a deep network in at most {MOST_STEPS} groups, {WEIGHT
 and once for the others. The map *fails* if, with every layer
 drawn anew, its rank correlation with the trained one is at least {SAME} in every draw; it is *doubtful* if one draw
 reaches that or their mean is at least {GONE}. It passes only *in part* if it does not notice the topmost layers: at
-least {SAME} in every draw, or {GONE} on average after two or more of them. SSIM is shown and not judged: maps that are mostly empty are similar for
-that alone.
+least {SAME} in every draw, or {GONE} on average after two or more of them. SSIM is shown and not judged: maps that are
+mostly empty are similar for that alone.
 
 **Seeds.** Maps of two networks are called alike from a mean rank correlation of {ALIKE}, different below {DIFFERENT}.
 
