@@ -53,11 +53,11 @@ def slow_check(self):
         raise
 cancellation._Run.check = slow_check
 from explorer.explanation import service as service_module
-make = service_module.explain_photo
+make = service_module.explain_frame
 def explain_logged(*values, **more):
     print("explanation started", flush=True)
     return make(*values, **more)
-service_module.explain_photo = explain_logged
+service_module.explain_frame = explain_logged
 from explorer.explanation.coalescing import SharedResult
 get = SharedResult.get
 def get_logged(*values):

@@ -87,7 +87,9 @@ def test_unreadable_files_are_left_out_and_named(folder):
     assert loaded.origin.isprintable() and all(example.caption.isprintable() for example in loaded.every.values())
     assert within(60, lambda: loaded.known(PHOTO)).file.name in GOOD
     for example in loaded.every.values():
-        assert link_of(dict(parse_qsl(query(Link(example.key)).removeprefix("?"))), loaded, ["explain"]) == (
+        assert link_of(
+            dict(parse_qsl(query(Link(example.key)).removeprefix("?"))), loaded, ["explain"], "embedded"
+        ) == (
             Link(example.key),
             (),
         )

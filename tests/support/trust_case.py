@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from squares import explain_photo
 
-from explorer.explanation.service import explain_photo
 from explorer.tabs.trust.map_under_test import MapUnderTest
 from potplants import CNN, Model
 

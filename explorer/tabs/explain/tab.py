@@ -40,6 +40,16 @@ classifier and story these are; Pot Plant Dataset, CC BY 4.0 (Kaggle: conorsully
 """
 
 
+def open_steps(event: gr.EventData):
+    """Target, layer and tab for the cell of the grid that is to be taken apart."""
+    return name_in(event, "explained"), name_in(event, "column"), gr.Tabs(selected="steps")
+
+
+def ask_another(event: gr.EventData):
+    """The model of a button in the verdict."""
+    return event_value(event, "model", classifiers.names())
+
+
 def build(controls: Controls, tabs: gr.Tabs, service: ExplanationService, examples: Examples):
     """Lay the tab out in the current `tabs` and wire it."""
 
@@ -57,12 +67,6 @@ def build(controls: Controls, tabs: gr.Tabs, service: ExplanationService, exampl
             explained = service.explain_file(file, view.model, view.method, caller.progress, view.target)
             data = archive(explained, view, link, examples.truth(file, explained.model.classes))
         return save_for_download(data, f"{file_name(view.model)}-{view.method}.zip", download.GRADIO_CACHE)
-
-    def open_steps(event: gr.EventData):
-        return name_in(event, "explained"), name_in(event, "column"), gr.Tabs(selected="steps")
-
-    def ask_another(event: gr.EventData):
-        return event_value(event, "model", classifiers.names())
 
     with gr.Tab("Explain", id="explain") as tab:
         prediction = gr.HTML(elem_id="verdict", js_on_load=ASK, apply_default_css=False)

@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 import torch
 from live import ROOT
+from squares import as_image
 from tolerances import HEATMAP_TOLERANCE, relative_difference, same_logits
 from trust_case import case, silent
 from trust_case import network as small_network
@@ -28,7 +29,7 @@ import potplants
 from explorer import startup
 from explorer.explanation import device as devices
 from explorer.explanation.device import BEST_FIRST, HEAT_TOLERANCE, LOGITS_TOLERANCE, QUANTILE, Device, logits_of
-from explorer.explanation.service import ExplanationService, as_image
+from explorer.explanation.service import ExplanationService
 from explorer.photos import examples
 from explorer.settings import View
 from explorer.tabs.audit import store
@@ -489,7 +490,7 @@ def test_full_gpu_falls_back_to_the_cpu_with_a_note(on_gpu, monkeypatch):
 @pytest.mark.skipif(GPU != "cuda", reason="only CUDA lets a process limit its own memory")
 def test_batch_beyond_the_gpu_memory_is_halved(on_gpu):
     """A batch that does not fit into the limited memory; its halves do."""
-    photos = [as_image(ExplanationService().prepare(example.file, "embedded")[0]) for example in FEW]
+    photos = [as_image(ExplanationService().prepare(example.file, "embedded")[0].canvas) for example in FEW]
     images = torch.cat(photos).repeat(16, 1, 1, 1)
     expected = logits_of(potplants.load("embedded"), images)
     # the first layer's activations for 256 photos take four times as much

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 import potplants
-from explorer.explanation.grid import BASES, draw
-from explorer.explanation.service import ALL_LAYERS, ExplainedPhoto, ExplanationService
+from explorer.explanation.explained import ExplainedPhoto
+from explorer.explanation.grid import ALL_LAYERS, BASES, draw
+from explorer.explanation.service import ExplanationService
 from explorer.photos import examples
 from explorer.settings import View
 from gradcam import COLORMAPS, SCALES, edge_map
@@ -34,7 +35,7 @@ def test_new_colours_need_no_forward_pass(passes):
 def test_rows_are_targets_and_columns_are_layers(story):
     cells = draw(story, View(base="photo", colormap="viridis", scale="each map"))
     assert [row[0].target for row in cells] == [*potplants.CLASSES, "mixture"]
-    assert [cell.layer for cell in cells[0]] == [*story.model.layers, ALL_LAYERS]
+    assert [cell.layer for cell in cells[0]] == [*story.model.layer_names, ALL_LAYERS]
     assert [cell.column for cell in cells[0]] == ["conv1", "conv2", "conv3", "all layers"]
     for row in cells:
         for cell in row:

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from squares import explain_photo
 
 import potplants
 from explorer.controls import examples_strip
 from explorer.explanation.grid import draw
-from explorer.explanation.service import ExplanationService, explain_photo
+from explorer.explanation.service import ExplanationService
 from explorer.photos import examples
 from explorer.rendering.images import data_uri
 from explorer.rendering.parts import error_message

@@ -7,10 +7,11 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from squares import as_image
 from tolerances import same_logits
 
 import potplants
-from explorer.explanation.service import ExplanationService, as_image
+from explorer.explanation.service import ExplanationService
 from explorer.photos import examples
 from explorer.photos.edits import POT_COLOURS
 from explorer.photos.masks import part, read_mask
