@@ -7,21 +7,24 @@ import numpy as np
 
 from .edits import POT_COLOURS, rgb, to_linear, to_screen
 
-# CSS's basic colours and what lies between them, as dark as things in photos are: a name is that of the nearest in Lab
-NAMES = {
-    "black": "#101010", "dark grey": "#404040", "grey": "#808080", "light grey": "#c0c0c0", "white": "#ffffff",
-    "dark red": "#6b1010", "red": "#c8201a", "brown": "#6b4423", "terracotta": "#9e5125", "orange": "#f08a1c",
-    "yellow": "#f0dc28", "olive": "#77731e", "cream": "#d9cba3", "lime green": "#7bd62e", "green": "#2e8b2e",
-    "dark green": "#12431c", "spring green": "#20e88c", "teal": "#0b6b6b", "turquoise": "#35c9c3", "sky blue": "#5aa8e6",
-    "blue": "#2050d0", "dark blue": "#16285c", "purple": "#7a35b5", "violet": "#b97fe0", "magenta": "#d420b4",
-    "pink": "#f29bb7", "crimson": "#b0144e",
-}  # fmt: skip
+# CSS's basic colours and what lies between them, as dark as things in photos are: a name is that of the nearest in
+# L*a*b*. The screen's own blues lie by themselves there, nearer to purple than to any blue of a photo.
+NAMES = (
+    ("black", "#101010"), ("dark grey", "#404040"), ("grey", "#808080"), ("light grey", "#c0c0c0"),
+    ("white", "#ffffff"), ("dark red", "#6b1010"), ("red", "#c8201a"), ("brown", "#6b4423"), ("brown", "#84500f"),
+    ("terracotta", "#9e5125"), ("orange", "#f08a1c"), ("yellow", "#f0dc28"), ("olive", "#6f691e"),
+    ("beige", "#a3957b"), ("cream", "#e0d3b0"), ("lime green", "#7bd62e"), ("green", "#2e8b2e"),
+    ("dark green", "#12431c"), ("spring green", "#20e88c"), ("teal", "#0b6b6b"), ("turquoise", "#35c9c3"),
+    ("sky blue", "#5aa8e6"), ("blue", "#2050d0"), ("blue", "#0000ff"), ("dark blue", "#16285c"),
+    ("dark blue", "#000080"), ("purple", "#7a35b5"), ("violet", "#b97fe0"), ("magenta", "#d420b4"),
+    ("pink", "#f29bb7"), ("crimson", "#b0144e"),
+)  # fmt: skip
 
 WHITE = np.array([0.95047, 1.0, 1.08883])  # XYZ of the white D65
 XYZ = np.array([[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]])
 EPSILON, KAPPA = 216 / 24389, 24389 / 27  # of CIE L*a*b*
 
-HUES = 36  # steps of 10°: between neighbours a screen's colour differs by a just visible 10 units of L*a*b*
+HUES = 36  # steps of 10°
 STEP = 360 // HUES  # degrees
 PATTERN = "red"  # the pot colour whose lightness and chroma every hue has
 
@@ -50,12 +53,12 @@ def polar(colour: str) -> Polar:
 def name_of(colour: str) -> str:
     """What people call a colour "#rrggbb": the nearest of NAMES in L*a*b*. Raises ValueError for another text."""
     wanted = lab(colour)
-    return min(NAMES, key=lambda name: float(np.linalg.norm(_labs()[name] - wanted)))
+    return min(_labs(), key=lambda entry: float(np.linalg.norm(entry[1] - wanted)))[0]
 
 
 @lru_cache(maxsize=1)
 def _labs():
-    return {name: lab(colour) for name, colour in NAMES.items()}
+    return [(name, lab(colour)) for name, colour in NAMES]
 
 
 @lru_cache(maxsize=1)
