@@ -17,7 +17,8 @@ from explorer.server.upload import upload
 from explorer.settings import View
 from gradcam import METHODS
 
-from .intervention import EDITS, REGIONS, Change, compare, intervene
+from .change import EDITS, REGIONS, Change
+from .intervention import compare, intervene
 
 
 def define(service: ExplanationService, examples: Examples, default_model: str):

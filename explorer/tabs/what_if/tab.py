@@ -17,7 +17,8 @@ from explorer.server.errors import EXPECTED
 from explorer.server.values import event_value
 from explorer.settings import View
 
-from .intervention import EDITS, REGIONS, Change, compare, intervene, repaint_in_every_colour
+from .change import EDITS, REGIONS, Change
+from .intervention import compare, intervene, repaint_in_every_colour
 from .view import draw_first, drawing_pad, name_of, result
 
 ANSWER_SCRIPT, PAD_SCRIPT = script("curtain.js", "shades.js", "lightbox.js"), script("brush.js")

@@ -15,15 +15,9 @@ from explorer.photos import examples
 from explorer.photos.edits import POT_COLOURS
 from explorer.photos.masks import part, read_mask
 from explorer.settings import View
-from explorer.tabs.what_if.intervention import (
-    EDITS,
-    REGIONS,
-    Change,
-    compare,
-    intervene,
-    region_of,
-    repaint_in_every_colour,
-)
+from explorer.tabs.what_if.change import EDITS, REGIONS, Change
+from explorer.tabs.what_if.intervention import compare, intervene, repaint_in_every_colour
+from explorer.tabs.what_if.regions import region_of
 from explorer.tabs.what_if.view import peak_words, result
 from gradcam import colour_table
 
