@@ -61,7 +61,7 @@ def grow(photo: np.ndarray, points: tuple[Point, ...], tolerance: float = TOLERA
 def _colours(photo):
     """The smoothed photo in L*a*b*, its lightness halved: float32 [H, W, 3]."""
     smooth = cv2.bilateralFilter(photo, *SMOOTHING)
-    return cv2.cvtColor(smooth.astype(np.float32) / 255, cv2.COLOR_RGB2LAB) * np.float32([LIGHTNESS, 1, 1])
+    return cv2.cvtColor(smooth.astype(np.float32) / 255, cv2.COLOR_RGB2LAB) * np.array([LIGHTNESS, 1, 1], np.float32)
 
 
 def _grown(colours, point, tolerance):

@@ -13,8 +13,9 @@ from explorer.rendering.wording import percent, titled
 from .hues import Turned
 from .intervention import Intervention
 from .settings import as_hex
-from .view import TEMPLATES, key_of, pairs, region_words, signed
+from .view import key_of, pairs, region_words, signed
 
+TEMPLATE = "what_if/hues.html"
 LISTED = 6  # changes of the answer that are told in words; the curve shows all
 
 
@@ -23,7 +24,7 @@ def wheel(intervention: Intervention, turned: Turned | None) -> str:
     before, after, region = intervention.before, intervention.after, intervention.region
     alpha = np.rint(255 * softened(region)).astype(np.uint8)  # [H, W], over the canvas
     return render(
-        f"{TEMPLATES}/hues.html",
+        TEMPLATE,
         "wheel",
         key=key_of(before, region),
         region=region_words(intervention),
@@ -47,14 +48,14 @@ def start_of(intervention: Intervention) -> int:
 def heat_at(degrees: int, intervention: Intervention, cells, view) -> str:
     """The heat before and at one hue."""
     colour = name_of(hues()[degrees // STEP])
-    return render(f"{TEMPLATES}/hues.html", "heat", degrees, colour, pairs(intervention, cells, view, f"at {degrees}°"))
+    return render(TEMPLATE, "heat", degrees, colour, pairs(intervention, cells, view, f"at {degrees}°"))
 
 
 def flip_words(turned: Turned) -> list[str]:
     """Where the answer changes, a sentence each; or that it does not."""
     if turned.model.answers == "number":
-        lowest, highest = turned.logits[:, 0].argmin().item(), turned.logits[:, 0].argmax().item()
-        ends = [f"{turned.logits[step, 0]:+.3f} at {STEP * step}°" for step in (lowest, highest)]
+        numbers = turned.logits[:, 0].tolist()
+        ends = [f"{end:+.3f} at {STEP * numbers.index(end)}°" for end in (min(numbers), max(numbers))]
         return [f"The number goes from {ends[0]} to {ends[1]}."]
     if not turned.flips:
         return [f"At every hue it says {titled(turned.predicted[0])}: the hue alone does not change the answer."]

@@ -17,6 +17,7 @@ from explorer.settings import View
 from .change import EDITS, Change
 from .regions import region_of
 
+
 @dataclass(frozen=True)
 class Intervention:
     change: Change  # with PREDICTED resolved to the prediction before the change, DEEPEST to a column

@@ -18,8 +18,7 @@ from explorer.settings import View
 from .hues import digest_of
 from .intervention import Intervention, Repainted
 
-TEMPLATES = "what_if"
-TEMPLATE = f"{TEMPLATES}/template.html"
+TEMPLATE = "what_if/template.html"
 EDIT_WORDS = {"repaint": "repainted {colour}", "blur": "blurred", "fill": "filled with the mean of the rest"}
 CAUTION = (
     "An edited photo may be unlike any that the model has seen. "
@@ -66,9 +65,7 @@ def not_offered(reasons: dict[str, str]) -> str:
     return render(TEMPLATE, "not_offered", reasons) if reasons else ""
 
 
-def drawing_pad(
-    frame: Frame, mode: str, points: tuple[Point, ...] = (), region: np.ndarray | None = None
-) -> str:
+def drawing_pad(frame: Frame, mode: str, points: tuple[Point, ...] = (), region: np.ndarray | None = None) -> str:
     """The photo to draw or click on; what is done there is sent with its name, so that it is used on no other photo.
 
     mode: the region "brush" or "click". region: what the points select, bool [H, W], to be outlined.
@@ -97,7 +94,7 @@ def key_of(before: ExplainedPhoto, region: np.ndarray) -> str:
 
 def cut_of(frame: Frame, region: np.ndarray) -> tuple[float, float, float]:
     """Where a region begins, has half of its pixels on either side, and ends, in percent of the shown photo's width."""
-    shown = frame.shown(np.repeat(np.uint8(255 * region)[..., None], 3, -1))[..., 0] > 127
+    shown = frame.shown(np.repeat(255 * region.astype(np.uint8)[..., None], 3, -1))[..., 0] > 127
     columns = shown.sum(0)
     if not columns.any():  # it lies where nothing is shown
         return 0, 50, 100
