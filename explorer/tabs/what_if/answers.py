@@ -49,10 +49,10 @@ class Answers:
     def wheel(self) -> Wheel:
         return self.service.shared(Wheel)
 
-    def show(self, file, view, settings: EditSettings, displaced: str, caller) -> Shown:
+    def show(self, file, view, settings: EditSettings, displaced: str | None, caller) -> Shown:
         """All below the controls. A region that the photo does not offer gives way to another, which asks again."""
         missing = unmarked(self.examples.known(file)) if file else {}
-        region, displaced = settled(settings.region, displaced, missing)
+        region, displaced = settled(settings.region, displaced or "", missing)
         if region != settings.region:
             return Shown(None, None, None, None, None, not_offered(missing), displaced, region)
         shown = Shown(not_offered=not_offered(missing), displaced=displaced)
@@ -63,9 +63,9 @@ class Answers:
         except EXPECTED as error:
             return shown._replace(answer=error_message(str(error)))
 
-    def turn(self, file, view, settings: EditSettings, question: str, caller) -> Turned:
+    def turn(self, file, view, settings: EditSettings, question: str | None, caller) -> Turned:
         """The wheel with the answers at every hue, or the heat at one, for a question "all …" or "340 …"."""
-        wanted = question.partition(" ")[0]
+        wanted = (question or "").partition(" ")[0]
         if wanted not in (ALL, *HUE_DEGREES):
             return Turned()
         try:

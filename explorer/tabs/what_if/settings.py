@@ -27,9 +27,9 @@ class EditSettings:
     colour: str = "red"  # of POT_COLOURS, or CUSTOM
     custom_colour: str = "#7a3fb0"  # as the colour picker sends it; used where `colour` is CUSTOM
     tolerance: float = TOLERANCE
-    points: str = ""  # "120,80 -40,50", then perhaps "@" and the name of the photo that was clicked
+    points: str | None = ""  # "120,80 -40,50", then perhaps "@" and the name of the photo that was clicked
     strokes: dict | None = None  # what was drawn, and on which photo: no link holds it
-    hue: str = ""  # degrees at which the wheel rests; "": at the colour
+    hue: str | None = ""  # degrees at which the wheel rests; "": at the colour
 
     def change(self, view: View, photo: str = "") -> Change:
         """What is asked of the intervention. photo: the name of the one that is shown; points of another are none."""
@@ -38,9 +38,9 @@ class EditSettings:
         return Change(self.region, self.percent, view.target, view.layer, self.edit, colour, points, self.tolerance)
 
 
-def points_on(text: str, photo: str) -> str:
+def points_on(text: str | None, photo: str) -> str:
     """The points that were clicked on the named photo; those that name no photo are meant for any."""
-    points, _, name = text.partition("@")
+    points, _, name = (text or "").partition("@")
     return points.strip() if not name or name == photo else ""
 
 
@@ -64,8 +64,8 @@ def to_link(settings: EditSettings) -> dict[str, str]:
         "edit": settings.edit,
         "colour": colour,
         "tolerance": f"{settings.tolerance:g}",
-        "points": settings.points.partition("@")[0].strip(),
-        "hue": settings.hue,
+        "points": (settings.points or "").partition("@")[0].strip(),
+        "hue": settings.hue or "",
     }
 
 

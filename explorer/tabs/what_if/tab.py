@@ -116,7 +116,7 @@ def _lay_out(marked: bool) -> Components:
     hues = gr.HTML(js_on_load=WHEEL_SCRIPT, elem_id="hues", **html)
     hue_heat = gr.HTML(js_on_load=HEAT_SCRIPT, elem_id="hue-heat", **html)
     rest = gr.HTML(js_on_load=HEAT_SCRIPT, elem_id="what-if-more", **html)
-    hidden = [gr.Textbox(visible="hidden", elem_id=name) for name in ("clicked", "drawn", "hue", "turning")]
+    hidden = [gr.Textbox("", visible="hidden", elem_id=name) for name in ("clicked", "drawn", "hue", "turning")]
     points, drawing, hue, turning = hidden
     states = gr.State(None), gr.State("")
     chosen = red_pot, region, missing, percent, edit, colour, custom_colour, tolerance, pad
