@@ -12,7 +12,7 @@ from itertools import accumulate
 from pathlib import Path
 
 from .options import Refused
-from .sources import Archive, Broken, Files, Source, Table, _clause, _is_photo, members, printable, rows_of
+from .sources import Archive, Broken, Files, Source, Table, clause, is_photo, members, printable, rows_of
 
 LISTS, ARCHIVES, TABLES = (".txt", ".lst", ".list"), (".tar",), (".parquet",)
 PACKED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst", ".zip")
@@ -109,7 +109,7 @@ def _in_folder(folder, out, visited):
             continue
         if os.path.isdir(entry.path):  # entry.is_dir raises for a link to itself
             yield from _in_folder(entry.path, out, visited)
-        elif _is_photo(entry.name) or entry.name.lower().endswith((*ARCHIVES, *TABLES)):
+        elif is_photo(entry.name) or entry.name.lower().endswith((*ARCHIVES, *TABLES)):
             yield entry.path
 
 
@@ -141,6 +141,6 @@ def _container(path, column) -> Source:
     except ValueError as error:
         if type(error) is ValueError:  # ours; pyarrow's are subclasses
             raise Refused(f"{printable(path)} cannot be used: {error}.") from None
-        return Broken(path, f"The file is not Parquet or damaged: {_clause(error)}.")
+        return Broken(path, f"The file is not Parquet or damaged: {clause(error)}.")
     except OSError as error:
-        return Broken(path, f"The file is not Parquet or damaged: {_clause(error)}.")
+        return Broken(path, f"The file is not Parquet or damaged: {clause(error)}.")

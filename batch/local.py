@@ -14,8 +14,9 @@ from contextlib import contextmanager
 from multiprocessing import connection
 from pathlib import Path
 
+from gradcam.allocator import keep_freed_memory
+
 from .explaining import Explaining, Piece
-from .memory import keep_freed_memory
 from .options import Options, Pace, Stopped
 from .rows import Row
 

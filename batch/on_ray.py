@@ -11,9 +11,10 @@ import os
 import pickle
 from collections.abc import Iterator
 
+from gradcam.allocator import keep_freed_memory
+
 from .explaining import Explaining, Piece
 from .folder import write_part
-from .memory import keep_freed_memory
 from .options import Options, Pace, Stopped
 from .rows import table_of
 
@@ -42,10 +43,11 @@ def explain(pieces: list[Piece], explaining: Explaining, run_id: str) -> Iterato
     """For each piece, as it is written, its photos and how many of them could not be read. Raises Stopped."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent to anybody
     import ray  # pyright: ignore[reportMissingImports]  # an extra
+    from ray.exceptions import RayError  # pyright: ignore[reportMissingImports]
 
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     pace = explaining.pace
-    ray.init(pace.address or None, ignore_reinit_error=True, log_to_driver=False, logging_level="ERROR")
+    ray.init(pace.address or None, ignore_reinit_error=True, log_to_driver=False, logging_level=logging.ERROR)
     try:
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False
@@ -63,7 +65,7 @@ def explain(pieces: list[Piece], explaining: Explaining, run_id: str) -> Iterato
         )
         for row in done.iter_rows():
             yield int(row["photos"]), int(row["failed"])
-    except ray.exceptions.RayError as error:
+    except RayError as error:
         raise Stopped(f"Ray gave up ({_last_line(error)}); start the same command again to go on.") from None
     finally:
         ray.shutdown()

@@ -94,8 +94,9 @@ def _explain(inputs, left, this, explaining, stream):
 
 
 def _locally(pieces, this, explaining, progress):
+    from gradcam.allocator import keep_freed_memory
+
     from .local import Workers, in_this_process
-    from .memory import keep_freed_memory
     from .writing import Writer
 
     pace, out = explaining.pace, explaining.out

@@ -117,10 +117,10 @@ def members(path: str) -> list[Member]:
                 if member.offset <= last:  # a header may claim a negative size
                     raise ValueError("its headers run backwards")
                 last = member.offset
-                if member.isreg() and not member.issparse() and _is_photo(member.name):
+                if member.isreg() and not member.issparse() and is_photo(member.name):
                     found.append(Member(member.name, member.offset_data, member.size))
     except (tarfile.TarError, OSError, ValueError, OverflowError) as error:
-        found.append(Member("", 0, 0, f"The archive is damaged here or not a plain tar: {_clause(error)}."))
+        found.append(Member("", 0, 0, f"The archive is damaged here or not a plain tar: {clause(error)}."))
     return found
 
 
@@ -147,7 +147,7 @@ class Table:
                 yield Taken(self._label(row), lambda value=value: _bytes_of(value))
                 row += 1
         except OSError as error:  # pyarrow's errors of damaged files are OSErrors
-            fault = f"The Parquet file is damaged here: {_clause(error)}."
+            fault = f"The Parquet file is damaged here: {clause(error)}."
             for left in range(row, self.stop):
                 yield Taken(self._label(left), lambda: _raise(fault))
 
@@ -223,11 +223,12 @@ def _raise(fault):
     raise PhotoError(fault)
 
 
-def _is_photo(name: str) -> bool:
+def is_photo(name: str) -> bool:
     """By its name: not hidden, and with a photo's suffix."""
     last = name.rpartition("/")[2]
     return not last.startswith(".") and Path(last).suffix.lower() in SUFFIXES
 
 
-def _clause(error: BaseException) -> str:
+def clause(error: BaseException) -> str:
+    """A library's message as the end of a sentence of ours."""
     return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")[:200]

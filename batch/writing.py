@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -20,8 +19,8 @@ class Writer:
     Stopped where a part cannot be written, perhaps one call later.
     """
 
-    def __init__(self, out: Path, run_id: str, shard_rows: int, saved: Callable[[int], object] = lambda photos: None):
-        self._out, self._run_id, self._shard_rows, self._saved = out, run_id, shard_rows, saved
+    def __init__(self, out: Path, run_id: str, shard_rows: int):
+        self._out, self._run_id, self._shard_rows = out, run_id, shard_rows
         self._rows: list[Row] = []
         self._first = self._next = 0
         self._since = time.monotonic()
@@ -57,7 +56,6 @@ class Writer:
 
     def _write(self, part, rows):
         write_part(self._out, part, table_of(rows), self._run_id)
-        self._saved(len(part))
 
     def _wait(self):
         if self._writing:

@@ -38,10 +38,10 @@ def child(contender, model, folder):
     import torch
 
     import classifiers
-    from batch.memory import keep_freed_memory
     from batch.options import BATCH_SIZE
     from classifiers.photos.decode import read_photo
     from gradcam import Explainer
+    from gradcam.allocator import keep_freed_memory
 
     torch.set_num_threads(1)
     classifier = classifiers.load(model)

@@ -12,23 +12,24 @@ import numpy as np
 import torch
 
 import potplants
-from classifiers.photos.decode import fit_square
+from classifiers import Preprocessing
 from explorer.photos.examples import EMBEDDED
 from potplants.dataset import as_input, load_pixels
 from potplants.layout import photos
 
 SIDE = 256
+SQUARE = Preprocessing(SIDE, SIDE)  # as the page lays photos out
 
 
 def bars(colour):
     """Bars of a colour [3] that may depend on the photo."""
 
     def fit(photo):
-        square = fit_square(photo, SIDE)
-        left, top, right, bottom = square.box
+        square = SQUARE.frame(photo)
+        left, top, right, bottom = square.photo
         framed = np.empty((SIDE, SIDE, 3), np.uint8)
         framed[:] = colour(photo)
-        framed[top:bottom, left:right] = square.pixels[top:bottom, left:right]
+        framed[top:bottom, left:right] = square.canvas[top:bottom, left:right]
         return framed
 
     return fit
@@ -38,15 +39,16 @@ def extended(border_type):
     """Bars that repeat or mirror the photo's border."""
 
     def fit(photo):
-        left, top, right, bottom = fit_square(photo, SIDE).box
-        inner = fit_square(photo, SIDE).pixels[top:bottom, left:right]
+        square = SQUARE.frame(photo)
+        left, top, right, bottom = square.photo
+        inner = square.canvas[top:bottom, left:right]
         return cv2.copyMakeBorder(inner, top, SIDE - bottom, left, SIDE - right, border_type)
 
     return fit
 
 
 FITS = {
-    "grey bars (the page's)": lambda photo: fit_square(photo, SIDE).pixels,
+    "grey bars (the page's)": lambda photo: SQUARE.frame(photo).canvas,
     "black bars": bars(lambda photo: 0),
     "white bars": bars(lambda photo: 255),
     "bars of the photo's mean colour": bars(lambda photo: photo.mean((0, 1))),

@@ -26,8 +26,8 @@ from PIL import Image
 
 import potplants
 from explorer.photos.examples import EMBEDDED
-from explorer.server.allocator import keep_freed_memory
 from gradcam import Explainer, combine_rescaled, edge_map, overlay
+from gradcam.allocator import keep_freed_memory
 from potplants.dataset import as_input
 from tests.support.live import running_app
 

@@ -16,8 +16,6 @@ from .bounds import Metered, check_jpeg, check_png_samples, check_size, check_ti
 from .convert import SHOWN_SIDE, SIDEWAYS, TURNS, eight_bit, orientation, over_white, reduced, scaled
 from .formats import Format, Jpeg, PhotoError, Tiff, checked, format_of, read_bytes
 
-BAR_GREY = 128  # fills the letterbox bars: mid-range, so that a bar is as little evidence as possible
-
 
 @dataclass(frozen=True)
 class Photo:
@@ -29,23 +27,17 @@ class Photo:
     notes: tuple[str, ...] = ()  # sentences for the visitor about choices made while decoding; usually none
 
 
-@dataclass(frozen=True)
-class Square:
-    """A photo as a network sees it: whole, its proportions kept, grey bars making it square."""
-
-    pixels: np.ndarray  # [side, side, 3] uint8
-    box: tuple[int, int, int, int]  # left, top, right, bottom of the photo between the bars
-    note: str  # a sentence for the visitor about the bars, "" where there are none
-
-
 def read_photo(path) -> Photo:
     """Decode the file at `path`, whatever its name. Raises PhotoError for anything that is not a readable photo."""
-    return decode_photo(read_bytes(path))
+    return _decoded(read_bytes(path))
 
 
 def decode_photo(data: bytes) -> Photo:
     """Decode a file's content, as `read_photo` does."""
-    data = checked(data)
+    return _decoded(checked(data))
+
+
+def _decoded(data: bytes) -> Photo:
     file_format = format_of(data[:1024])
     try:
         return _decode(data, file_format)
@@ -58,27 +50,9 @@ def decode_photo(data: bytes) -> Photo:
         ) from error
 
 
-def fit_square(pixels: np.ndarray, side: int) -> Square:
-    """Letterbox `pixels` [H, W, 3] uint8 into side × side. A photo that fits stays bit for bit."""
-    height, width = pixels.shape[:2]
-    width, height = scaled((width, height), side)
-    photo = Image.fromarray(pixels).resize((width, height), Image.Resampling.LANCZOS)  # antialiased; else a plain copy
-    left, top = (side - width) // 2, (side - height) // 2
-    square = np.full((side, side, 3), BAR_GREY, np.uint8)
-    square[top : top + height, left : left + width] = np.asarray(photo)
-    return Square(square, (left, top, left + width, top + height), _bars_note(width, height))
-
-
 def pixels_sha256(photo: np.ndarray) -> str:
     """SHA-256 of a photo's pixels, not of a file, in hexadecimal."""
     return hashlib.sha256(photo.tobytes()).hexdigest()
-
-
-def _bars_note(width: int, height: int) -> str:
-    if width == height:
-        return ""
-    where = "left and right of" if width < height else "above and below"
-    return f"The photo is not square, so the network sees it whole with grey bars {where} it."
 
 
 def _decode(data: bytes, file_format: Format) -> Photo:

@@ -11,7 +11,8 @@ import torch
 from torch import nn
 
 import potplants
-from classifiers.photos.decode import fit_square, pixels_sha256, read_photo
+from classifiers import Preprocessing
+from classifiers.photos.decode import pixels_sha256, read_photo
 from explorer.settings import COLUMNS, PREDICTED
 from gradcam import Explainer, Explanation, combine_rescaled, peaks
 from potplants.dataset import as_input
@@ -198,8 +199,8 @@ class ExplanationService:
         """An uploaded file as input of the named model, [S, S, 3] uint8, and a note on how it was converted."""
         size = potplants.find(name).size
         photo = read_photo(file)
-        square = fit_square(photo.pixels, size)
-        return square.pixels, " ".join(filter(None, (*photo.notes, square.note)))
+        square = Preprocessing(size, size).frame(photo.pixels)
+        return square.canvas, joined(*photo.notes, square.note)
 
     def load_weights(self, name: str, progress: Progress | None = None):
         """Load, or first download, the named model's weights. Raises ValueError, HubError or WeightsError."""
@@ -212,5 +213,6 @@ class ExplanationService:
 
 def _in_own_memory(explained):
     """A copy for the cache, its maps in memory of their own."""
-    explanation = replace(explained.explanation, heatmaps=in_own_memory(explained.explanation.heatmaps))
+    heatmaps = in_own_memory(explained.explanation.heatmaps)
+    explanation = replace(explained.explanation, heatmaps=heatmaps, maps=())  # the page shows the enlarged ones only
     return replace(explained, explanation=explanation, combined=in_own_memory(explained.combined))

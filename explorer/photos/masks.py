@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from classifiers.photos.decode import fit_square, read_photo
+from classifiers import Preprocessing
+from classifiers.photos.decode import read_photo
 
 PARTS = ("background", "pot", "plant", "soil")  # by index in a mask
 PNG_URI = "data:image/png;base64,"
@@ -73,10 +74,10 @@ def read_drawing(file, photo, side: int) -> np.ndarray:
             f"{original.width} × {original.height}: "
             "give the mask the photo's proportions, or make it square, as the network sees the photo."
         )
-    square = fit_square(drawing.pixels, side)
-    left, top, right, bottom = square.box
+    square = Preprocessing(side, side).frame(drawing.pixels)
+    left, top, right, bottom = square.photo
     region = np.zeros((side, side), bool)  # never in the letterbox bars
-    region[top:bottom, left:right] = square.pixels[top:bottom, left:right].mean(-1) > 127
+    region[top:bottom, left:right] = square.canvas[top:bottom, left:right].mean(-1) > 127
     return region
 
 

@@ -1,17 +1,9 @@
-"""glibc allocator settings: keep freed blocks for the next photo, trim every 2 s against fragmentation."""
+"""Memory that `gradcam.allocator` keeps goes back to the kernel every 2 s, against fragmentation."""
 
 import asyncio
-import ctypes
-import sys
 from contextlib import asynccontextmanager
 
-# glibc's mallopt: parameter, value (malloc.h). By default glibc returns such blocks to the kernel, which clears every
-# page of them anew at the next photo. Measured, four threads explaining with the embedded model: 7,800 page faults and
-# 54 ms of CPU time per photo without these settings, 2,300 and 45 with them. One arena for all threads instead of one
-# each: under 16 callers 20.3 answers a second against 19.4 with two arenas, and 100 MB less.
-MMAP_THRESHOLD = (-3, 1 << 30)  # no block below a gigabyte is mapped on its own
-TRIM_THRESHOLD = (-1, (1 << 31) - 1)  # the top of the heap is not returned automatically
-ARENA_MAX = (-8, 1)  # a block freed by one thread serves the next
+from gradcam.allocator import glibc_function
 
 # Kept memory fragments. Under 16 callers without pauses, 200 MB of a heap of 1000 MB were in use after two minutes.
 # Trimmed every two seconds, the process is 2 % larger after five minutes than after one; every ten seconds 12 %, never
@@ -19,18 +11,9 @@ ARENA_MAX = (-8, 1)  # a block freed by one thread serves the next
 TRIM_INTERVAL = 2  # seconds
 
 
-def keep_freed_memory() -> bool:
-    """Set glibc's options for the whole process. False with any other C library, which is left as it is."""
-    mallopt = _glibc_function("mallopt")
-    if mallopt is None:
-        return False
-    accepted = [mallopt(*option) for option in (MMAP_THRESHOLD, TRIM_THRESHOLD, ARENA_MAX)]
-    return all(accepted)
-
-
 def trim_memory() -> bool:
     """Return all free memory to the kernel. False where the C library has no function for it."""
-    malloc_trim = _glibc_function("malloc_trim")
+    malloc_trim = glibc_function("malloc_trim")
     return malloc_trim is not None and bool(malloc_trim(0))
 
 
@@ -52,7 +35,3 @@ def with_memory_trimming(lifespan):
             task.cancel()
 
     return combined
-
-
-def _glibc_function(name):
-    return getattr(ctypes.CDLL(None), name, None) if sys.platform.startswith("linux") else None

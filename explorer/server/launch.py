@@ -11,9 +11,10 @@ from gradio.themes import Base
 from starlette.middleware import Middleware
 
 from explorer.rendering.static import styles
+from gradcam.allocator import keep_freed_memory
 
 from . import mcp_tools, multipart, noscript
-from .allocator import keep_freed_memory, with_memory_trimming
+from .allocator import with_memory_trimming
 from .cleanup import sweep_lifespan
 from .environment import without_proxies
 from .errors import HANDLERS

@@ -230,8 +230,12 @@ def point_to(monkeypatch, url: str, cache) -> None:
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
 
 
+HELD_PORTS: list[socket.socket] = []
+
+
 def refused_url() -> str:
-    """The URL of a port without a listener."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{free.getsockname()[1]}"
+    """The URL of a port without a listener: it stays held while the tests run, so that no other server is given it."""
+    held = socket.socket()
+    held.bind(("127.0.0.1", 0))
+    HELD_PORTS.append(held)
+    return f"http://127.0.0.1:{held.getsockname()[1]}"

@@ -88,6 +88,8 @@ def inside(file):
     [
         ("gradcam", ["gradio", "potplants", "explorer", "huggingface_hub"]),
         ("potplants", ["gradio", "gradcam", "explorer"]),
+        ("classifiers.photos.decode", ["gradio", "torch", "gradcam"]),
+        ("batch.__main__", ["gradio", "torch", "pyarrow", "explorer"]),
     ],
 )
 def test_a_room_imported_alone_brings_no_stranger(room, strangers):

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from classifiers.photos.decode import fit_square, read_photo
+from classifiers import Preprocessing
+from classifiers.photos.decode import read_photo
 from classifiers.photos.formats import PhotoError
 from explorer.photos.examples import Example
 from explorer.photos.masks import read_mask
@@ -73,7 +74,7 @@ def read(examples: Sequence[Example], size: int) -> Batch:
     photos, unreadable, unusable_masks = [], [], []
     for example in examples:
         try:
-            square = fit_square(read_photo(example.file).pixels, size)
+            square = Preprocessing(size, size).frame(read_photo(example.file).pixels)
         except PhotoError as error:
             unreadable.append(Fault(example.key, str(error)))
             continue
@@ -82,7 +83,7 @@ def read(examples: Sequence[Example], size: int) -> Batch:
         except ValueError as error:
             parts = None
             unusable_masks.append(Fault(example.key, str(error)))
-        photos.append(InputPhoto(example, square.pixels, parts))
+        photos.append(InputPhoto(example, square.canvas, parts))
     return Batch(tuple(photos), tuple(unreadable), tuple(unusable_masks))
 
 
@@ -90,6 +91,6 @@ def _parts(example, square):
     if example.mask is None:
         return None
     parts = read_mask(example.mask)
-    if parts.shape != square.pixels.shape[:2] or square.note:
+    if parts.shape != square.canvas.shape[:2] or square.note:
         raise ValueError(f"the mask {example.mask.name} does not lie over what the network sees of its photo")
     return parts

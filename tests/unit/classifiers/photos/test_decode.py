@@ -9,7 +9,7 @@ from photo_files import check_sentence, encoded, gradient
 from PIL import Image, ImageFile
 
 from classifiers.photos.convert import SHOWN_SIDE
-from classifiers.photos.decode import BAR_GREY, fit_square, read_photo
+from classifiers.photos.decode import read_photo
 from classifiers.photos.formats import PhotoError
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*(EXIF|Truncated)")  # Pillow's warnings about broken tags
@@ -87,47 +87,6 @@ def test_damaged_file_raises_only_photo_error(read, file_format):
             read(bytes(damaged))
         except PhotoError as error:
             check_sentence(str(error))
-
-
-def test_fitting_square_is_unchanged():
-    pixels = np.random.default_rng(1).integers(0, 256, (256, 256, 3), np.uint8)
-    square = fit_square(pixels, 256)
-    assert np.array_equal(square.pixels, pixels) and square.box == (0, 0, 256, 256) and square.note == ""
-
-
-@pytest.mark.parametrize(("width", "height", "side", "box", "where"), [
-    (4000, 300, 256, (0, 118, 256, 137), "above and below"),  # 256 × 300 / 4000 = 19.2 rows; 118 above
-    (300, 4000, 256, (118, 0, 137, 256), "left and right"),
-    (5000, 1, 256, (0, 127, 256, 128), "above and below"),
-    (30, 60, 224, (56, 0, 168, 224), "left and right"),  # enlarged
-    (256, 192, 256, (0, 32, 256, 224), "above and below"),
-])  # fmt: skip
-def test_letterbox_geometry(width, height, side, box, where):
-    square = fit_square(np.full((height, width, 3), RED, np.uint8), side)
-    left, top, right, bottom = square.box
-    assert square.box == box and square.pixels.shape == (side, side, 3)
-    assert np.array_equal(square.pixels[top:bottom, left:right], np.full((bottom - top, right - left, 3), RED))
-    bars = np.ones((side, side), bool)
-    bars[top:bottom, left:right] = False
-    assert (square.pixels[bars] == BAR_GREY).all() and where in square.note
-    check_sentence(square.note)
-
-
-def test_photo_with_fitting_long_side_is_not_resampled():
-    pixels = np.random.default_rng(2).integers(0, 256, (100, 256, 3), np.uint8)
-    assert np.array_equal(fit_square(pixels, 256).pixels[78:178], pixels)
-
-
-def test_shrinking_averages_fine_detail():
-    board = (np.indices((1024, 1024)).sum(axis=0) % 2 * 255).astype(np.uint8)[..., None].repeat(3, axis=2)
-    inner = fit_square(board, 256).pixels[4:-4, 4:-4]
-    assert np.abs(inner.astype(int) - 127).max() <= 2  # picking pixels would give 0 or 255
-
-
-@pytest.mark.parametrize("pixel", [(0, 0, 0), (12, 200, 99)])
-def test_one_pixel_fills_the_square_with_its_colour(pixel):
-    square = fit_square(np.array([[pixel]], np.uint8), 256)
-    assert np.array_equal(square.pixels, np.full((256, 256, 3), pixel)) and square.note == ""
 
 
 def test_concurrent_reads_do_not_interfere(tmp_path):

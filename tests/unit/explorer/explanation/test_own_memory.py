@@ -10,7 +10,7 @@ from live import ROOT
 PROGRAM = """
 import torch
 from explorer.explanation.own_memory import in_own_memory
-from explorer.server.allocator import keep_freed_memory
+from gradcam.allocator import keep_freed_memory
 def size():
     return int(open("/proc/self/statm").read().split()[1])
 keep_freed_memory()
