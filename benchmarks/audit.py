@@ -81,7 +81,8 @@ def main():
 
     model, device = potplants.find(args.model), Device(args.device)
     potplants.load(args.model)
-    photos = list(examples.embedded().every.values())[: args.photos]
+    splits = examples.embedded().splits_for(model.classes)
+    photos = [photo for name in ("test", "val") for photo in splits[name]][: args.photos]
     cold, warm = first_explanation(model, device, photos)
     stages = Stages(model, device, photos)
     contenders = {

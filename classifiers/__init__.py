@@ -14,10 +14,14 @@ _LATER = {  # name → where it is
     "find": "catalogue",
     "of_pot_plants": "catalogue",
     "availability": "catalogue",
-    "choose": "catalogue",
+    "choose": "first",
     "fingerprint": "catalogue",
     "names": "catalogue",
     "embedded": "catalogue",
+    "is_name": "catalogue",
+    "is_of_the_hub": "catalogue",
+    "on_forgotten": "hub.memory",
+    "register": "registry",
 }
 
 __all__ = [
@@ -30,9 +34,13 @@ __all__ = [
     "embedded",
     "find",
     "fingerprint",
+    "is_name",
+    "is_of_the_hub",
     "load",
     "names",
     "of_pot_plants",
+    "on_forgotten",
+    "register",
 ]
 
 

@@ -8,6 +8,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+SQUASHED = 0.02  # proportions that differ by less look the same
+MOST_ASPECT = 4  # of what is shown: a longer photo is cut or squeezed, or its pictures would be without bound
 BAR_GREY = 128  # of the bars that make a photo square: cost the article's networks the fewest points, see benchmarks
 
 Fit = Literal["bars", "crop", "squash"]
@@ -50,6 +52,33 @@ class Frame:
         """Whether the network sees all of the canvas."""
         height, width = self.canvas.shape[:2]
         return self.seen == (0, 0, width, height)
+
+    @property
+    def explained(self) -> Box:
+        """The part of the photo that the network sees, in the canvas: neither bars nor what a crop leaves out."""
+        least, most = ([choose(pair) for pair in zip(self.seen, self.photo)] for choose in (max, min))
+        return Box(*least[:2], *most[2:])
+
+    def shown(self, pictures: np.ndarray) -> np.ndarray:
+        """Pictures over the canvas [..., H, W, C] as people see the photo: without bars, in its own proportions."""
+        pictures = pictures[(..., *self.photo.slices, slice(None))]
+        height, width = pictures.shape[-3:-1]
+        photo_aspect = self.aspect * width / height / (self.canvas.shape[1] / self.canvas.shape[0])
+        photo_aspect = min(max(photo_aspect, 1 / MOST_ASPECT), MOST_ASPECT)
+        if abs(photo_aspect / (width / height) - 1) <= SQUASHED:
+            return pictures
+        size = (round(height * photo_aspect), height) if photo_aspect > 1 else (width, round(width / photo_aspect))
+        flat = pictures.reshape(-1, *pictures.shape[-3:])
+        resized = [np.asarray(Image.fromarray(one).resize(size, Image.Resampling.BILINEAR)) for one in flat]
+        return np.stack(resized).reshape(*pictures.shape[:-3], size[1], size[0], pictures.shape[-1])
+
+    def over_canvas(self, photo_map: np.ndarray) -> np.ndarray:
+        """A map over the whole photo [h, w], of numbers that do not blend, over the canvas: [H, W], 0 on bars."""
+        canvas = np.zeros(self.canvas.shape[:2], photo_map.dtype)
+        left, top, right, bottom = self.photo
+        resized = Image.fromarray(photo_map).resize((right - left, bottom - top), Image.Resampling.NEAREST)
+        canvas[self.photo.slices] = np.asarray(resized)
+        return canvas
 
     def place(self, heat: Tensor) -> Tensor:
         """Maps over the input [..., h, w] as maps over the canvas [..., H, W]; 0 where the network saw nothing."""
@@ -116,11 +145,12 @@ class Preprocessing:
     def _squash(self, photo, aspect):
         everything = Box(0, 0, self.width, self.height)
         canvas = self._resize(photo, self.width, self.height)
-        squashed = abs(aspect / (self.width / self.height) - 1) > 0.02  # less than that nobody sees
+        squashed = abs(aspect / (self.width / self.height) - 1) > SQUASHED
         note = "The photo is squashed to the network's shape, as it learned to see photos." if squashed else ""
         return Frame(canvas, everything, everything, aspect, note)
 
     def _crop(self, photo, aspect):
+        photo, aspect = _at_most(photo, MOST_ASPECT)
         width, height = self._before_crop(*photo.shape[1::-1])
         canvas = self._resize(photo, width, height)
         left, top = self._middle(width - self.width), self._middle(height - self.height)
@@ -147,6 +177,15 @@ class Preprocessing:
         if photo.shape[1::-1] == (width, height):
             return photo.copy()
         return np.array(Image.fromarray(photo).resize((width, height), FILTERS[self.filter]))  # torch wants it writable
+
+
+def _at_most(photo, aspect):
+    """The photo and its proportions, the ends of a very long one cut off: the crop is in its middle."""
+    height, width = photo.shape[:2]
+    longest = aspect * min(height, width)
+    left, top = max(0, (width - longest) // 2), max(0, (height - longest) // 2)
+    photo = photo[top : top + longest, left : left + longest]
+    return photo, photo.shape[1] / photo.shape[0]
 
 
 def _inside(photo, width, height):

@@ -1,26 +1,29 @@
 """The controls beside every tab: the photo, the settings, and how a tab's handlers are bound to them."""
 
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, cast
 
 import gradio as gr
 from gradio.components import Component
 
+import classifiers
 import potplants
 from classifiers.photos.decode import read_photo
 from explorer.explanation.grid import BASES
-from explorer.explanation.service import MIXTURE, Progress, target_choices
+from explorer.explanation.service import ExplanationService, Progress
+from explorer.explanation.targets import MIXTURE, layer_choices, target_choices
 from explorer.photos.examples import Examples
 from explorer.rendering import parts
 from explorer.rendering.static import script
+from explorer.rendering.wording import titled
 from explorer.server.cancellation import cancellable
+from explorer.server.errors import EXPECTED
 from explorer.server.upload import upload
 from explorer.server.values import event_value
-from explorer.settings import COLUMNS, PREDICTED
+from explorer.settings import DEEPEST, PREDICTED, SETTINGS, View
 from gradcam import COLORMAPS, METHODS, SCALES
-
-from .settings import SETTINGS, View
 
 # options of Gradio's events: a forward pass uses every core, so more than two requests at once slow each other down
 ONE_AT_A_TIME: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 2}
@@ -35,7 +38,15 @@ COLORMAP_LABELS = {
     "viridis": "viridis (even steps)",
     "cividis": "cividis (even steps, colour-blind safe)",
 }
-SCALE_LABELS = {"each map": "each map", "shared": "shared over the grid"}
+SCALE_LABELS = {
+    "each map": "each map",
+    "shared": "shared over the grid",
+    "square root": "shared, and its square root",
+}
+HUB_HINT = "or the name of an image classifier on the Hub, such as microsoft/resnet-50"
+
+
+PHOTO_LABEL = "image: a photo"  # of the endpoints
 
 
 @dataclass(frozen=True)
@@ -85,8 +96,8 @@ class Controls:
     examples: gr.HTML
     model: gr.Dropdown
     method: gr.Dropdown
-    target: gr.Dropdown  # an entry of service.target_choices(model)
-    layer: gr.Dropdown  # an entry of service.COLUMNS
+    target: gr.Dropdown  # an entry of targets.target_choices(model), or the name of another of its classes
+    layer: gr.Dropdown  # an entry of targets.layer_choices(model)
     base: gr.Radio
     colormap: gr.Radio
     scale: gr.Radio
@@ -140,7 +151,7 @@ def debounced(triggers: list, front: gr.Textbox, when: str = "front") -> gr.Text
     return state
 
 
-def lay_out(examples: Examples, default_model: str) -> Controls:
+def lay_out(service: ExplanationService, examples: Examples, default_model: str) -> Controls:
     """Lay the controls out in the current column."""
     view = View(default_model)
     photo = upload(
@@ -154,40 +165,109 @@ def lay_out(examples: Examples, default_model: str) -> Controls:
     strip = gr.HTML(
         examples_strip(examples), js_on_load=script("press.js"), apply_default_css=False, elem_id="examples"
     )
-    model = gr.Dropdown(_model_choices(), value=view.model, label="Model", elem_id="model")
+    model = gr.Dropdown(
+        _model_choices(), value=view.model, label="Model", info=HUB_HINT, allow_custom_value=True, elem_id="model"
+    )
     method = gr.Dropdown(list(METHODS), value=view.method, label="Method", elem_id="method")
     with gr.Row():
-        choices = _target_choices(view.model)
-        target = gr.Dropdown(choices, value=view.target, label="Class", min_width=120, elem_id="target")
-        layer = gr.Dropdown(list(COLUMNS), value=view.layer, label="Layer", min_width=80, elem_id="layer")
+        target = gr.Dropdown(
+            **target_dropdown(view), label="Class", allow_custom_value=True, min_width=120, elem_id="target"
+        )
+        layer = gr.Dropdown(
+            **layer_dropdown(view), label="Layer", allow_custom_value=True, min_width=80, elem_id="layer"
+        )
     base = _radio(BASES, BASE_LABELS, view.base, label="Heat lies over", elem_id="base")
     colormap = _radio(COLORMAPS, COLORMAP_LABELS, view.colormap, label="Colours", elem_id="colormap")
     scale = _radio(SCALES, SCALE_LABELS, view.scale, label="Hottest colour is the peak of", elem_id="scale")
-
-    def pick(event: gr.EventData):
-        index = cast(int, event_value(event, "index", range(len(examples.shown))))
-        return str(examples.shown[index].file)
-
-    def update_targets(name, target):
-        known = target in target_choices(potplants.find(name))
-        return gr.Dropdown(_target_choices(name), value=target if known else PREDICTED)
-
-    strip.select(pick, None, photo, queue=False, **QUIET)
-    model.change(update_targets, [model, target], target, queue=False, **QUIET)
     front = gr.Textbox(visible="hidden", elem_id="front")
     link = gr.Textbox(visible=False)
-    return Controls(photo, strip, model, method, target, layer, base, colormap, scale, front, link)
+    controls = Controls(photo, strip, model, method, target, layer, base, colormap, scale, front, link)
+    _wire(controls, service, examples)
+    return controls
+
+
+def _wire(controls: Controls, service: ExplanationService, examples: Examples):
+    """Connect the controls to each other."""
+
+    def pick(model, event: gr.EventData):
+        """The photo, and the model that it is meant for where the one that is chosen knows four plants only."""
+        index = cast(int, event_value(event, "index", range(len(examples.shown))))
+        example = examples.shown[index]
+        other = example.asks if example.asks and model in potplants.MODELS else model
+        return str(example.file), other if other != model else gr.skip()
+
+    def update_choices(name, target, layer, caller):
+        """What can be chosen of another model: of a Hub repository it is known once it is loaded."""
+        with suppress(*EXPECTED):  # the tab in front reports it
+            if classifiers.is_of_the_hub(name):
+                service.classifier(name, caller.progress)
+        view = View(name, target=target, layer=layer)
+        choices = zip((target_dropdown(view), layer_dropdown(view)), (target, layer))
+        return [gr.Dropdown(**_without_value(new, old)) for new, old in choices]
+
+    chosen = [controls.model, controls.target, controls.layer]
+    controls.examples.select(pick, controls.model, [controls.photo, controls.model], queue=False, **QUIET)
+    # queued, since a repository may have to be fetched; beside the questions, which wait for the same fetch
+    options: dict[str, Any] = {"trigger_mode": "always_last", "concurrency_limit": 8, **QUIET}
+    controls.model.change(handler(update_choices, chosen), chosen, [controls.target, controls.layer], **options)
+
+
+def target_dropdown(view: View) -> dict[str, Any]:
+    """Choices and value of the class's dropdown: the view's target where its model has it, or may have it."""
+    model = _known(view.model)
+    choices = (PREDICTED, MIXTURE, view.target) if model is None else target_choices(model)
+    kept = view.target in choices or (model is not None and view.target in model.classes)
+    labels = labelled(dict.fromkeys(choices), TARGET_LABELS)
+    return {"choices": labels, "value": view.target if kept else PREDICTED}
+
+
+def layer_dropdown(view: View) -> dict[str, Any]:
+    """Choices and value of the layer's dropdown: the view's layer where its model has it, or may have it."""
+    model = _known(view.model)
+    choices = (DEEPEST, view.layer) if model is None else layer_choices(model)
+    labels = [(name, name) for name in dict.fromkeys(choices)]
+    return {"choices": labels, "value": view.layer if view.layer in choices else DEEPEST}
+
+
+def _without_value(dropdown, value):
+    """The same without a value that is there already: a link may be setting another at this moment."""
+    return {name: one for name, one in dropdown.items() if name != "value" or one != value}
+
+
+def _known(name):
+    """The classifier, or None for one of the Hub that is not loaded, and for a name that is none."""
+    with suppress(ValueError):
+        return classifiers.find(name)
+    return None
+
+
+def model_box(default_model: str) -> gr.Textbox:
+    """The endpoints' parameter `model`: a text, since the Hub's repositories cannot be listed."""
+    label = "model: a name that /models lists, or an image classifier of the Hub as owner/name"
+    return gr.Textbox(default_model, label=label)
+
+
+def target_box() -> gr.Textbox:
+    """The endpoints' parameter `target`."""
+    return gr.Textbox(
+        PREDICTED, label="target: predicted, mixture, or a class; of a number, further right or further left"
+    )
+
+
+def layer_box() -> gr.Textbox:
+    """The endpoints' parameter `layer`."""
+    return gr.Textbox(DEEPEST, label="layer: deepest, or one that /models lists, shallow to deep")
 
 
 def examples_strip(examples: Examples) -> str:
     """The examples as labelled pictures that are buttons."""
     pictures = [(read_photo(example.file).pixels, example.caption) for example in examples.shown]
-    return parts.strip(examples.origin, pictures)
+    return parts.strip(examples.shown_origin, pictures)
 
 
 def labelled(names, labels=None):
     """Choices as Gradio takes them, (label, name). The default label is the name, capitalised."""
-    return [((labels or {}).get(name, name.capitalize()), name) for name in names]
+    return [((labels or {}).get(name, titled(name)), name) for name in names]
 
 
 def _radio(names, labels, value, **options):
@@ -195,8 +275,4 @@ def _radio(names, labels, value, **options):
 
 
 def _model_choices():
-    return [(f"{name} ({model.trained_on})", name) for name, model in potplants.MODELS.items()]
-
-
-def _target_choices(model):
-    return labelled(target_choices(potplants.find(model)), TARGET_LABELS)
+    return [(f"{name} ({classifiers.find(name).trained_on})", name) for name in classifiers.names()]

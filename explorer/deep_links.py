@@ -1,16 +1,19 @@
 """Deep links: example, settings and tab as the query of a URL, and back."""
 
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from urllib.parse import urlencode
 
+import classifiers
 from explorer.explanation.grid import BASES
-from explorer.explanation.service import target_choices
+from explorer.explanation.targets import layer_choices, target_choices, target_named
 from explorer.photos.examples import Examples
-from explorer.settings import COLUMNS, View
+from explorer.settings import View
 from gradcam import COLORMAPS, METHODS, SCALES
-from potplants import MODELS
 
+LONGEST_NAME = 100  # characters of a class or a layer
 MISSING = "The {} that the link asks for is not here; the page opens with another."
 
 
@@ -30,28 +33,54 @@ def query(link: Link) -> str:
     return f"?{urlencode(changed)}" if changed else ""
 
 
-def link_of(parameters: Mapping[str, str], examples: Examples, tabs: Collection[str]) -> tuple[Link, tuple[str, ...]]:
+def link_of(
+    parameters: Mapping[str, str], examples: Examples, tabs: Collection[str], default_model: str
+) -> tuple[Link, tuple[str, ...]]:
     """The link of a URL's parameters, and a sentence for each parameter with an unknown value.
 
     Parameters of other names are ignored. No sentence repeats a value: anybody can have written the URL, and the
     page would show the value, markup and all, as its own text.
     """
-    choices = {
-        "example": examples.every,
-        "model": MODELS,
-        "method": METHODS,
-        "target": target_choices(MODELS.get(parameters.get("model", ""))),
-        "layer": COLUMNS,
-        "base": BASES,
-        "colormap": COLORMAPS,
-        "scale": SCALES,
-        "tab": tabs,
+    asked = parameters.get("model", default_model)
+    model = asked if classifiers.is_name(asked) else default_model
+    checks = {
+        "example": examples.every.__contains__,
+        "model": classifiers.is_name,
+        "method": METHODS.__contains__,
+        "target": partial(_is_target, model),
+        "layer": partial(_is_layer, model),
+        "base": BASES.__contains__,
+        "colormap": COLORMAPS.__contains__,
+        "scale": SCALES.__contains__,
+        "tab": tabs.__contains__,
     }
-    given = {name: parameters[name] for name in choices if name in parameters}
-    valid = {name: value for name, value in given.items() if value in choices[name]}
+    given = {name: parameters[name] for name in checks if name in parameters}
+    valid = {name: value for name, value in given.items() if checks[name](value)}
     missing = tuple(MISSING.format(name) for name in given if name not in valid)
     outside_view = {name: valid.pop(name) for name in ("example", "tab") if name in valid}
     return Link(view=View(**valid), **outside_view), missing
+
+
+def _is_target(model, text):
+    """Whether a model has the target; of one that is not loaded it is not known, and its answer will tell."""
+    try:
+        found = classifiers.find(model)
+    except ValueError:
+        return _may_be_name(text)
+    with suppress(ValueError):
+        return text in target_choices(found) or bool(target_named(found, text))
+    return False
+
+
+def _is_layer(model, text):
+    try:
+        return text in layer_choices(classifiers.find(model))
+    except ValueError:
+        return _may_be_name(text)
+
+
+def _may_be_name(text):
+    return len(text) <= LONGEST_NAME and text.isprintable()
 
 
 def _parameters(link):

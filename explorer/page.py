@@ -2,11 +2,21 @@
 
 from dataclasses import asdict, replace
 from importlib import import_module
+from urllib.parse import parse_qsl
 
 import gradio as gr
 from gradio.themes import Base, Soft
 
-from explorer.controls import QUIET, Controls, components_of, debounced, handler, lay_out
+from explorer.controls import (
+    QUIET,
+    Controls,
+    components_of,
+    debounced,
+    handler,
+    lay_out,
+    layer_dropdown,
+    target_dropdown,
+)
 from explorer.deep_links import Link, link_of, query
 from explorer.explanation.service import ExplanationService
 from explorer.photos.examples import Examples
@@ -48,7 +58,7 @@ def build(choice: Choice, examples: Examples, service: ExplanationService) -> gr
         gr.HTML(model_line(choice.reason, examples.rendered, examples.origin), elem_id="speaking")
         with gr.Row(equal_height=False, elem_id="frame"):
             with gr.Column(scale=4, min_width=320):
-                controls = lay_out(examples, choice.name)
+                controls = lay_out(service, examples, choice.name)
             with gr.Column(scale=8, min_width=320), gr.Tabs(selected="explain", elem_id="tabs") as tabs:
                 for tab in _tab_modules("tab"):
                     tab.build(controls, tabs, service, examples)
@@ -85,15 +95,24 @@ def sync_address_bar(controls: Controls, examples: Examples):
 def open_deep_links(page: gr.Blocks, controls: Controls, tabs: gr.Tabs, examples: Examples, default_model: str):
     """Set the controls to the URL's query and open its tab, which starts the answer. An empty query sends nothing."""
 
-    def open_link(request: gr.Request):
-        link, missing = link_of(request.query_params, examples, [folder.replace("_", "-") for folder in TABS])
+    def open_link(url_query):
+        parameters = dict(parse_qsl(url_query.partition("#")[0].removeprefix("?"), keep_blank_values=True))
+        names = [folder.replace("_", "-") for folder in TABS]
+        link, missing = link_of(parameters, examples, names, default_model)
         for warning in missing:
             gr.Warning(warning)
         example = examples.every.get(link.example or "", examples.story)
-        settings = asdict(replace(link.view, model=link.view.model or default_model))
+        view = replace(link.view, model=link.view.model or default_model)
+        settings = {
+            **asdict(view),
+            "target": gr.Dropdown(**target_dropdown(view)),
+            "layer": gr.Dropdown(**layer_dropdown(view)),
+        }
         return str(example.file), *settings.values(), gr.Tabs(selected=link.tab), link.tab
 
     outputs = [controls.photo, *components_of([controls.view]), tabs, controls.front]
-    url_query = gr.Textbox(visible="hidden")
+    url_query = gr.Textbox(visible="hidden", elem_id="url-query")
     page.load(None, None, [url_query, controls.front], js=script("arrive.js", tab=Link().tab), **QUIET)
-    url_query.change(open_link, None, outputs, **QUIET)  # queued: only then gr.Warning reaches the page
+    url_query.change(
+        open_link, url_query, outputs, trigger_mode="always_last", **QUIET
+    )  # queued: only then gr.Warning reaches the page

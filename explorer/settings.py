@@ -3,17 +3,17 @@
 from dataclasses import dataclass, fields
 
 PREDICTED = "predicted"  # the target: the class with the largest logit
-COLUMNS = ("conv1", "conv2", "conv3")  # the layers on the page, shallow to deep: every network has three convolutions
+DEEPEST = "deepest"  # the layer: the last that a classifier's heat is read from
 
 
 @dataclass(frozen=True)
 class View:
     """What is explained, and how it is coloured. The defaults are those of the page and of every endpoint."""
 
-    model: str = ""  # a name in potplants.MODELS; "" for the page's own
+    model: str = ""  # a classifier's name, see classifiers.find; "" for the page's own
     method: str = "Grad-CAM"  # a key of gradcam.METHODS
-    target: str = PREDICTED  # see service.target_choices
-    layer: str = COLUMNS[-1]
+    target: str = PREDICTED  # see explained.target_choices
+    layer: str = DEEPEST  # or a column of the classifier, see explained.layer_choices
     base: str = "edges"  # a key of grid.BASES: what lies under the heat
     colormap: str = "jet"  # a key of gradcam.COLORMAPS
     scale: str = "each map"  # a key of gradcam.SCALES

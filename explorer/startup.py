@@ -6,7 +6,9 @@ from threading import Thread
 
 import torch
 
+import classifiers
 import potplants
+from classifiers import imagenet
 from explorer.explanation.device import Device
 from explorer.explanation.service import ExplanationService
 from explorer.photos.examples import Examples
@@ -37,7 +39,7 @@ def run(choice: Choice, device: Device, shown: Examples, address: ReservedAddres
 
 def log(choice: Choice, examples: Examples, device: Device) -> str:
     """Four lines for the terminal."""
-    served = f"Where did it look?  {len(examples.every)} example photos, {examples.origin}"
+    served = f"Where did it look?  {len(examples.every)} example photos, {examples.shown_origin}"
     return "\n".join((served, choice.reason, _weights_line(choice.name), _device_line(device)))
 
 
@@ -56,8 +58,11 @@ def warm_up(service: ExplanationService, examples: Examples, model: str):
 
 
 def _weights_line(name):
-    """The weights file's fingerprint, compared with the published one."""
-    actual, published = potplants.fingerprint(name), potplants.MODELS[name].sha256
+    """The weights file's fingerprint, compared with the published one; of a repository of the Hub its commit."""
+    actual, published = classifiers.fingerprint(name), _published(name)
+    if actual is None and name not in potplants.MODELS:
+        model = classifiers.find(name)
+        return f"Weights: {name}, " + (f"commit {model.revision[:SHORT]}" if model.revision else f"from {model.origin}")
     if published is None:
         origin = "never published"
     elif actual == published:
@@ -65,6 +70,13 @@ def _weights_line(name):
     else:
         origin = f"not the published file, which is {published[:SHORT]}"
     return f"Weights: {name}, SHA-256 {actual[:SHORT] if actual else 'unknown'}, {origin}"
+
+
+def _published(name):
+    """The SHA-256 that the weights of a classifier of the catalogue were published with, if they were."""
+    if name in potplants.MODELS:
+        return potplants.MODELS[name].sha256
+    return imagenet.SHA256 if name == imagenet.NAME else None
 
 
 def _device_line(device):

@@ -8,7 +8,7 @@ from .guided import guided_backpropagation, guided_grad_cam
 from .heatmaps import combine_evidence, combine_product, combine_rescaled, empty, peaks
 from .methods import METHODS
 from .occlusion import occlusion
-from .overlay import COLORMAPS, SCALES, colour_table, overlay
+from .overlay import COLORMAPS, SCALES, colour_table, overlay, shades
 from .regions import Regions, regions
 from .sanity import cascading_randomisation
 from .suggestions import Suggestion, suggest_layers
@@ -38,6 +38,7 @@ __all__ = [
     "overlay",
     "peaks",
     "regions",
+    "shades",
     "suggest_layers",
     "take_apart",
 ]

@@ -1,6 +1,7 @@
 """One Grad-CAM heatmap step by step: every quantity between the forward pass and the picture."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -58,3 +59,37 @@ def _steps(view):
         rectified=rectified[0, 0].cpu(),
         heatmap=upsample(rectified, view.images.shape[2:])[0, 0].cpu(),
     )
+
+
+@dataclass(frozen=True)
+class SummaryRow:
+    layer: str
+    kind: str
+    output_shape: tuple[int, ...]  # of one image; empty where it puts out no tensor
+    parameters: int
+
+
+def summary(model: nn.Module, image: Tensor) -> tuple[SummaryRow, ...]:
+    """The innermost modules in the order in which they run over an image [3, H, W], one row for each time.
+
+    One forward pass, without gradients. The model is left unchanged.
+    """
+    images, copies, rows = as_batch(image[None], model), ModelCopies(model), []
+
+    def attach(root):
+        rows.clear()
+        return [
+            module.register_forward_hook(partial(_note, rows, name))
+            for name, module in root.named_modules()
+            if name and not any(module.children()) and not isinstance(module, torch.jit.ScriptModule)
+        ]
+
+    with torch.inference_mode(False), torch.no_grad(), copies.borrow() as borrowed:
+        borrowed.forward(images, attach)
+    return tuple(rows)
+
+
+def _note(rows, name, module, inputs, output):
+    shape = tuple(output.shape[1:]) if isinstance(output, Tensor) else ()
+    parameters = sum(parameter.numel() for parameter in module.parameters())
+    rows.append(SummaryRow(name, type(module).__name__, shape, parameters))

@@ -19,13 +19,15 @@ def occlusion(
     target=None,
     patch: int = 32,
     stride: int = 16,
-    fill: float = GREY,
+    fill: Tensor | float = GREY,
     *,
     signed: bool = False,
     progress: Progress | None = None,
     at_once: int | None = None,
 ) -> Tensor:
     """How much of the target's score falls away under a square of `fill`, [H, W], for one image [3, H, W].
+
+    fill: a number, or an image [3, H, W] of which each square is taken.
 
     Zeiler & Fergus 2014, arXiv:1311.2901, sec. 4.2. The square of side `patch` moves by `stride`; a last one lies flush
     with the far edge. Each pixel gets the mean fall over all squares that cover it, in units of the target.
@@ -97,7 +99,8 @@ def _covered(images, corners, patch, fill):
     """The photo [1, 3, H, W] once for each corner, with a square of `fill` there."""
     covered = images.repeat(len(corners), 1, 1, 1)
     for photo, (top, left) in zip(covered, corners):
-        photo[:, top : top + patch, left : left + patch] = fill
+        square = slice(top, top + patch), slice(left, left + patch)
+        photo[(slice(None), *square)] = fill[(slice(None), *square)] if isinstance(fill, Tensor) else fill
     return covered
 
 

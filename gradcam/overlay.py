@@ -10,9 +10,10 @@ COLORMAPS = {  # name → OpenCV's table
     "cividis": cv2.COLORMAP_CIVIDIS,  # perceptually uniform, made for colour-blind readers
 }
 DIVERGING = "blue-red"  # for evidence of both signs: its ends are equally light, and distinct for colour-blind readers
-SCALES = ("each map", "shared")
+SCALES = ("each map", "shared", "square root")
 
 _AGAINST, _NEUTRAL, _FOR = (30, 96, 200), (221, 221, 221), (196, 28, 44)  # RGB; L* is 42, 88, 42
+_STEPS = 255
 _SIDE = 127  # shades on either side of the neutral one
 
 
@@ -23,8 +24,10 @@ def overlay(base, heatmaps, colormap: str = "jet", opacity: float = 0.5, scale: 
     heatmaps: evidence, [..., H, W], tensor or array. Where any of them speaks against its target, below zero
               (`signed=True`), all are drawn in "blue-red", whichever colormap was chosen; it can also be chosen.
     scale:    "each map" — a map's own peak is the hottest colour; "shared" — the strongest peak of all maps is.
-              Zero is always the coldest colour, so a weak map looks weak on the shared scale. In "blue-red" zero is the
-              neutral middle; the strongest of either side, red for and blue against, is the peak: both have one scale.
+              Zero is always the coldest colour, so a weak map looks weak on the shared scale. "square root" — shared as
+              well, of the evidence's square root: a hundredth of the strongest peak has a tenth of its colour.
+              In "blue-red" zero is the neutral middle; the strongest of either side, red for and blue against, is the
+              peak: both have one scale.
 
     A map without evidence leaves its base uncoloured, which differs from every colour of the map.
     Raises ValueError for an unknown colormap or scale, a mismatch of shapes, or evidence that is not finite.
@@ -42,11 +45,30 @@ def overlay(base, heatmaps, colormap: str = "jet", opacity: float = 0.5, scale: 
     if diverging:  # the neutral colour first: NumPy counts negative shades from the table's end
         table = np.roll(colour_table(DIVERGING), -_SIDE, axis=0)
     peaks = _peaks(np.abs(heatmaps) if diverging else heatmaps)
-    heatmaps, hottest = _in_range(heatmaps, _hottest(peaks, scale))
-    steps, integer = (_SIDE, np.int8) if diverging else (255, np.uint8)
-    shade = (heatmaps * (steps / hottest)).astype(integer)  # [..., H, W], rounded towards zero
+    steps, integer = (_SIDE, np.int8) if diverging else (_STEPS, np.uint8)
+    shade = _shades(heatmaps, peaks, scale, steps).astype(integer)  # [..., H, W], rounded towards zero
     mixed = (table.astype(np.float32) * opacity).astype(np.float32)[shade] + base * np.float32(1 - opacity)
     return np.where((peaks > 0)[..., None], mixed.round().astype(np.uint8), base)
+
+
+def shades(heatmaps, scale: str = "each map") -> np.ndarray:
+    """The index of each point's colour in a `colour_table` of 256, as `overlay` chooses it: uint8 [..., H, W].
+
+    Of evidence that is nowhere below zero. Raises ValueError as `overlay` does.
+    """
+    heatmaps = _as_array(heatmaps)
+    if heatmaps.min(initial=0) < 0:
+        raise ValueError("expected evidence of zero or more, got some below: overlay draws it in blue-red")
+    return _shades(heatmaps, _peaks(heatmaps), scale, _STEPS).astype(np.uint8)
+
+
+def _shades(heatmaps, peaks, scale, steps):
+    """Evidence in units of a colour, signed, not yet rounded."""
+    heatmaps, hottest = _in_range(heatmaps, _hottest(peaks, scale))
+    if scale != "square root":
+        return heatmaps * (steps / hottest)
+    relative = heatmaps / hottest
+    return np.sign(relative) * np.sqrt(np.abs(relative)) * np.float32(steps)
 
 
 def colour_table(colormap: str) -> np.ndarray:

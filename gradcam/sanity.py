@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -21,10 +22,12 @@ class Step:
 
 
 def cascading_randomisation(
-    model: nn.Module, explain: Callable[[nn.Module], Tensor], seed: int = 0
+    model: nn.Module, explain: Callable[[nn.Module], Tensor], seed: int = 0, most_steps: int | None = None
 ) -> tuple[Step, ...]:
     """Randomise the model's layers from the top down, one more each step, and compare the maps with the trained one's.
 
+    most_steps: in a network of more layers, several are drawn anew in a step, in even groups, as the paper goes through
+    a deep network by blocks. None: one by one.
     explain: a function model → heatmap [H, W]. A method whose map stays alike explains the photo, not the model.
     Works on a copy: the model's weights are never touched. A layer is a module with weights of its own, parametrized
     ones (weight norm, spectral norm) included; `randomise` draws them anew, from the seed, and verifies that they
@@ -41,10 +44,23 @@ def cascading_randomisation(
     if not layers:
         raise ValueError("expected a model with layers that can be randomised, found none")
     random_numbers, steps = PrivateRandomNumbers(GeneratorStates(seed)), [_compare("", trained, trained)]
-    for name, layer in reversed(layers.items()):
-        randomise(name, layer, random_numbers)
-        steps.append(_compare(name, trained, explain(randomised).detach().cpu().double()))
+    for group in _groups(list(reversed(layers.items())), most_steps):
+        for name, layer in group:
+            randomise(name, layer, random_numbers)
+        steps.append(_compare(_name_of(group), trained, explain(randomised).detach().cpu().double()))
     return tuple(steps)
+
+
+def _groups(layers, most_steps):
+    """The layers in at most so many groups of almost the same size, in their order."""
+    count = len(layers) if most_steps is None else min(most_steps, len(layers))
+    ends = [round(len(layers) * index / count) for index in range(count + 1)]
+    return [layers[start:end] for start, end in pairwise(ends)]
+
+
+def _name_of(group):
+    (first, _), *others = group
+    return f"{first} and {len(others)} before it" if others else first
 
 
 def rank_correlation(one, other) -> float:

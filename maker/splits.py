@@ -42,7 +42,8 @@ SHOWN, SHOWN_SAMPLES = (
     32,
 )  # the first photos of each class in examples/ are shown first, and rendered with more samples
 BATCH = 40  # photos that one process renders before a new one replaces it
-FIELDS = ("file", "split", "class", "pot_colour", "seed")
+FIELDS = ("file", "split", "class", "pot_colour", "seed", "licence", "author", "source", "asks")
+TERMS = ("MIT", "the authors of this app", "rendered in Blender", "")  # of every rendered photo: the last four fields
 
 
 @dataclass(frozen=True)
@@ -111,18 +112,30 @@ def run(task):
 
 
 def write_index(root, folder):
-    """Write the folder's index: one line for every photo that exists, in the order of their names."""
+    """Write the folder's index: one line for every photo that exists, in the order of their names; then the real ones.
+
+    Lines of splits that are not rendered are kept as they are.
+    """
     every = sorted(plan(SPLITS, 1000), key=lambda job: job.file)
     rows = [
-        (job.file, job.split, job.plant, job.pot_colour, job.seed)
+        (job.file, job.split, job.plant, job.pot_colour, job.seed, *TERMS)
         for job in every
         if SPLITS[job.split].folder == folder and job.path(root).exists()
     ]
+    rows += _not_rendered(root / folder / "index.csv")
     partial = root / folder / ".index.csv.half"
     partial.parent.mkdir(parents=True, exist_ok=True)
     with partial.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file, lineterminator="\n").writerows([FIELDS, *rows])
     partial.replace(root / folder / "index.csv")
+
+
+def _not_rendered(index):
+    """The index's lines of photos that are not rendered; none where there is no index yet."""
+    if not index.is_file():
+        return []
+    with index.open(newline="", encoding="utf-8") as table:
+        return [[row[name] for name in FIELDS] for row in csv.DictReader(table) if row["split"] not in SPLITS]
 
 
 def render_missing(jobs, root, workers):

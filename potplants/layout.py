@@ -6,6 +6,7 @@ from pathlib import Path
 from potplants.catalogue import CLASSES
 
 SUFFIXES = (".jpg", ".jpeg")
+EXPECTED = "photos named " + ", ".join(f"{number}_*.jpg for {name}" for number, name in enumerate(CLASSES))
 
 
 @dataclass(frozen=True)
@@ -17,17 +18,16 @@ class Photos:
 def photos(folder) -> Photos:
     """The labelled photos directly in `folder`. Raises ValueError, naming the expected layout, if there are none."""
     folder = Path(folder)
-    expected = "photos named " + ", ".join(f"{number}_*.jpg for {name}" for number, name in enumerate(CLASSES))
     try:
         files = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
     except OSError as error:
         raise ValueError(
-            f"The folder {folder} cannot be read ({error.strerror}): give one that holds {expected}."
+            f"The folder {folder} cannot be read ({error.strerror}): give one that holds {EXPECTED}."
         ) from None
     labelled = [(path, label) for path in files if (label := _label(path)) is not None]
     if not labelled:
         raise ValueError(
-            f"There are no photos in the folder {folder} that can be used: give one that holds {expected}."
+            f"There are no photos in the folder {folder} that can be used: give one that holds {EXPECTED}."
         )
     return Photos(tuple(path for path, _ in labelled), tuple(label for _, label in labelled))
 

@@ -18,7 +18,7 @@ from ..classifier import Classifier, Progress
 from . import loading
 from .listing import Listing
 from .loading import Loaded
-from .memory import Memory
+from .memory import Memory, forgotten
 from .policy import HubPolicy, RepositoryError
 from .reference import Reference, parse
 
@@ -34,6 +34,7 @@ def use(policy: HubPolicy) -> None:
     global _policy, _memory
     _policy, _memory = policy, Memory(policy.kept_bytes)
     _commits.clear()
+    forgotten()
 
 
 def load(name: str, progress: Progress | None = None) -> Classifier:

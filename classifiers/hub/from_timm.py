@@ -96,7 +96,9 @@ def _timm() -> Any:
     try:
         import timm  # pyright: ignore[reportMissingImports] (optional)
     except ImportError as error:
-        raise Unusable("this needs timm: pip install timm", "") from error
+        raise Unusable(
+            "this needs timm, which is not installed here: pip install '.[timm]' in the app's folder adds it", ""
+        ) from error
     return timm
 
 

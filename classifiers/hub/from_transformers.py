@@ -68,7 +68,9 @@ def _require() -> None:
     try:
         import transformers  # noqa: F401
     except ImportError as error:
-        raise Unusable("this needs transformers: pip install transformers", "") from error
+        raise Unusable(
+            "this needs transformers, which is not installed here: pip install '.[hub]' in the app's folder adds it", ""
+        ) from error
 
 
 def _known(kind: str) -> set[str]:

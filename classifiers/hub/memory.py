@@ -18,6 +18,21 @@ POLL_SECONDS = 0.1  # between two looks whether somebody who waits has left
 _EXPECTED = (OSError, ValueError)  # HubError, RepositoryError: reasons that hold for all who wait; others are one's own
 
 
+_listeners: list[Callable[[], object]] = []  # one list per process, as there is one memory
+
+
+def on_forgotten(listener: Callable[[], object]) -> None:
+    """Call `listener` whenever networks are let go, so that whoever keeps something of them can let go too."""
+    if listener not in _listeners:
+        _listeners.append(listener)
+
+
+def forgotten() -> None:
+    """Tell the listeners."""
+    for listener in _listeners:
+        listener()
+
+
 class Memory:
     """Loaded networks by name, at most `most_bytes` of them, but always the one loaded last."""
 
@@ -73,8 +88,12 @@ class Memory:
         with self._lock:
             self._kept[name] = loaded
             self._kept.move_to_end(name)
+            before = len(self._kept)
             while len(self._kept) > 1 and sum(kept.size for kept in self._kept.values()) > self.most_bytes:
                 self._kept.popitem(last=False)
+            fewer = len(self._kept) < before
+        if fewer:
+            forgotten()
 
 
 class _Load:

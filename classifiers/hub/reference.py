@@ -27,7 +27,7 @@ def parse(name: str) -> Reference:
     match = _REFERENCE.fullmatch(name)
     if match is None:
         raise ValueError(
-            f"expected a repository of the Hub as owner/name or owner/name@revision, got {name[:100]!r}: "
+            f"expected a repository of the Hub as owner/name or owner/name@revision, got {name[:40]!r}: "
             "copy the name from the repository's page."
         )
     return Reference(match["repo"], match["revision"])

@@ -12,7 +12,7 @@ from ..preprocessing import Preprocessing
 NAME = "imagenet"
 FILE = "efficientnet-lite0-57934424.pth"
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"  # of that file, of version 0.1.0
-LAYERS = ("stages.1", "stages.2", "stages.4", "stages.6")  # the last stage of each resolution: 56, 28, 14, 7
+LAYERS = {"stages.1": 56, "stages.2": 28, "stages.4": 14, "stages.6": 7}  # the last stage of each resolution → its side
 
 
 @cache  # one per process: 19 MB that nobody changes
@@ -67,7 +67,7 @@ def classifier() -> Classifier:
     return Classifier(
         name=NAME,
         classes=classes(),
-        layers=tuple(Layer(name, name) for name in LAYERS),
+        layers=tuple(Layer(name, f"{side} × {side}") for name, side in LAYERS.items()),
         preprocessing=Preprocessing(
             224, 224, fit="crop", resized=256, filter="bicubic", mean=(0.5,) * 3, std=(0.5,) * 3
         ),

@@ -53,10 +53,14 @@ class SharedResult:
 
 
 class ResultCache:
-    """The last `limit` results by key, least recently used out first; concurrent requests for a key share one."""
+    """The last `limit` results by key, least recently used out first; concurrent requests for a key share one.
 
-    def __init__(self, limit: int):
-        self._limit, self._lock = limit, Lock()
+    bytes_of: the size of a result. Together they have at most `most_bytes`, but the last one always stays.
+    """
+
+    def __init__(self, limit: int, most_bytes: int | None = None, bytes_of: Callable[..., int] = len):
+        self._limit, self._most_bytes, self._bytes_of = limit, most_bytes, bytes_of
+        self._lock = Lock()
         self._results: OrderedDict = OrderedDict()
 
     def __len__(self):
@@ -69,7 +73,20 @@ class ResultCache:
             self._results.move_to_end(key)
             while len(self._results) > self._limit:
                 self._results.popitem(last=False)
-        return shared.get(make, progress)
+        result = shared.get(make, progress)
+        if self._most_bytes is not None:
+            self._shrink(self._most_bytes)
+        return result
+
+    def _shrink(self, most_bytes):
+        with self._lock:
+            sizes = {key: self._bytes_of(one.result) for key, one in self._results.items() if one.filled}
+            excess = sum(sizes.values()) - most_bytes
+            for key, size in list(sizes.items())[:-1]:
+                if excess <= 0:
+                    return
+                del self._results[key]
+                excess -= size
 
     def peek(self, key):
         """The result for the key if it is there, else None; never waits."""

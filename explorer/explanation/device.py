@@ -4,14 +4,15 @@ import copy
 import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from pathlib import Path
 from threading import Lock
 from typing import TypeVar, cast
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 
-import potplants
+import classifiers
+from gradcam.forward_pass import logits_of as logits_in
 from gradcam.memory import in_halves, ran_out
 from potplants import HubError, WeightsError
 
@@ -40,7 +41,8 @@ class Device:
         self.name = resolve_device(name)
         if self.name.startswith("cuda"):
             torch.backends.cudnn.allow_tf32 = False  # or convolutions would round to 10 bits; the CPU has 23
-        self._copies: dict[nn.Module, nn.Module] = {}  # the catalogue's network → its copy on the device
+        # a classifier's network → its copy on the device, for as long as the network is kept
+        self._copies: WeakKeyDictionary[nn.Module, nn.Module] = WeakKeyDictionary()
         self._lock = Lock()
         self._run_lent = lend and lend(self._run)
 
@@ -50,8 +52,8 @@ class Device:
         return self._run_lent is not None
 
     def network(self, name: str) -> nn.Module:
-        """The named network on this device; the catalogue's own stays on the CPU. Raises as `potplants.load` does."""
-        network = potplants.load(name)
+        """The named network on this device; the classifier's own stays on the CPU. Raises as `classifiers.load`."""
+        network = _network(name)
         if self.name == "cpu":
             return network
         if network not in self._copies:  # without the lock, which ZeroGPU's forked process may inherit locked
@@ -68,7 +70,7 @@ class Device:
         """
         if self.name == "cpu":
             return
-        for name in (first, *(model.name for model in potplants.MODELS.values() if isinstance(model.weights, Path))):
+        for name in dict.fromkeys((first, *classifiers.embedded())):
             with suppress(HubError, WeightsError):  # requests for this network report it
                 self._preload(name)
 
@@ -79,17 +81,17 @@ class Device:
         `progress=`, if given. A lent GPU is in another process: so `work` must be picklable — a `functools.partial` of
         a module's function — and so must its result, without the network; its progress is not reported.
         """
-        potplants.load(name)  # in this process, so that its errors reach the visitor unchanged
+        _network(name)  # in this process, so that its errors reach the visitor unchanged
         if self._run_lent is None:
             return self._run(name, work, progress)
         try:
             return self._run_lent(name, work, progress and ignore_progress)
         except Exception:  # no GPU free, quota used up, process died; an invalid request raises again below
-            return _call(work, potplants.load(name), progress), "No GPU could be had for this, so the CPU computed it."
+            return _call(work, _network(name), progress), "No GPU could be had for this, so the CPU computed it."
 
     def _run(self, name, work, progress):
         if self.name == "cpu":
-            return _call(work, potplants.load(name), progress), ""
+            return _call(work, _network(name), progress), ""
         try:
             return _call(work, self.network(name), progress), ""
         except RuntimeError as error:
@@ -97,7 +99,7 @@ class Device:
             if not note:
                 raise
         # after the handler: the error's traceback keeps what did not fit alive
-        return _call(work, potplants.load(name), progress), note
+        return _call(work, _network(name), progress), note
 
     def _fallback_note(self, error):
         """Why the CPU is to compute instead of this device; "" where it would fail as well."""
@@ -125,20 +127,29 @@ def resolve_device(name: str) -> str:
 
 
 def at_once(network: nn.Module, on_cpu: int = 8) -> int:
-    """The batch size, in images or forward passes: the catalogue's networks treat each image by itself."""
+    """The batch size, in images or forward passes: a classifier's network treats each image by itself."""
     return on_cpu if next(network.parameters()).device.type == "cpu" else 32
 
 
 def logits_of(network: nn.Module, images: Tensor) -> Tensor:
-    """The network's logits for images [B, 3, S, S], computed on its device: [B, N], on the CPU."""
+    """The network's logits for images [B, 3, h, w], computed on its device: [B, N], on the CPU."""
     images = images.to(next(network.parameters()).device)
-    with torch.inference_mode():
-        return torch.cat(in_halves(network, cast(Sequence[Tensor], images))).cpu()  # a tensor is sliced like a list
+
+    def ask(some):
+        return logits_in(network(some))
+
+    # not in inference mode: libraries keep tables from one call to the next, and those could not be used for gradients
+    with torch.no_grad():
+        return torch.cat(in_halves(ask, cast(Sequence[Tensor], images))).cpu()  # a tensor is sliced like a list
 
 
 def joined(*notes: str) -> str:
     """Sentences in one paragraph, each once."""
     return " ".join(dict.fromkeys(filter(None, notes)))
+
+
+def _network(name):
+    return classifiers.load(name).network
 
 
 def _fault(name):

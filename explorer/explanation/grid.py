@@ -6,12 +6,16 @@ from typing import NamedTuple
 import numpy as np
 from torch import Tensor
 
-from explorer.rendering.wording import EMPTY
+from classifiers import Frame
+from explorer.rendering.wording import EMPTY, titled
 from explorer.rendering.wording import peak as peak_in_words
-from explorer.settings import COLUMNS, View
-from gradcam import colour_table, edge_map, overlay
+from explorer.settings import View
+from gradcam import colour_table, edge_map, overlay, shades
 
-from .service import ALL_LAYERS, ExplainedPhoto
+from .explained import ExplainedPhoto
+
+ALL_LAYERS = "all layers"
+UNSEEN = 0.65  # how far what a crop leaves out fades to grey
 
 BASES = {  # name → (opacity of the heat, the picture under it)
     "edges": (0.5, edge_map),  # the article's
@@ -25,13 +29,13 @@ class Cell:
     target: str
     layer: str  # its name in the network, or ALL_LAYERS
     column: str  # its name on the page: conv1, conv2 …
-    picture: np.ndarray  # [S, S, 3] uint8
+    picture: np.ndarray  # [H, W, 3] uint8, the photo as people see it; or shades of the heat, see `shaded`
     peak: float | None  # the strongest evidence; None for ALL_LAYERS, whose layers were rescaled
     empty: bool
 
     @property
     def caption(self) -> str:
-        return f"{self.target.capitalize()} · {self.column} · {self.measured}"
+        return f"{titled(self.target)} · {self.column} · {self.measured}"
 
     @property
     def measured(self) -> str:
@@ -43,30 +47,46 @@ class Cell:
 
 def columns(explained: ExplainedPhoto) -> dict[str, str]:
     """Layer → its heading on the page."""
-    return {**dict(zip(explained.model.layers, COLUMNS)), ALL_LAYERS: ALL_LAYERS}
+    return {**dict(zip(explained.model.layer_names, explained.model.columns)), ALL_LAYERS: ALL_LAYERS}
 
 
 class Ground(NamedTuple):
     """The base picture under heatmaps, made once for many of them."""
 
     opacity: float  # of the heat
-    picture: np.ndarray  # [S, S, 3] uint8
+    picture: np.ndarray  # [H, W, 3] uint8, over the canvas; what the network does not see is faded
+    frame: Frame
 
 
-def ground_of(photo: np.ndarray, view: View) -> Ground:
-    """The view's base picture of a photo [S, S, 3] uint8. Raises ValueError for an unknown base."""
+def ground_of(frame: Frame, view: View) -> Ground:
+    """The view's base picture of a photo. Raises ValueError for an unknown base."""
     if view.base not in BASES:
         raise ValueError(f"There is no base {view.base!r}; choose one of {', '.join(BASES)}.")
     opacity, picture = BASES[view.base]
-    return Ground(opacity, picture(photo))
+    return Ground(opacity, _faded(picture(frame.canvas), frame), frame)
 
 
 def coloured(ground: Ground, heat: Tensor, view: View, scale: str = "each map") -> np.ndarray:
-    """Heat [..., S, S] in the view's colours over the ground: uint8 [..., S, S, 3]. scale: a key of gradcam.SCALES.
+    """Heat over the network's input [..., h, w] in the view's colours, over the photo as people see it, without bars.
 
-    Raises ValueError for an unknown colormap or scale.
+    uint8 [..., H, W, 3]. scale: a key of gradcam.SCALES. What the network did not see has no colour: not even that of
+    no evidence. Raises ValueError for an unknown colormap or scale.
     """
-    return overlay(ground.picture, heat, view.colormap, ground.opacity, scale)
+    frame = ground.frame
+    seen = overlay(ground.picture[frame.seen.slices], heat, view.colormap, ground.opacity, scale)
+    if frame.whole:
+        return frame.shown(seen)
+    pictures = np.broadcast_to(ground.picture, (*seen.shape[:-3], *ground.picture.shape)).copy()
+    pictures[(..., *frame.seen.slices, slice(None))] = seen
+    return frame.shown(pictures)
+
+
+def _faded(picture, frame):
+    if frame.whole:
+        return picture
+    faded = np.rint(picture + UNSEEN * (128.0 - picture)).astype(np.uint8)
+    faded[frame.seen.slices] = picture[frame.seen.slices]
+    return faded
 
 
 def colour_stops(view: View) -> list[list[int]]:
@@ -75,15 +95,53 @@ def colour_stops(view: View) -> list[list[int]]:
 
 
 def draw(explained: ExplainedPhoto, view: View) -> list[list[Cell]]:
-    """The cells of an explained photo, K rows of L + 1.
+    """The cells of an explained photo, K rows of L + 1, as pictures.
 
     The column for all layers always has each map's own scale, since its layers were rescaled.
     Raises ValueError for an unknown base, colormap or scale.
     """
-    ground = ground_of(explained.photo, view)
-    layers = coloured(ground, explained.evidence, view, view.scale)  # [K, L, S, S, 3]
-    combined = coloured(ground, explained.combined, view)[:, None]  # [K, 1, S, S, 3]
-    pictures = np.concatenate([layers, combined], 1)
+    ground = ground_of(explained.frame, view)
+    layers = coloured(ground, explained.evidence, view, view.scale)  # [K, L, H, W, 3]
+    combined = coloured(ground, explained.combined, view)  # [K, H, W, 3]
+    return _cells(explained, np.concatenate([layers, combined[:, None]], 1))
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """What a browser draws cells from: the ground once, and for each cell the shades of its heat, a third of the bytes.
+
+    Colours and opacity are the browser's work: an index into the colour table is the evidence, up to its rounding.
+    """
+
+    ground: np.ndarray  # [H, W, 3] uint8, the photo as people see it
+    opacity: float
+    place: tuple[float, float, float, float]  # of the heat on it: left, top, width, height, in parts of 1
+    colours: np.ndarray  # uint8 [256, 3]
+    cells: list[list[Cell]]  # their pictures are shades, [h, w] uint8
+
+
+def shaded(explained: ExplainedPhoto, view: View) -> Sheet:
+    """The cells of `draw` in shades. Raises as it does."""
+    frame, ground = explained.frame, ground_of(explained.frame, view)
+    box, (left, top, right, bottom), seen = frame.explained, frame.photo, frame.seen
+    width, height = right - left, bottom - top
+    within = (
+        ...,
+        slice(box.top - seen.top, box.bottom - seen.top),
+        slice(box.left - seen.left, box.right - seen.left),
+    )
+    layers = shades(explained.evidence[within], view.scale)  # [K, L, h, w]
+    combined = shades(explained.combined[within])  # [K, h, w]
+    place = (
+        *((box.left - left) / width, (box.top - top) / height),
+        *((box.right - box.left) / width, (box.bottom - box.top) / height),
+    )
+    cells = _cells(explained, np.concatenate([layers, combined[:, None]], 1))
+    return Sheet(frame.shown(ground.picture), ground.opacity, place, colour_table(view.colormap), cells)
+
+
+def _cells(explained, pictures):
+    """The cells with these pictures [K, L + 1, …]."""
     peaks = explained.evidence.amax((-2, -1)).tolist()
     combined_empty = (explained.combined.amax((-2, -1)) <= 0).tolist()
     headings = columns(explained)

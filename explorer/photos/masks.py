@@ -1,15 +1,20 @@
 """Regions of a photo: parts of a segmentation mask, the hottest pixels of a heatmap, what a visitor drew."""
 
+from __future__ import annotations
+
 import base64
 import io
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
-from classifiers import Preprocessing
 from classifiers.photos.decode import read_photo
+
+if TYPE_CHECKING:  # at run time it would bring torch, and photos are read before it
+    from classifiers import Frame
 
 PARTS = ("background", "pot", "plant", "soil")  # by index in a mask
 PNG_URI = "data:image/png;base64,"
@@ -59,30 +64,39 @@ def hottest(heat: np.ndarray, percent: float) -> np.ndarray:
     return chosen.reshape(heat.shape) & (heat > 0)
 
 
-def read_drawing(file, photo, side: int) -> np.ndarray:
-    """A mask file, white where the photo is to change, as a region of the network's square input: bool [side, side].
+def read_drawing(file, photo, frame: Frame) -> np.ndarray:
+    """A mask file, white where the photo is to change, over the photo's canvas: bool [H, W].
 
-    The file has the photo's proportions, or is square like the input. Raises ValueError (PhotoError) for others.
+    The file has the photo's proportions, or the canvas's. Raises ValueError (PhotoError) for others.
     """
     drawing, original = read_photo(file), read_photo(photo)
     if drawing.notes:  # transparent or animated: then white may not have been painted
         raise ValueError(f"The mask must be a plain picture, white on black. {' '.join(drawing.notes)}")
-    height, width = drawing.pixels.shape[:2]
-    if height != width and not _same_proportions((drawing.width, drawing.height), (original.width, original.height)):
+    height, width = frame.canvas.shape[:2]
+    left, top, right, bottom = frame.photo
+    region = np.zeros((height, width), bool)  # never in the letterbox bars
+    size = drawing.width, drawing.height
+    if _same_proportions(size, (original.width, original.height)):
+        region[frame.photo.slices] = _white(drawing, right - left, bottom - top)
+    elif _same_proportions(size, (width, height)):
+        region[frame.photo.slices] = _white(drawing, width, height)[frame.photo.slices]
+    else:
         raise ValueError(
             f"The mask is {drawing.width} × {drawing.height} pixels and the photo "
             f"{original.width} × {original.height}: "
-            "give the mask the photo's proportions, or make it square, as the network sees the photo."
+            f"give the mask the photo's proportions, or {width} × {height}, as the network gets the photo."
         )
-    square = Preprocessing(side, side).frame(drawing.pixels)
-    left, top, right, bottom = square.photo
-    region = np.zeros((side, side), bool)  # never in the letterbox bars
-    region[top:bottom, left:right] = square.canvas[top:bottom, left:right].mean(-1) > 127
     return region
 
 
-def read_strokes(uri: str, side: int) -> np.ndarray:
-    """A region drawn on the page, a PNG of side × side as a data URI, white on black: bool [side, side].
+def _white(drawing, width, height):
+    """Where a drawing is white, at another size: bool [height, width]."""
+    resized = Image.fromarray(drawing.pixels).resize((width, height), Image.Resampling.LANCZOS)
+    return np.asarray(resized).mean(-1) > 127
+
+
+def read_strokes(uri: str, width: int, height: int) -> np.ndarray:
+    """A region drawn on the page, a PNG of that size as a data URI, white on black: bool [height, width].
 
     Raises ValueError for anything else.
     """
@@ -91,7 +105,7 @@ def read_strokes(uri: str, side: int) -> np.ndarray:
             raise ValueError
         data = base64.b64decode(uri.removeprefix(PNG_URI), validate=True)
         with Image.open(io.BytesIO(data), formats=["PNG"]) as drawing:
-            if drawing.size != (side, side):  # before anything is decoded
+            if drawing.size != (width, height):  # before anything is decoded
                 raise ValueError
             return np.array(drawing.convert("L")) > 127
     except (AttributeError, ValueError, OSError, SyntaxError, Image.DecompressionBombError):

@@ -10,6 +10,8 @@ from PIL import Image
 JPEG = [cv2.IMWRITE_JPEG_QUALITY, 92, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
 # 4:4:4, since a heatmap's colours carry its meaning. 20 cells as PNG take 1.8 to 4.4× the bytes, 2.3 to 3.8× the time.
 
+GREY_JPEG = [cv2.IMWRITE_JPEG_QUALITY, 92]  # off by a quarter of a shade on average, by 13 of 255 at single points
+
 
 def jpeg(picture: np.ndarray) -> bytes:
     """[H, W, 3] uint8 RGB as a JPEG file."""
@@ -19,6 +21,11 @@ def jpeg(picture: np.ndarray) -> bytes:
 def data_uri(picture: np.ndarray) -> str:
     """[H, W, 3] uint8 RGB as a JPEG data URI."""
     return "data:image/jpeg;base64," + base64.b64encode(jpeg(picture)).decode()
+
+
+def shade_uri(shades: np.ndarray) -> str:
+    """Shades [h, w] uint8 as a grey JPEG data URI: 5 kB where the coloured picture has 23."""
+    return "data:image/jpeg;base64," + base64.b64encode(cv2.imencode(".jpg", shades, GREY_JPEG)[1].tobytes()).decode()
 
 
 def png_uri(picture: np.ndarray, palette: np.ndarray | None = None) -> str:

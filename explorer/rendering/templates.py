@@ -4,8 +4,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from explorer.rendering import static
 
-from .images import data_uri
-from .wording import duration, percent, share
+from .images import data_uri, png_uri, shade_uri
+from .wording import duration, percent, share, titled
 
 EXPLORER = static.FOLDER.parent
 ENVIRONMENT = Environment(
@@ -18,8 +18,11 @@ ENVIRONMENT = Environment(
 ENVIRONMENT.filters |= {
     "data_uri": data_uri,
     "duration": duration,
+    "shade_uri": shade_uri,
     "percent": percent,
+    "png_uri": png_uri,
     "share": share,
+    "titled": titled,
 }
 
 

@@ -5,6 +5,16 @@ from typing import NamedTuple
 EMPTY = "no positive evidence"  # the words for a map without a value above zero
 
 
+def titled(name: str) -> str:
+    """A class's name at the start of a line: "Rudo", "CD player"."""
+    return name[:1].upper() + name[1:]
+
+
+def file_name(name: str) -> str:
+    """A model's name as part of a file's: "microsoft-resnet-50"."""
+    return "".join(character if character.isalnum() or character in "._-" else "-" for character in name)
+
+
 def percent(probability: float) -> str:
     """A probability, never “100 %”: a softmax does not reach it."""
     if probability > 0.999:

@@ -9,6 +9,7 @@ import gradio as gr
 from .upload import Upload
 
 MAX_TEXT = 2000  # characters: a link is the longest text that a visitor sends
+MAX_NAME = 200  # characters of a model's or a class's name that is not among the choices
 MAX_NUMBER = 10**9  # above any number that a handler takes
 
 
@@ -33,6 +34,12 @@ def event_value(event: gr.EventData, name: str, known=None):
     if isinstance(value, str) if known is None else value in known:
         return value
     raise gr.Error("This click tells of something that is not on the page; open the page again.", print_exception=False)
+
+
+def name_in(event: gr.EventData, field: str) -> str:
+    """An event's field that names something of a model. Raises gr.Error for what cannot be such a name."""
+    value = str(event_value(event, field))
+    return str(event_value(event, field, [value[:MAX_NAME]]))
 
 
 def _matched(blocks, values):
@@ -81,6 +88,8 @@ def _needs_fetching(photo):
 
 def _choice(block, value):
     choices = [name for _, name in block.choices]
+    if getattr(block, "allow_custom_value", False) and isinstance(value, str) and len(value) <= MAX_NAME:
+        return value  # whoever uses it looks for what has that name
     if not isinstance(value, str) or value not in choices:
         raise ValueError(f"There is no {name_of(block)} of that name; choose one of {', '.join(choices)}.")
     return value

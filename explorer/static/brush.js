@@ -74,7 +74,7 @@ element.addEventListener('keydown', (event) => {
   cursor ??= [paper.width / 2, paper.height / 2];
   if (event.key === ' ') { if (!current) begin([...cursor]); }
   else {
-    cursor = cursor.map((v, axis) => Math.min(Math.max(v + STEPS[event.key][axis] * 6, 0), paper.width));
+    cursor = cursor.map((v, axis) => Math.min(Math.max(v + STEPS[event.key][axis] * 6, 0), axis ? paper.height : paper.width));
     if (current) { current.points.push([...cursor]); redraw(); }
   }
   const tip = element.querySelector('.tip');

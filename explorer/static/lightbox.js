@@ -1,26 +1,125 @@
-// Enlarges a cell of the grid: click or Enter opens it, Escape or a click closes it; Save downloads the image, Step by
-// step opens that tab for the cell.
-element.addEventListener('click', (event) => {
-  const cell = event.target.closest('button.cell');
-  if (!cell) return;
-  const picture = cell.querySelector('img');
-  const dialog = document.createElement('dialog');
-  dialog.className = 'lightbox';
-  dialog.setAttribute('aria-label', cell.dataset.caption);
-  const image = Object.assign(new Image(), { src: picture.src, alt: picture.alt });
-  const caption = Object.assign(document.createElement('p'), { textContent: cell.dataset.caption });
-  const save = Object.assign(document.createElement('a'), { href: picture.src, download: cell.dataset.name + '.jpg', textContent: 'Save' });
-  const close = Object.assign(document.createElement('button'), { type: 'button', textContent: 'Close', autofocus: true });
-  const bar = document.createElement('div');
-  bar.append(caption, save, close);
-  if (cell.dataset.column.startsWith('conv')) {
-    const steps = Object.assign(document.createElement('button'), { type: 'button', textContent: 'Step by step' });
-    steps.addEventListener('click', () => { dialog.close(); trigger('select', { explained: cell.dataset.target, column: cell.dataset.column }); });
-    save.before(steps);
+// A picture or cell as large as the window: click or Enter opens it, Escape or Close ends it. Arrow keys and buttons go
+// on to the component's other cells. A cell of the grid has the photo beside it, and its heat can be faded. Save
+// downloads it with its caption and colours.
+const SAVED = 1024; // pixels: the longer side of a saved picture
+const make = (tag, properties, ...children) => {
+  const node = Object.assign(document.createElement(tag), properties);
+  node.append(...children);
+  return node;
+};
+
+const save = async (cell, strength) => {
+  const picture = await pictureOf(cell, strength);
+  const scale = SAVED / Math.max(picture.width, picture.height);
+  const [width, height] = [Math.round(picture.width * scale), Math.round(picture.height * scale)];
+  const canvas = make('canvas', { width, height: height + 96 });
+  const context = canvas.getContext('2d');
+  context.fillStyle = '#fff';
+  context.fillRect(0, 0, width, canvas.height);
+  context.imageSmoothingQuality = 'high';
+  context.drawImage(picture, 0, 0, width, height);
+  context.fillStyle = '#000';
+  context.font = '28px system-ui, sans-serif';
+  context.fillText(cell.dataset.caption, 16, height + 38, width - 32);
+  const colours = element.querySelector('.ramp')?.style.background.match(/rgb\([^)]*\)/g) ?? [];
+  if (colours.length) {
+    const ramp = context.createLinearGradient(16, 0, width - 16, 0);
+    colours.forEach((colour, index) => ramp.addColorStop(index / (colours.length - 1), colour));
+    context.fillStyle = ramp;
+    context.fillRect(16, height + 56, width - 32, 24);
   }
-  dialog.append(image, bar);
-  dialog.addEventListener('click', (e) => { if (e.target === dialog || e.target === close || e.target === image) dialog.close(); });
+  make('a', { href: canvas.toDataURL('image/png'), download: `${cell.dataset.name}.png` }).click();
+};
+
+const loaded = (source) => new Promise((resolve) => { const image = new Image(); image.onload = () => resolve(image); image.src = source; });
+
+// A cell of the grid with its heat in colours, or any other picture as it is.
+const pictureOf = async (cell, strength) => {
+  const heat = cell.querySelector('img.heat');
+  if (!heat) return loaded(cell.querySelector('img').src);
+  const style = getComputedStyle(heat.parentElement);
+  const ground = await loaded(style.getPropertyValue('--ground').match(/url\("?([^")]*)"?\)/)[1]);
+  const canvas = make('canvas', { width: ground.naturalWidth, height: ground.naturalHeight });
+  const context = canvas.getContext('2d');
+  context.drawImage(ground, 0, 0);
+  if (heat.classList.contains('none')) return canvas;
+  const { width, height, data } = shadesOf(heat);
+  const colours = [...document.querySelectorAll('#heat-colours feComponentTransfer > *')]
+    .map((channel) => channel.getAttribute('tableValues').trim().split(/\s+/).map((value) => Math.round(255 * value)));
+  const coloured = new ImageData(width, height);
+  for (let at = 0; at < data.length; at += 4) {
+    colours.forEach((table, channel) => { coloured.data[at + channel] = table[data[at]]; });
+    coloured.data[at + 3] = 255;
+  }
+  const layer = make('canvas', { width, height });
+  layer.getContext('2d').putImageData(coloured, 0, 0);
+  const part = (name) => parseFloat(style.getPropertyValue(`--${name}`)) / 100;
+  context.globalAlpha = strength ?? Number(style.getPropertyValue('--opacity'));
+  const place = [part('left') * canvas.width, part('top') * canvas.height, part('width') * canvas.width, part('height') * canvas.height];
+  context.drawImage(layer, ...place);
+  return canvas;
+};
+
+const open = (first) => {
+  const cells = [...element.querySelectorAll('button.cell')];
+  const across = first.closest('table.matrix') ? first.closest('tr').querySelectorAll('button.cell').length : 1;
+  let cell = first;
+  const view = make('figure', { className: 'view' });
+  const caption = make('p', {});
+  const strength = make('input', { type: 'range', min: 0, max: 1, step: 0.05 });
+  const fade = make('label', { className: 'fade' }, 'Heat ', strength);
+  const steps = make('button', { type: 'button', textContent: 'Step by step' });
+  const close = make('button', { type: 'button', textContent: 'Close', autofocus: true });
+  const kept = make('button', { type: 'button', textContent: 'Save', className: 'save' });
+  const back = make('button', { type: 'button', textContent: '←', ariaLabel: 'Previous' });
+  const on = make('button', { type: 'button', textContent: '→', ariaLabel: 'Next' });
+  const ramp = element.querySelector('.colour-bar .ramp');
+  const bar = make('div', {}, back, on, caption, fade, steps, kept, close);
+  const dialog = make('dialog', { className: 'lightbox' }, view, ...(ramp ? [ramp.cloneNode(true)] : []), bar);
+
+  const show = (next) => {
+    cell = next;
+    const stage = cell.querySelector('.stage'); // of a cell in shades
+    const shown = (stage ?? cell.querySelector('img')).cloneNode(true);
+    shown.style.cssText = stage ? getGround(stage) : '';
+    const photo = stage && document.querySelector('#verdict .verdict figure img');
+    view.replaceChildren(shown, ...(photo ? [make('img', { className: 'beside', src: photo.src, alt: photo.alt })] : []));
+    shown.addEventListener('click', () => dialog.close());
+    caption.textContent = cell.dataset.caption;
+    dialog.setAttribute('aria-label', cell.dataset.caption);
+    fade.hidden = !stage;
+    if (stage) {
+      strength.value = getComputedStyle(stage).getPropertyValue('--opacity');
+      strength.oninput = () => shown.style.setProperty('--opacity', strength.value);
+    }
+    steps.hidden = !cell.dataset.target || cell.dataset.column === 'all layers';
+    const at = cells.indexOf(cell);
+    [back.disabled, on.disabled] = [at === 0, at === cells.length - 1];
+  };
+  const go = (by) => { const next = cells[cells.indexOf(cell) + by]; if (next) show(next); };
+
+  back.addEventListener('click', () => go(-1));
+  on.addEventListener('click', () => go(1));
+  kept.addEventListener('click', () => save(cell, fade.hidden ? undefined : Number(strength.value)));
+  steps.addEventListener('click', () => { dialog.close(); trigger('select', { explained: cell.dataset.target, column: cell.dataset.column }); });
+  dialog.addEventListener('keydown', (event) => {
+    const by = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -across, ArrowDown: across }[event.key];
+    if (!by || event.target === strength) return;
+    event.preventDefault();
+    go(by);
+  });
+  dialog.addEventListener('click', (event) => { if (event.target === dialog || event.target === close) dialog.close(); });
   dialog.addEventListener('close', () => { dialog.remove(); cell.focus(); });
+  show(first);
   document.body.append(dialog);
   dialog.showModal();
+};
+
+// A table's shared numbers, for a copy of a cell that stands outside it.
+const getGround = (stage) => ['aspect', 'left', 'top', 'width', 'height', 'opacity', 'ground']
+  .map((name) => `--${name}:${getComputedStyle(stage).getPropertyValue(`--${name}`)}`).join(';');
+
+element.addEventListener('click', (event) => {
+  const cell = event.target.closest('button.cell');
+  if (cell) open(cell);
 });

@@ -2,7 +2,7 @@
 
 import re
 
-from browsing import wait_for_verdict
+from browsing import settle, wait_for_verdict
 from PIL import Image
 
 from explorer.photos import examples
@@ -36,11 +36,12 @@ def test_every_cell_has_an_alt_text_and_can_be_enlarged_and_saved(page):
     cell = page.locator("button.cell").nth(2)
     cell.focus()
     page.keyboard.press("Enter")
-    assert page.locator("dialog.lightbox img").bounding_box()["width"] > 500
+    assert page.locator("dialog.lightbox img.heat").bounding_box()["width"] > 500
+    assert page.locator("dialog.lightbox img.beside").bounding_box()["width"] > 300  # the photo
     with page.expect_download() as download:
-        page.click("dialog.lightbox a")
-    assert download.value.suggested_filename == "rudo-conv3.jpg"
-    assert Image.open(download.value.path()).size == (256, 256)
+        page.click("dialog.lightbox button.save")
+    assert download.value.suggested_filename == "rudo-conv3.png"
+    assert Image.open(download.value.path()).size == (1024, 1120)  # with its caption and the colours
     page.keyboard.press("Escape")
     page.wait_for_selector("dialog.lightbox", state="detached")
 
@@ -58,9 +59,13 @@ def test_a_cell_opens_step_by_step(page):
 
 def test_another_colormap_keeps_the_prediction(page):
     before, verdict = pictures(page), page.inner_text("#verdict")
+    cell = page.locator("table.matrix td .stage").nth(2)
+    jet = cell.screenshot()
     page.click("#colormap label:has-text('viridis')")
-    page.wait_for_function("old => document.querySelector('table.matrix td img').src !== old", arg=before[0])
+    page.wait_for_function("() => document.querySelector('#heat-colours feFuncR').getAttribute('tableValues') > '0.26'")
+    settle(page)
     assert page.inner_text("#verdict") == verdict
+    assert pictures(page) == before and cell.screenshot() != jet  # the same shades, coloured by the browser
 
 
 def upload(page, path):

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 import pytest
 from browsing import QUEUE_JOIN, settle, wait_for_verdict
+from PIL import Image
 
 
 def value_of(page, name):
@@ -41,13 +42,14 @@ def test_address_bar_follows_the_controls(page):
     [
         ("/", 1),
         ("/?__theme=dark", 1),
-        ("/?model=debiased", 2),
-        ("/?tab=trust&model=debiased&target=greg", 3),
+        ("/?model=debiased", 3),
+        ("/?tab=trust&model=debiased&target=greg", 4),
         ("/?tab=what-if&example=test/3_001", 2),
     ],
 )
 def test_a_link_sends_each_request_once_and_leaves_nothing_pending(window, visit, path, times):
-    """One request for the link, if it has a query, one for the tab in front; Trust's table is a request of its own."""
+    """One for the link, if it has a query, one for what another model offers to choose from, and one for the tab in
+    front; Trust's table is a request of its own."""
     requests = []
     window.page.on("request", lambda request: requests.append(request.url) if QUEUE_JOIN in request.url else None)
     page = visit(path)
@@ -160,3 +162,89 @@ def test_errors_while_a_page_is_unloaded_are_ignored(window, app_url, complaints
     page.evaluate("console.error('this one counts')")
     settle(page)
     assert complaints == ["this one counts"]
+
+
+def selected_tab(page):
+    return page.inner_text("#tabs [role=tab][aria-selected=true]")
+
+
+MOST_ENTRIES = 50  # that Chromium keeps of a tab
+
+
+def test_back_and_forward_return_to_photos_and_tabs(visit):
+    page = visit("/")
+    settle(page)
+    entries = min(page.evaluate("history.length") + 2, MOST_ENTRIES)
+    page.click("#examples button >> nth=0")  # Rudo in red, who is recognised
+    page.wait_for_selector(".truth.right")
+    settle(page)
+    page.click("#tabs button[role=tab]:has-text('What if?')")
+    page.wait_for_selector(".what-if")
+    settle(page)
+    assert page.evaluate("history.length") == entries and "tab=what-if" in page.url
+    page.go_back()
+    page.wait_for_function("!location.search.includes('tab=')")
+    settle(page)
+    assert selected_tab(page) == "Explain" and "val%2F0_000" in page.url
+    page.go_back()
+    page.wait_for_selector(".truth.wrong")
+    settle(page)
+    assert "test%2F0_000" in page.url
+    page.go_forward()
+    page.wait_for_selector(".truth.right")
+    page.go_forward()
+    page.wait_for_selector(".what-if:visible")
+    settle(page)
+    assert selected_tab(page) == "What if?" and page.evaluate("history.length") == entries
+
+
+def test_other_settings_make_no_history(visit):
+    page = visit("/")
+    settle(page)
+    entries = page.evaluate("history.length")
+    page.click("#layer input")
+    page.click("ul[role=listbox] li[aria-label='conv1']")
+    page.wait_for_function("location.search.includes('layer=conv1')")
+    assert page.evaluate("history.length") == entries
+
+
+def test_what_a_copied_link_holds_is_said(visit, tmp_path):
+    page = visit("/")
+    settle(page)
+    page.evaluate("Object.defineProperty(navigator, 'clipboard', { value: { writeText: async () => {} } })")
+    page.click("button:has-text('Copy link to this view')")
+    page.wait_for_selector("#copied:has-text('Link copied.')")
+    Image.new("RGB", (40, 40), "red").save(tmp_path / "mine.png")
+    page.set_input_files("#photo input[type=file]", tmp_path / "mine.png")
+    page.wait_for_function("!location.search.includes('example=')")
+    page.click("button:has-text('Copy link to this view')")
+    page.wait_for_selector("#copied:has-text('Your own photo is not in it')")
+
+
+PARENT = """<!doctype html><title>A Space's page</title>
+<iframe src="{url}" style="width: 1300px; height: 900px"></iframe>
+<script>
+  addEventListener('message', (event) => {{
+    if (event.origin !== '{url}' || !('queryString' in event.data)) return;
+    history.replaceState(null, '', '?' + event.data.queryString);
+  }});
+</script>"""
+
+
+def test_in_a_frame_of_a_spaces_page_its_address_follows(browser, app_url):
+    """The parent's origin is the platform's own, played by this test: it does what the platform documents."""
+    with browser.new_context(viewport={"width": 1360, "height": 960}) as context:
+        context.route(
+            "https://huggingface.co/**",
+            lambda route: route.fulfill(body=PARENT.format(url=app_url), content_type="text/html"),
+        )
+        page = context.new_page()
+        page.goto("https://huggingface.co/spaces/user/space")
+        app = page.frame_locator("iframe")
+        app.locator("table.matrix").wait_for()
+        app.locator("#examples button >> nth=0").click()
+        page.wait_for_function("location.search.includes('example=val%2F0_000')")
+        app.locator("button:has-text('Copy link to this view')").click()
+        link = app.locator("dialog input")
+        link.wait_for()  # a frame may not copy
+        assert link.input_value() == page.url

@@ -138,4 +138,4 @@ def test_an_uploaded_photo_is_offered_other_regions(tab, tmp_path):
 def test_an_enlarged_heatmap_has_no_link_to_step_by_step(tab):
     tab.click(".what-if .pair button.cell >> nth=0")
     tab.wait_for_selector("dialog.lightbox img")
-    assert tab.locator("dialog.lightbox button").all_inner_texts() == ["Close"]
+    assert tab.locator("dialog.lightbox button:visible").all_inner_texts() == ["←", "→", "Save", "Close"]

@@ -69,15 +69,14 @@ def test_heatmaps_equal_the_modules(client):
 
 def test_models_lists_which_are_reachable(client):
     listing = {entry["name"]: entry for entry in client.predict(api_name="/models")}
-    assert list(listing) == list(potplants.MODELS)
+    assert list(listing) == [*potplants.MODELS, "imagenet"]
     assert listing["embedded"]["reachable"] is True
     assert listing["pot_plant_classifier"]["reachable"] is False  # the tests' Hub refuses
-    for entry in listing.values():
-        assert (
-            entry["origin"]
-            and len(entry["layers"]) == 3
-            and entry["classes"] == list(potplants.MODELS[entry["name"]].classes)
-        )
+    for name, model in potplants.MODELS.items():
+        entry = listing[name]
+        assert entry["origin"] and len(entry["layers"]) == 3 and entry["classes"] == list(model.classes)
+    imagenet = listing["imagenet"]
+    assert imagenet["reachable"] is True and len(imagenet["layers"]) == 4 and len(imagenet["classes"]) == 1000
 
 
 def test_an_unreachable_model_is_one_sentence(client):
@@ -152,7 +151,7 @@ def test_unusual_image_formats_are_explained(client, tmp_path):
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"base": "photograph"}, {"colormap": "rainbow"}, {"scale": 7}, {"method": "Grad-Cam"}, {"model": "resnet"}],
+    [{"base": "photograph"}, {"colormap": "rainbow"}, {"scale": 7}, {"method": "Grad-Cam"}],
 )
 def test_unknown_names_list_the_choices(client, wrong):
     with pytest.raises(AppError) as refusal:

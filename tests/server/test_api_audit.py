@@ -83,7 +83,7 @@ def test_the_logits_equal_those_of_explain(client, answer, key):
         ({"compare": "car_single_room"}, "answers with a number"),
         ({"model": "pot_plant_classifier", "compare": "none"}, "Hub"),
         ({"split": "train"}, "no split of that name; choose one of both, val"),
-        ({"model": "resnet"}, "no model of that name; choose one of .*embedded"),
+        ({"model": "resnet"}, "no model 'resnet'; choose one of .*embedded"),
     ],
 )
 def test_an_invalid_audit_is_one_sentence(client, wrong, words):

@@ -57,10 +57,10 @@ def test_the_defaults_are_the_prediction_and_the_deepest_layer(client):
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        ({"target": "fern"}, "no target of that name; choose one of .*rudo"),
+        ({"target": "fern"}, "no class 'fern'; choose one of .*rudo"),
         ({"target": "further left"}, "no class 'further left'"),  # some model has it
-        ({"layer": "conv9"}, "no layer of that name; choose one of conv1"),
-        ({"model": "resnet"}, "no model of that name; choose one of .*embedded"),
+        ({"layer": "conv9"}, "no layer 'conv9'; choose one of deepest, conv1"),
+        ({"model": "resnet"}, "no model 'resnet'; choose one of .*embedded"),
     ],
 )
 def test_an_unknown_choice_is_one_sentence(client, wrong, words):

@@ -52,8 +52,13 @@ def test_trust_of_the_story_photo(client):
 
 
 def test_an_invalid_request_is_one_sentence(client):
-    for wrong in ({"target": "mario"}, {"method": "Grad-Cam"}, {"layer": "conv9"}, {"model": "resnet"}):
-        with pytest.raises(AppError, match=f"no {next(iter(wrong))} of that name; choose one of "):
+    for wrong, words in (
+        ({"target": "mario"}, "no class 'mario'"),
+        ({"method": "Grad-Cam"}, "no method of that name"),
+        ({"layer": "conv9"}, "no layer 'conv9'"),
+        ({"model": "resnet"}, "no model 'resnet'"),
+    ):
+        with pytest.raises(AppError, match=f"{words}; choose one of "):
             client.predict(image=handle_file(STORY), **wrong, api_name="/trust")
     with pytest.raises(AppError, match="photo"):
         client.predict(image=None, api_name="/trust")

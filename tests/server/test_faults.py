@@ -53,11 +53,11 @@ def slow_check(self):
         raise
 cancellation._Run.check = slow_check
 from explorer.explanation import service as service_module
-make = service_module.explain_photo
+make = service_module.explain_frame
 def explain_logged(*values, **more):
     print("explanation started", flush=True)
     return make(*values, **more)
-service_module.explain_photo = explain_logged
+service_module.explain_frame = explain_logged
 from explorer.explanation.coalescing import SharedResult
 get = SharedResult.get
 def get_logged(*values):
@@ -342,7 +342,7 @@ def copied(tmp_path, monkeypatch):
 def test_a_damaged_example_is_left_out_and_named(copied, damage):
     damage(copied / "test" / "0_000.jpg")
     loaded = examples.embedded()
-    assert len(loaded.shown) == len(examples.SHOWN) - 1 and loaded.story.key == "val/0_000"
+    assert len(loaded.shown) == len(examples.SHOWN) + 6 - 1 and loaded.story.key == "val/0_000"
     assert loaded.origin.endswith("(0_000.jpg cannot be read)")
     assert loaded.known(copied / "test" / "1_000.jpg").really == "baya"
     assert "Rudo, old red pot" in examples_strip(loaded)
@@ -351,7 +351,7 @@ def test_a_damaged_example_is_left_out_and_named(copied, damage):
 def test_no_readable_example_is_one_sentence(copied):
     for file in copied.rglob("*.jpg"):
         file.write_bytes(b"no photo")
-    with pytest.raises(ValueError, match="None of the 10 example photos can be read, .*: put good copies"):
+    with pytest.raises(ValueError, match="None of the 16 example photos can be read, .*: put good copies"):
         examples.embedded()
     with pytest.raises(ValueError, match="None of the 12 example photos"):
         examples.from_folder(copied)

@@ -87,7 +87,9 @@ def test_unreadable_files_are_left_out_and_named(folder):
     assert loaded.origin.isprintable() and all(example.caption.isprintable() for example in loaded.every.values())
     assert within(60, lambda: loaded.known(PHOTO)).file.name in GOOD
     for example in loaded.every.values():
-        assert link_of(dict(parse_qsl(query(Link(example.key)).removeprefix("?"))), loaded, ["explain"]) == (
+        assert link_of(
+            dict(parse_qsl(query(Link(example.key)).removeprefix("?"))), loaded, ["explain"], "embedded"
+        ) == (
             Link(example.key),
             (),
         )
@@ -145,7 +147,7 @@ def test_the_page_in_an_ascii_locale(folder, tmp_path):
         assert app.http.get("/").status_code == 200
         assert "0_\\udcff\\udcfe.jpg" in app.log and "3_\\udcc3" in app.log
         for index in range(6):
-            (photo,) = press(app, "pick", [], {"index": index})
+            photo, _ = press(app, "pick", ["embedded"], {"index": index})
             assert app.http.get(photo["url"]).content == PHOTO.read_bytes()
         kind, (report, *files) = app.ask("/audit", "embedded", "none", "test", False)
         assert kind == "complete" and report["photos"]["splits"] == {

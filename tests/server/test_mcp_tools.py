@@ -56,7 +56,7 @@ def test_single_pictures_lists_and_files(agent):  # noqa: F811 (the fixture)
     kinds = [part.type for part in answer.content]
     assert kinds == ["image", "text", "image", "text", "image", "text"] and answer.content[0].mimeType == "image/png"
     assert json.loads(texts(answer)[-1])["after"]["predicted"] == "rudo"
-    assert [model["name"] for model in json.loads(texts(agent("models"))[0])] == list(potplants.MODELS)
+    assert [model["name"] for model in json.loads(texts(agent("models"))[0])] == [*potplants.MODELS, "imagenet"]
     (file,) = texts(agent("heatmaps", image=inline(STORY)))
     with urllib.request.urlopen(file) as evidence:
         assert evidence.read(2) == b"PK"  # an .npz is a zip

@@ -10,7 +10,13 @@ import yaml
 from live import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-SHOWN = [README, *((ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("calling.md", "using-gradcam.md"))]
+SHOWN = [
+    README,
+    *(
+        (ROOT / "docs" / name).read_text(encoding="utf-8")
+        for name in ("calling.md", "classifiers.md", "using-gradcam.md")
+    ),
+]
 CALLERS = ROOT / "tests/callers"
 
 

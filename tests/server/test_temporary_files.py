@@ -66,7 +66,7 @@ def actions(app, port):
         "no photo in a message": lambda: app.ask(
             "/heatmaps", {"url": "data:image/png;base64,QUJD", "path": None}, *USUAL["/heatmaps"]
         ),
-        "an example": lambda: press(app, "pick", [], {"index": 3}),
+        "an example": lambda: press(app, "pick", ["embedded"], {"index": 3}),
         "a zip": lambda: press(app, "save", [app.photo, "", *SETTINGS]),
         "an audit": lambda: app.ask("/audit", *USUAL["/audit"]),
         "a tool's photo": lambda: use_a_tool(app, inline(STORY).replace("/9j/", "/9k/", 1)),

@@ -46,7 +46,8 @@ def check_refused(answer, *context):
         *context,
         sentence[:400],
     )
-    assert not any(leak in sentence for leak in LEAKS), (*context, sentence)
+    said = sentence.replace("owner/name", "")  # how a repository of the Hub is called
+    assert not any(leak in said for leak in LEAKS), (*context, sentence)
 
 
 # Wrong kinds, wrong names, wrong sizes

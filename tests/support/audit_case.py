@@ -7,11 +7,12 @@ import torch
 from PIL import Image
 from torch import nn
 
-import potplants
+import classifiers
+from classifiers import Layer
 from explorer.photos import examples
 from explorer.photos.masks import PARTS
 
-MODEL = potplants.MODELS["embedded"]
+MODEL = classifiers.find("embedded")
 EXAMPLES = examples.embedded()
 FEW = tuple(
     EXAMPLES.every[f"{split}/{label}_{number:03}"]
@@ -39,7 +40,7 @@ class RedOrBlue(nn.Module):
         return torch.cat([logits, torch.full_like(logits, -9)], 1)
 
 
-RED_OR_BLUE = replace(MODEL, layers=("conv",) * 3)
+RED_OR_BLUE = replace(MODEL, layers=tuple(Layer("conv", layer.column) for layer in MODEL.layers))
 
 
 def pot_photo(folder, name, colour, mask=True):

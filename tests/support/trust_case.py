@@ -1,13 +1,12 @@
 """A small case for the tab Trust's tests: the article's network at 32 × 32 with untrained weights, and a photo."""
 
-from pathlib import Path
-
 import numpy as np
 import torch
 
-from explorer.explanation.service import explain_photo
+from classifiers import Classifier, Layer, Preprocessing
+from explorer.explanation.service import explain_frame
 from explorer.tabs.trust.map_under_test import MapUnderTest
-from potplants import CNN, Model
+from potplants import CNN
 
 SIDE = 32
 LAYERS = ("conv_layers.0", "conv_layers.3", "conv_layers.6")
@@ -19,9 +18,15 @@ def network(seed=0, classes=4):
     return CNN(classes=classes, hidden=8, size=SIDE).eval()
 
 
-def model(answers="class"):
+def model(answers="class") -> Classifier:
     names = CLASSES if answers == "class" else ("position",)
-    return Model("small", CNN, names, LAYERS, SIDE, "a test", "nothing", Path("nowhere"), answers=answers)
+    layers = tuple(Layer(name, f"conv{number}") for number, name in enumerate(LAYERS, 1))
+    return Classifier("small", names, layers, Preprocessing(SIDE, SIDE), _load, "a test", "nothing", answers=answers)
+
+
+def _load(progress):
+    """A module's function, so that the case can be pickled."""
+    return network()
 
 
 def photo():
@@ -31,7 +36,9 @@ def photo():
 def case(target="baya", column="conv3", answers="class", net=None, parts=None) -> MapUnderTest:
     """The map under test, its network loaded. net: in place of the untrained one. parts: the mask."""
     net = net or network(classes=4 if answers == "class" else 1)
-    return MapUnderTest(explain_photo(photo(), "", model(answers), net, "Grad-CAM"), net, target, column, parts)
+    small = model(answers)
+    explained = explain_frame(small.preprocessing.frame(photo()), "", small, net, "Grad-CAM")
+    return MapUnderTest(explained, net, target, column, parts)
 
 
 def silent(part, task):

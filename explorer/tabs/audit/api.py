@@ -2,8 +2,7 @@
 
 import gradio as gr
 
-import potplants
-from explorer.controls import AUDIT_QUEUE
+from explorer.controls import AUDIT_QUEUE, model_box
 from explorer.explanation.service import ExplanationService
 from explorer.photos.examples import Examples
 from explorer.server.cancellation import cancellable
@@ -11,7 +10,7 @@ from explorer.server.errors import as_sentence
 from explorer.settings import View
 
 from .report import ReportFiles, report
-from .store import BOTH, NO_COMPARISON, Audits, audit_request, default_comparison
+from .store import BOTH, NO_COMPARISON, Audits, audit_request, default_comparison, split_names
 
 
 def define(service: ExplanationService, examples: Examples, default_model: str):
@@ -22,9 +21,9 @@ def define(service: ExplanationService, examples: Examples, default_model: str):
         """One or two classifiers against whole splits: how often right, where the heat lies, whether they follow the pot or the plant.
 
         Args:
-            model: a classifier that /models lists
+            model: a classifier that /models lists, or one of the Hub as owner/name
             compare: a second one beside it, or none
-            split: val, test or both
+            split: which photos, or both: all whose classes the model knows
             repaint: whether every plant is also shown in every pot, which takes most of the time
 
         Returns:
@@ -39,10 +38,10 @@ def define(service: ExplanationService, examples: Examples, default_model: str):
         return report(result), *reports.files(result, View()).paths
 
     with gr.Column(visible=False):
-        model = gr.Dropdown(list(potplants.MODELS), value=default_model, label="model: a classifier that /models lists")
-        other, choices = default_comparison(default_model), [NO_COMPARISON, *potplants.MODELS]
-        compare = gr.Dropdown(choices, value=other, label="compare: a second classifier, or none")
-        split = gr.Dropdown([BOTH, *examples.splits], value=BOTH, label="split: which photos")
+        model = model_box(default_model)
+        label = f"compare: a second classifier, or {NO_COMPARISON}"
+        compare = gr.Textbox(default_comparison(default_model), label=label)
+        split = gr.Dropdown([BOTH, *split_names(examples)], value=BOTH, label="split: which photos")
         repaint = gr.Checkbox(True, label="repaint: whether every plant is also shown in every pot")
         numbers = gr.JSON(label="report: photos, models, differences, unreadable, notes")
         files = [

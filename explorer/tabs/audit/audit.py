@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 from torch import Tensor, nn
 
-import potplants
+from classifiers import Classifier, Frame
 from explorer.explanation.device import at_once
+from explorer.explanation.targets import many_classes
 from explorer.photos.examples import Example
 from explorer.photos.masks import PARTS
 from gradcam import Cancelled, Explainer
@@ -51,7 +52,7 @@ class Prediction:
 class MeanHeatmap:
     """The mean of raw heatmaps; an empty one counts as zero."""
 
-    heat: np.ndarray  # [S, S]
+    heat: np.ndarray  # [h, w]
     photos: int
     empty: int
 
@@ -60,13 +61,14 @@ class MeanHeatmap:
 class ExplainedExample:
     """A photo and its raw heatmap."""
 
-    photo: np.ndarray  # [S, S, 3] uint8
-    heat: np.ndarray  # [S, S]
+    frame: Frame
+    heat: np.ndarray  # over the network's input, [h, w]
 
 
 @dataclass(frozen=True)
 class Audit:
-    model: potplants.Model
+    model: Classifier
+    classes: tuple[str, ...]  # those of the photos, in the model's order
     predictions: tuple[Prediction, ...]
     means: dict[str, MeanHeatmap]  # class → over its photos, each explained for the predicted class
     worst: dict[str, tuple[Prediction, ...]]  # class → by the rule WORST
@@ -76,15 +78,15 @@ class Audit:
     unusable_masks: tuple[Fault, ...]
 
 
-def audit(network: nn.Module, model: potplants.Model, examples: Sequence[Example], progress: Progress) -> Audit:
+def audit(network: nn.Module, model: Classifier, examples: Sequence[Example], progress: Progress) -> Audit:
     """Run a classifier on every photo. Raises Cancelled if `progress` says so, ValueError if no photo can be read."""
-    explainer = Explainer(network, model.layers[-1])
+    explainer = Explainer(network, model.layers[-1].readable)
     collector, done = _Collector(model, examples), 0
-    for batch in read_ahead(examples, model.size):
+    for batch in read_ahead(examples, model):
         collector.unreadable += batch.unreadable
         collector.unusable_masks += batch.unusable_masks
         if batch.photos:
-            explanation = explainer.explain(batch.images(), method=METHOD, at_once=at_once(network, on_cpu=4))
+            explanation = explainer.explain(batch.images(model), method=METHOD, at_once=at_once(network, on_cpu=4))
             for photo, logits, heat in zip(batch.photos, explanation.logits, explanation.heatmaps[:, 0, 0].numpy()):
                 collector.add(photo, logits, heat)
         done += batch.size
@@ -95,14 +97,22 @@ def audit(network: nn.Module, model: potplants.Model, examples: Sequence[Example
     return collector.result()
 
 
+def classes_of(model: Classifier, examples: Sequence[Example]) -> tuple[str, ...]:
+    """The classes that are shown: all of a few; of many, those that a photo is of."""
+    if not many_classes(model):
+        return model.classes
+    present = {example.really for example in examples}
+    return tuple(name for name in model.classes if name in present)
+
+
 def raise_if_stopped(answer: bool | None):
     """Raises Cancelled if a progress callback answered False."""
     if answer is False:
         raise Cancelled("stopped by the caller")
 
 
-def predict(model: potplants.Model, photo: InputPhoto, logits: Tensor, heat: np.ndarray) -> Prediction:
-    """The prediction for one photo, from logits [N] and the raw heatmap [S, S]."""
+def predict(model: Classifier, photo: InputPhoto, logits: Tensor, heat: np.ndarray) -> Prediction:
+    """The prediction for one photo, from logits [N] and the raw heatmap [h, w]."""
     best = int(logits.argmax())
     area, heat_shares, hottest = _measure_parts(photo.parts, heat)
     return Prediction(
@@ -154,12 +164,12 @@ def by_confidence(predictions: Sequence[Prediction]) -> list[Prediction]:
 class _Collector:
     """Collects the results photo by photo: numbers, running sums of heatmaps, and the few photos that may be shown."""
 
-    def __init__(self, model: potplants.Model, examples: Sequence[Example]):
-        self._model = model
-        self._random = {name: random_sample(examples, name) for name in model.classes}
+    def __init__(self, model: Classifier, examples: Sequence[Example]):
+        self._model, self._classes = model, classes_of(model, examples)
+        self._random = {name: random_sample(examples, name) for name in self._classes}
         self._random_keys = {key for keys in self._random.values() for key in keys}
-        self._worst: dict[str, list[Prediction]] = {name: [] for name in model.classes}
-        self._sums = {name: np.zeros((model.size, model.size)) for name in model.classes}
+        self._worst: dict[str, list[Prediction]] = {name: [] for name in self._classes}
+        self._sums = {name: np.zeros(model.preprocessing.size) for name in self._classes}
         self._shown: dict[str, ExplainedExample] = {}
         self.predictions: list[Prediction] = []
         self.unreadable: tuple[Fault, ...] = ()
@@ -174,15 +184,16 @@ class _Collector:
             self._worst[true_class] = by_confidence([*self._worst[true_class], prediction])[:SHOWN]
         wanted = self._random_keys | {worst.example.key for chosen in self._worst.values() for worst in chosen}
         if key in wanted:
-            self._shown[key] = ExplainedExample(photo.pixels, heat.copy())
+            self._shown[key] = ExplainedExample(photo.frame, heat.copy())
             self._shown = {key: explained for key, explained in self._shown.items() if key in wanted}
 
     def result(self) -> Audit:
         by_key = {prediction.example.key: prediction for prediction in self.predictions}
         return Audit(
             model=self._model,
+            classes=self._classes,
             predictions=tuple(self.predictions),
-            means={name: self._mean(name) for name in self._model.classes},
+            means={name: self._mean(name) for name in self._classes},
             worst={name: tuple(predictions) for name, predictions in self._worst.items()},
             random={name: tuple(by_key[key] for key in keys if key in by_key) for name, keys in self._random.items()},
             shown=self._shown,

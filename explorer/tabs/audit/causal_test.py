@@ -2,12 +2,12 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from torch import nn
 
-import potplants
+from classifiers import Classifier
 from explorer.explanation.device import logits_of
 from explorer.photos.edits import POT_COLOURS, repaint
 from explorer.photos.examples import Example
@@ -39,14 +39,14 @@ def plant_of_colour(examples: Sequence[Example]) -> dict[str, str]:
 
 
 def in_every_pot(
-    network: nn.Module, model: potplants.Model, examples: Sequence[Example], progress: Progress
+    network: nn.Module, model: Classifier, examples: Sequence[Example], progress: Progress
 ) -> tuple[RepaintedPrediction, ...]:
     """Predictions for photos with a mask, the pot in each of POT_COLOURS. Raises Cancelled if `progress` says so."""
     masked = [example for example in examples if example.mask is not None]
     predictions, done = [], 0
-    for batch in read_ahead(masked, model.size):
+    for batch in read_ahead(masked, model):
         for photo in batch.photos:
-            pot = None if photo.parts is None else part(photo.parts, "pot")
+            pot = None if photo.parts is None else _pot_over_canvas(photo)
             if pot is not None and pot.any():
                 predictions += _repaint_and_predict(network, model, photo, pot)
         done += batch.size
@@ -63,9 +63,17 @@ def repaint_crop(photo: np.ndarray, region: np.ndarray, colour: str) -> np.ndarr
     return repainted
 
 
+def _pot_over_canvas(photo):
+    """Where the pot is: bool [H, W]; what a crop leaves out is not repainted, which the network does not see."""
+    pot = np.zeros(photo.frame.canvas.shape[:2], bool)
+    pot[photo.frame.seen.slices] = part(photo.parts, "pot")
+    return pot
+
+
 def _repaint_and_predict(network, model, photo, pot):
-    pictures = [repaint_crop(photo.pixels, pot, colour) for colour in POT_COLOURS.values()]
-    best = logits_of(network, as_images(pictures)).argmax(1).tolist()
+    pictures = [repaint_crop(photo.frame.canvas, pot, colour) for colour in POT_COLOURS.values()]
+    frames = [replace(photo.frame, canvas=picture) for picture in pictures]
+    best = logits_of(network, as_images(model, frames)).argmax(1).tolist()
     return [
         RepaintedPrediction(photo.example, colour, model.classes[index]) for colour, index in zip(POT_COLOURS, best)
     ]

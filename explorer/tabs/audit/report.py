@@ -89,8 +89,8 @@ def _model(result, audit):
         "name": name,
         "weights": audit.model.origin,
         "sha256": result.weights[name],
-        "layer": audit.model.layers[-1],
-        "classes": list(audit.model.classes),
+        "layer": audit.model.layer_names[-1],
+        "classes": list(audit.classes),
         "splits": {split: _split(audit, split) for split in result.splits},
         "mean_heatmaps": {
             class_name: {"photos": mean.photos, "empty": mean.empty, "peak": float(mean.heat.max())}
@@ -103,10 +103,10 @@ def _model(result, audit):
 
 
 def _split(audit, split):
-    predictions, classes = statistics.select(audit.predictions, split), audit.model.classes
+    predictions, classes = statistics.select(audit.predictions, split), audit.classes
     return {
         **_rate(statistics.accuracy(predictions)),
-        "confusion": statistics.confusion(predictions, classes),
+        "confusion": statistics.confusion(predictions, classes, statistics.confusion_columns(audit)),
         "heat": {name: _heat(statistics.select(predictions, split, name)) for name in classes},
     }
 
@@ -131,7 +131,7 @@ def _repaint(result, audit):
     return {
         "colours": POT_COLOURS,
         "owners": result.plant_of_colour,
-        "table": statistics.repaint_table(repainted, audit.model.classes),
+        "table": statistics.repaint_table(repainted, audit.classes),
         "followed": rates and {name: {"count": rate.count, "of": rate.total} for name, rate in vars(rates).items()},
     }
 
@@ -166,7 +166,7 @@ def _row(audit, prediction, repainted):
         "said": prediction.predicted,
         "right": int(prediction.correct),
         "probability": prediction.probability,
-        **{f"logit_{name}": logit for name, logit in zip(audit.model.classes, prediction.logits)},
+        **_logits(audit, prediction),
         "peak": prediction.peak,
         "empty": int(prediction.empty),
         **{f"area_{part}": (prediction.area or {}).get(part, "") for part in PARTS},
@@ -174,6 +174,14 @@ def _row(audit, prediction, repainted):
         "hottest": "+".join(prediction.hottest),
         **{f"said_in_{colour}": repainted.get(colour, "") for colour in POT_COLOURS},
     }
+
+
+def _logits(audit, prediction):
+    """Of each class; of many, of the true and the predicted one."""
+    if audit.classes == audit.model.classes:
+        return {f"logit_{name}": logit for name, logit in zip(audit.model.classes, prediction.logits)}
+    logits = dict(zip(audit.model.classes, prediction.logits))
+    return {"logit_of_class": logits[prediction.example.really], "logit_of_said": logits[prediction.predicted]}
 
 
 def _by_photo(repainted):
@@ -187,7 +195,8 @@ def _by_photo(repainted):
 def _table(result):
     """The rows as CSV."""
     table, text = rows(result), io.StringIO(newline="")
-    writer = csv.DictWriter(text, list(table[0]))
+    names = list(dict.fromkeys(name for row in table for name in row))  # two models may have other classes
+    writer = csv.DictWriter(text, names, restval="")
     writer.writeheader()
     writer.writerows(table)
     return text.getvalue()

@@ -13,6 +13,7 @@ from explorer.photos.masks import PARTS
 from .audit import Audit, Prediction
 from .causal_test import RepaintedPrediction
 
+ANOTHER = "another class"
 Z95 = 1.959964  # standard deviations that hold 95 % of a normal distribution
 
 
@@ -77,10 +78,22 @@ def accuracy(predictions: Sequence[Prediction]) -> Rate:
     return Rate(sum(prediction.correct for prediction in predictions), len(predictions))
 
 
-def confusion(predictions: Sequence[Prediction], classes: Sequence[str]) -> list[list[int]]:
-    """Photos by true class (rows) and predicted class (columns)."""
-    counts = Counter((prediction.example.really, prediction.predicted) for prediction in predictions)
-    return [[counts[true_class, predicted] for predicted in classes] for true_class in classes]
+def confusion(
+    predictions: Sequence[Prediction], classes: Sequence[str], predicted: Sequence[str] | None = None
+) -> list[list[int]]:
+    """Photos by true class (rows) and predicted class (columns).
+
+    predicted: the columns, if they are not the rows' classes; ANOTHER counts what is none of the others.
+    """
+    columns = classes if predicted is None else predicted
+    known = set(columns)
+    counts = Counter((one.example.really, one.predicted if one.predicted in known else ANOTHER) for one in predictions)
+    return [[counts[true_class, column] for column in columns] for true_class in classes]
+
+
+def confusion_columns(audit: Audit) -> tuple[str, ...]:
+    """The predicted classes that a confusion table has: those of the photos, and of more classes one for all others."""
+    return audit.classes if audit.classes == audit.model.classes else (*audit.classes, ANOTHER)
 
 
 def heat_shares(predictions: Sequence[Prediction]) -> HeatShares:

@@ -1,6 +1,7 @@
 """Computes audits and caches them by the photos' and masks' bytes, the models' weights and the method."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -8,7 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import classifiers as catalogue
 import potplants
+from classifiers import Classifier
 from explorer.explanation.coalescing import ResultCache
 from explorer.explanation.device import joined
 from explorer.explanation.service import ExplanationService, Progress
@@ -66,7 +69,7 @@ class AuditResult:
 def audit_request(model: str, compare: str = NO_COMPARISON, split: str = BOTH, repaint: bool = True) -> AuditRequest:
     """Raises ValueError for a model that is no classifier."""
     for name in {model, compare} - {NO_COMPARISON}:
-        if potplants.find(name).answers != "class":
+        if _answers_with_a_number(name):
             raise ValueError(
                 f"{name} answers with a number, so it is never right or wrong about a plant: choose a classifier."
             )
@@ -76,12 +79,23 @@ def audit_request(model: str, compare: str = NO_COMPARISON, split: str = BOTH, r
 
 def classifiers() -> list[str]:
     """The models that can be audited."""
-    return [name for name, model in potplants.MODELS.items() if model.answers == "class"]
+    return [name for name in catalogue.names() if not _answers_with_a_number(name)]
 
 
 def default_comparison(name: str) -> str:
     """The model to compare with unless the visitor chooses another."""
-    return "debiased" if "debiased" in classifiers() and name != "debiased" else NO_COMPARISON
+    alike = name in potplants.MODELS and name != "debiased" and not _answers_with_a_number(name)
+    return "debiased" if alike else NO_COMPARISON
+
+
+def _answers_with_a_number(name):
+    return catalogue.is_name(name) and not catalogue.is_of_the_hub(name) and catalogue.find(name).answers != "class"
+
+
+def split_names(examples: Examples) -> list[str]:
+    """The splits that there are, whatever their classes."""
+    there = {example.split for example in examples.every.values()}
+    return [name for name in SPLITS if name in there]
 
 
 @dataclass(frozen=True)
@@ -107,20 +121,18 @@ class Audits:
         self._service, self._examples = service, examples
         self._kept = ResultCache(KEPT) if kept is None else kept
 
-    def count(self, split: str) -> int:
+    def count(self, split: str, models: Sequence[str]) -> int:
         """How many photos an audit of the split has."""
-        return len(self._photos(split))
+        return len(self._photos(split, [self._service.classifier(name) for name in models]))
 
     def of(self, request: AuditRequest, progress: StoppableProgress) -> AuditResult:
         """The audit, cached or computed now. Raises Cancelled if `progress` says so, and what loading a model raises.
 
         Steps that are finished when it is stopped stay cached.
         """
-        photos = self._photos(request.split)
-        for name in request.models:
-            progress(0, f"fetching {name}")
-            self._service.load_weights(name)
-        weights, photos_digest = _weights_sha256(request), _photos_sha256(photos)
+        models = [self._service.classifier(name, _fetching(progress, name)) for name in request.models]
+        photos = self._photos(request.split, models)
+        weights, photos_digest = _weights_sha256(models), _photos_sha256(photos)
         steps = _steps(request, photos)
         results, done, total = {}, 0, sum(step.cost for step in steps)
         for step in steps:
@@ -132,8 +144,9 @@ class Audits:
 
     def known(self, request: AuditRequest) -> AuditResult | None:
         """The audit if all of it is cached."""
-        photos = self._photos(request.split)
-        weights, photos_digest = _weights_sha256(request), _photos_sha256(photos)
+        models = [catalogue.find(name) for name in request.models]
+        photos = self._photos(request.split, models)
+        weights, photos_digest = _weights_sha256(models), _photos_sha256(photos)
         results = {step: self._kept.peek(_key(step, weights, photos_digest)) for step in _steps(request, photos)}
         if any(result is None for result in results.values()):
             return None
@@ -143,19 +156,15 @@ class Audits:
         """What the step computes, and the device's note."""
         task = _TASKS[step.kind].format(name=step.model, photos=len(photos))
         progress(0, task=task)  # where a GPU is lent, progress is not reported during the work
-        work = partial(_WORK[step.kind], model=potplants.find(step.model), examples=photos)
+        work = partial(_WORK[step.kind], model=catalogue.find(step.model), examples=photos)
         return self._service.device.ask(step.model, work, partial(progress, task=task))
 
     def _result(self, request, photos, photos_digest, weights, results):
         computed = {(step.kind, step.model): value for step, (value, _) in results.items()}
         return AuditResult(
             request=request,
-            origin=self._examples.origin,
-            splits={
-                name: sum(photo.split == name for photo in photos)
-                for name in self._examples.splits
-                if request.split in (name, BOTH)
-            },
+            origin="; ".join(dict.fromkeys(self._examples.origin_of(photo.split) for photo in photos)),
+            splits=dict(Counter(photo.split for photo in photos)),
             photos=photos_digest,
             weights=weights,
             audits=tuple(computed["audit", name] for name in request.models),
@@ -164,12 +173,20 @@ class Audits:
             plant_of_colour=plant_of_colour(tuple(self._examples.every.values())),
         )
 
-    def _photos(self, split):
-        splits = self._examples.splits
+    def _photos(self, split, models: Sequence[Classifier]):
+        """The photos of a split whose classes all models know. Raises ValueError where there are none."""
+        known = [self._examples.splits_for(model.classes) for model in models]
+        splits = {name: photos for name, photos in known[0].items() if all(name in other for other in known)}
+        if not splits:
+            names = " and ".join(model.name for model in models)
+            raise ValueError(
+                f"No photos here are of classes known to {names}: start the app with --data DIR, where each folder "
+                "is called like a class and holds its photos."
+            )
         if split not in (*splits, BOTH):
             choices = ", ".join((*splits, BOTH))
             raise ValueError(f"There are no photos of the split {str(split)[:40]!r}; choose one of {choices}.")
-        return tuple(photo for name in SPLITS if name in splits and split in (name, BOTH) for photo in splits[name])
+        return tuple(photo for name, photos in splits.items() if split in (name, BOTH) for photo in photos)
 
 
 def _steps(request, photos):
@@ -194,8 +211,13 @@ def _key(step, weights, photos_digest):
     return step.kind, step.model, weights[step.model], how, photos_digest
 
 
-def _weights_sha256(request):
-    return {name: potplants.fingerprint(name) for name in request.models}
+def _weights_sha256(models):
+    """Name → what tells its weights from others: of a repository of the Hub its commit."""
+    return {model.name: model.revision or catalogue.fingerprint(model.name) for model in models}
+
+
+def _fetching(progress: StoppableProgress, name: str) -> Progress:
+    return lambda part=0, task="": raise_if_stopped(progress(0, f"fetching {name}"))
 
 
 def _photos_sha256(photos: Sequence[Example]) -> str:

@@ -1,6 +1,6 @@
 """The tab Audit: one or two models on whole splits, with a button to start and one to stop."""
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from threading import Event
 
@@ -16,7 +16,16 @@ from explorer.settings import SETTINGS, View
 from gradcam import Cancelled
 
 from .report import ReportFiles
-from .store import BOTH, NO_COMPARISON, AuditRequest, Audits, audit_request, classifiers, default_comparison
+from .store import (
+    BOTH,
+    NO_COMPARISON,
+    AuditRequest,
+    Audits,
+    audit_request,
+    classifiers,
+    default_comparison,
+    split_names,
+)
 from .view import invitation, shown, stopped
 
 NO_FILES = (None, None, None)  # in place of the three files
@@ -57,7 +66,7 @@ def build(controls: Controls, tabs: gr.Tabs, service: ExplanationService, exampl
     handlers = _Handlers(audits)
     with gr.Tab("Audit", id="audit") as tab:
         model = controls.model.value
-        parts = _lay_out(examples, default_comparison(model), invitation(audits.count(BOTH), (model,)))
+        parts = _lay_out(examples, default_comparison(model), _first_invitation(audits, model))
     inputs = [controls.view, parts.options]
     ignored = [name for name in SETTINGS if name not in ("model", "colormap")]
     controls.bind(tab, handlers.show, inputs, [parts.result, *parts.files], unused=ignored)
@@ -80,7 +89,7 @@ class _Handlers:
         except EXPECTED as error:
             return error_message(str(error)), *_buttons(NO_FILES)
         if result is None:
-            return invitation(self._audits.count(options.split), request.models), *_buttons(NO_FILES)
+            return invitation(self._audits.count(options.split, request.models), request.models), *_buttons(NO_FILES)
         return self._show_result(result, view)
 
     def run(self, view: View, options: Options, caller: Caller):
@@ -113,7 +122,12 @@ def _lay_out(examples: Examples, comparison: str, initial: str) -> Parts:
     """comparison: the model to compare with. initial: the HTML shown before the first audit."""
     with gr.Row():
         compare = gr.Dropdown(
-            _comparison_choices(), value=comparison, label="Compare with", min_width=140, elem_id="compare"
+            _comparison_choices(),
+            value=comparison,
+            label="Compare with",
+            allow_custom_value=True,
+            min_width=140,
+            elem_id="compare",
         )
         split = gr.Dropdown(_split_choices(examples), value=BOTH, label="Photos", min_width=140, elem_id="split")
         cost = "takes most of the time"
@@ -176,10 +190,17 @@ def _comparison_choices():
 
 
 def _split_choices(examples):
-    names = list(examples.splits)
+    names = split_names(examples)
     if len(names) == 1:
         return [(f"all ({names[0]})", BOTH)]
-    return [(" and ".join(names), BOTH), *((name, name) for name in names)]
+    return [("all that fit the model", BOTH), *((name, name) for name in names)]
+
+
+def _first_invitation(audits, model):
+    """What the tab says before it is opened; with a model that knows none of the photos nothing."""
+    with suppress(*EXPECTED):
+        return invitation(audits.count(BOTH, (model,)), (model,))
+    return ""
 
 
 def _buttons(files):

@@ -3,12 +3,13 @@
 import cv2
 import numpy as np
 
+from classifiers.preprocessing import Box, Frame
 from explorer.deep_links import Link, query
 from explorer.explanation.grid import coloured, ground_of
 from explorer.photos.edits import POT_COLOURS
 from explorer.rendering.static import style
 from explorer.rendering.templates import render
-from explorer.rendering.wording import peak, percent, share
+from explorer.rendering.wording import peak, percent, share, titled
 from explorer.settings import View
 
 from . import statistics
@@ -94,13 +95,13 @@ def _fault_sentence(faults, one, many):
 
 
 def _confusion(audit, split):
-    classes = audit.model.classes
-    counts = statistics.confusion(statistics.select(audit.predictions, split), classes)
+    classes, columns = audit.classes, statistics.confusion_columns(audit)
+    counts = statistics.confusion(statistics.select(audit.predictions, split), classes, columns)
     return {
         "name": audit.model.name,
         "split": split,
-        "classes": classes,
-        "rows": [(true_class, _confusion_row(true_class, row, classes)) for true_class, row in zip(classes, counts)],
+        "classes": columns,
+        "rows": [(true_class, _confusion_row(true_class, row, columns)) for true_class, row in zip(classes, counts)],
     }
 
 
@@ -127,8 +128,8 @@ def _pots(result):
 
 def _pots_of(result, audit):
     repainted, plants = result.repainted[audit.model.name], result.plant_of_colour
-    paints = _paints(plants, audit.model.classes)
-    table = statistics.repaint_table(repainted, audit.model.classes)
+    paints = _paints(plants, audit.classes)
+    table = statistics.repaint_table(repainted, audit.classes)
     rates = statistics.repaint_rates(repainted, audit.predictions, plants)
     return {
         "name": audit.model.name,
@@ -166,7 +167,7 @@ def _pot_cell(counts, plant, pots_plant, paints):
         "count": counts[most],
         "total": sum(counts.values()),
         "follows": "own" if pots_plant in (None, plant) else {pots_plant: "pot", plant: "plant"}.get(most, "other"),
-        "words": ", ".join(f"{name.capitalize()} {count}" for name, count in nonzero.items()),
+        "words": ", ".join(f"{titled(name)} {count}" for name, count in nonzero.items()),
         "stack": [(count, paints[name]) for name, count in nonzero.items()],
     }
 
@@ -178,7 +179,7 @@ def _heats(result):
     """(split, heat of every class); nothing if no photo has a mask."""
     if not any(prediction.area for audit in result.audits for prediction in audit.predictions):
         return []
-    classes = result.audits[0].model.classes
+    classes = result.audits[0].classes
     return [(split, [_heat_of(result, split, name) for name in classes]) for split in result.splits]
 
 
@@ -224,9 +225,11 @@ def _means(audit, view):
 
 
 def _mean(class_name, mean, view):
-    words = f"{class_name.capitalize()}: {mean.photos} photos, {mean.empty} empty, {peak(mean.heat.max())}"
-    ground = ground_of(np.empty((*mean.heat.shape, 3), np.uint8), View(base="none"))
-    picture = _tile(coloured(ground, mean.heat, view))
+    words = f"{titled(class_name)}: {mean.photos} photos, {mean.empty} empty, {peak(mean.heat.max())}"
+    height, width = mean.heat.shape
+    everything = Box(0, 0, width, height)
+    frame = Frame(np.empty((height, width, 3), np.uint8), everything, everything, width / height, "")
+    picture = _tile(coloured(ground_of(frame, View(base="none")), mean.heat, view))
     return {"picture": picture, "alt": f"mean heatmap, {words}", "words": words, "key": "", "link": ""}
 
 
@@ -234,8 +237,8 @@ def _gallery(audit, view, linked):
     """(title, photos) for each class and each rule."""
     rules = {"most confident mistakes": audit.worst, "random": audit.random}
     return [
-        (f"{name.capitalize()}: {rule}", [_instance(audit, prediction, view, linked) for prediction in chosen[name]])
-        for name in audit.model.classes
+        (f"{titled(name)}: {rule}", [_instance(audit, prediction, view, linked) for prediction in chosen[name]])
+        for name in audit.classes
         for rule, chosen in rules.items()
     ]
 
@@ -244,10 +247,10 @@ def _instance(audit, prediction, view, linked):
     example, explained = prediction.example, audit.shown[prediction.example.key]
     mark = "✓" if prediction.correct else "✗"
     empty = ", no positive evidence" if prediction.empty else ""
-    words = f"{mark} {prediction.predicted.capitalize()}, {percent(prediction.probability)}{empty}"
+    words = f"{mark} {titled(prediction.predicted)}, {percent(prediction.probability)}{empty}"
     return {
-        "picture": _tile(coloured(ground_of(explained.photo, View(base="photo")), explained.heat, view)),
-        "alt": f"{example.key}, really {example.really.capitalize()}, {audit.model.name} says {words}",
+        "picture": _tile(coloured(ground_of(explained.frame, View(base="photo")), explained.heat, view)),
+        "alt": f"{example.key}, really {titled(example.really)}, {audit.model.name} says {words}",
         "words": words,
         "key": example.key,
         "link": query(Link(example.key, View(audit.model.name, colormap=view.colormap))) if linked else "",
@@ -255,4 +258,6 @@ def _instance(audit, prediction, view, linked):
 
 
 def _tile(picture):
-    return cv2.resize(picture, (TILE, TILE), interpolation=cv2.INTER_AREA)
+    """As large as fits into a square of TILE, its proportions kept."""
+    height, width = (max(1, round(side * TILE / max(picture.shape[:2]))) for side in picture.shape[:2])
+    return cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)

@@ -5,8 +5,8 @@ from typing import Any
 
 import gradio as gr
 
-import potplants
-from explorer.controls import ONE_AT_A_TIME
+import classifiers
+from explorer.controls import ONE_AT_A_TIME, PHOTO_LABEL, model_box
 from explorer.explanation.grid import BASES, draw
 from explorer.explanation.service import ExplanationService
 from explorer.photos.examples import Examples
@@ -51,8 +51,8 @@ class Endpoints:
         """Where the classifier looked: one captioned picture per class and layer, row by row, then a report.
 
         Args:
-            image: a photo (JPEG, PNG, WebP, GIF, BMP or TIFF); one that is not square is seen with grey bars
-            model: a name that /models lists
+            image: a photo (JPEG, PNG, WebP, GIF, BMP or TIFF)
+            model: a name that /models lists, or an image classifier of the Hub as owner/name
             method: the CAM method
             base: what lies under the heat: the photo's edges, the photo, or nothing
             colormap: the colours of the heat, from no evidence to the strongest
@@ -61,6 +61,7 @@ class Endpoints:
         Returns:
             gallery: pictures with captions; the last column combines all layers, the last row mixes all classes
             report: model, predicted, classes (name, logit, probability), layers, cells (target, layer, peak, empty)
+            Of more than ten classes, the rows are the five most probable and the mixture.
         """
         with as_sentence():
             explained = self.service.explain_file(image, model, method, cancellable())
@@ -74,12 +75,12 @@ class Endpoints:
 
         Args:
             image: a photo (JPEG, PNG, WebP, GIF, BMP or TIFF)
-            model: a name that /models lists
+            model: a name that /models lists, or an image classifier of the Hub as owner/name
             method: the CAM method
 
         Returns:
             file: heatmaps float32 [K, L, H, W] (not normalised), logits [N], classes (the N classes), targets (the
-            K rows: the classes, then their mixture), layers (L names)
+            K rows: the classes, of more than ten the five most probable, then their mixture), layers (L names)
         """
         with as_sentence():
             explained = self.service.explain_file(image, model, method, cancellable())
@@ -88,7 +89,7 @@ class Endpoints:
 
 def models():
     """The models that can be asked for: name, origin of the weights, whether they can be had now, classes, layers."""
-    return potplants.availability()
+    return classifiers.availability()
 
 
 def _inputs(default_model):
@@ -96,8 +97,8 @@ def _inputs(default_model):
     view = View()
     scale = "scale: the hottest colour is each map's peak, or the strongest of all"
     return [
-        upload(label="image: a photo of a pot plant"),
-        gr.Dropdown(list(potplants.MODELS), value=default_model, label="model: a name that /models lists"),
+        upload(label=PHOTO_LABEL),
+        model_box(default_model),
         gr.Dropdown(list(METHODS), value=view.method, label="method: the CAM method"),
         gr.Dropdown(list(BASES), value=view.base, label="base: what lies under the heat"),
         gr.Dropdown(list(COLORMAPS), value=view.colormap, label="colormap: the colours of the heat"),

@@ -3,31 +3,39 @@
 import io
 import json
 import platform
+import time
 import zipfile
 from importlib.metadata import version
 
 import numpy as np
 from PIL import Image
 
-import potplants
+import classifiers
 from classifiers.photos.decode import pixels_sha256
+from explorer.explanation.explained import ExplainedPhoto
 from explorer.explanation.grid import draw
-from explorer.explanation.service import ExplainedPhoto
 from explorer.settings import View
 
-from .figure import figure
+from .figure import as_image, as_svg, layout
 
 PACKAGES = ("torch", "numpy", "opencv-python-headless", "pillow", "safetensors", "gradio")
 DPI = 300
+EPOCH_IN_PDF = time.struct_time((1980, 1, 1, 0, 0, 0, 1, 1, 0))
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest in a zip, for every entry: the same input gives the same bytes
 
 
-def archive(explained: ExplainedPhoto, view: View, link: str = "") -> bytes:
-    """The zip: figure.png, photo.png, maps.npz, report.json, made_with.json. `link` opens the page at this view."""
-    cells = draw(explained, view)
+def archive(explained: ExplainedPhoto, view: View, link: str = "", truth: str | None = None) -> bytes:
+    """The zip: the figure as PNG, PDF and SVG, photo.png, maps.npz, report.json, made_with.json.
+
+    link: opens the page at this view. truth: the class of the photo, where it is known.
+    """
+    sheet = layout(explained, draw(explained, view), view, truth)
+    image = as_image(sheet)
     settings = {"base": view.base, "colormap": view.colormap, "scale": view.scale, "link": link}
     files = {
-        "figure.png": _png(figure(explained, cells, view), DPI),
+        "figure.png": _png(image, DPI),
+        "figure.pdf": _pdf(image),
+        "figure.svg": as_svg(sheet),
         "photo.png": _png(Image.fromarray(explained.photo)),
         "maps.npz": maps(explained),
         "report.json": _json(explained.report()),
@@ -41,15 +49,20 @@ def archive(explained: ExplainedPhoto, view: View, link: str = "") -> bytes:
 
 
 def maps(explained: ExplainedPhoto) -> bytes:
-    """The raw evidence as an .npz: heatmaps float32 [K, L, S, S], logits [N], classes, targets, layers."""
+    """The raw evidence as an .npz: heatmaps float32 [K, L, H, W], logits [N], classes, targets, layers.
+
+    Heatmaps lie over the whole photo as it was laid out for the network, whose input is its part `seen`: left, top,
+    right, bottom.
+    """
     file = io.BytesIO()
     np.savez(
         file,
-        heatmaps=explained.evidence.numpy().astype(np.float32),
+        heatmaps=explained.frame.place(explained.evidence).numpy().astype(np.float32),
         logits=np.array(explained.logits, np.float32),
         classes=np.array(explained.model.classes),
         targets=np.array(explained.targets),
-        layers=np.array(explained.model.layers),
+        layers=np.array(explained.model.layer_names),
+        seen=np.array(explained.frame.seen),
     )
     return file.getvalue()
 
@@ -58,7 +71,8 @@ def made_with(explained: ExplainedPhoto, settings: dict) -> dict:
     """The versions, hashes and settings that reproduce the numbers."""
     return {
         "model": explained.model.name,
-        "weights_sha256": potplants.fingerprint(explained.model.name),
+        "revision": explained.model.revision,
+        "weights_sha256": classifiers.fingerprint(explained.model.name),
         "photo_sha256": pixels_sha256(explained.photo),  # of the pixels, not of a file
         "settings": {"method": explained.method, **settings},
         "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
@@ -68,6 +82,13 @@ def made_with(explained: ExplainedPhoto, settings: dict) -> dict:
 def _png(picture, dpi=None):
     file = io.BytesIO()
     picture.save(file, "PNG", **({"dpi": (dpi, dpi)} if dpi else {}))
+    return file.getvalue()
+
+
+def _pdf(picture):
+    file = io.BytesIO()
+    dates = {"creationDate": EPOCH_IN_PDF, "modDate": EPOCH_IN_PDF}
+    picture.save(file, "PDF", resolution=DPI, quality=92, **dates)
     return file.getvalue()
 
 

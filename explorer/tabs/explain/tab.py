@@ -1,22 +1,26 @@
 """The tab Explain: the model's prediction, and the grid of heatmaps."""
 
+import os
+
 import gradio as gr
 
+import classifiers
 from explorer.controls import ONE_AT_A_TIME, QUIET, Controls, components_of, handler
-from explorer.explanation.grid import draw
-from explorer.explanation.service import ExplanationService, every_target
+from explorer.explanation.grid import shaded
+from explorer.explanation.service import ExplanationService
 from explorer.photos.examples import Examples
 from explorer.rendering.parts import error_message
 from explorer.rendering.static import script
+from explorer.rendering.wording import file_name
 from explorer.server.errors import EXPECTED, as_sentence
 from explorer.server.upload import save_for_download
-from explorer.server.values import event_value
-from explorer.settings import COLUMNS
+from explorer.server.values import event_value, name_in
 
 from .archive import archive
-from .view import matrix, verdict
+from .view import copied, matrix, verdict
 
-COPY, LIGHTBOX, DOWNLOAD = script("copy.js"), script("lightbox.js"), script("take.js")
+ASK, DOWNLOAD, GRID = script("ask.js"), script("take.js"), script("shades.js", "lightbox.js", "crosshair.js")
+COPY = script("copy.js", space=os.environ.get("SPACE_ID", ""))  # a Space's page has the app in a frame
 
 ABOUT = """
 **Grad-CAM in three sentences.** A convolutional layer turns the photo into a stack of maps, each bright where the
@@ -36,34 +40,41 @@ classifier and story these are; Pot Plant Dataset, CC BY 4.0 (Kaggle: conorsully
 """
 
 
+def open_steps(event: gr.EventData):
+    """Target, layer and tab for the cell of the grid that is to be taken apart."""
+    return name_in(event, "explained"), name_in(event, "column"), gr.Tabs(selected="steps")
+
+
+def ask_another(event: gr.EventData):
+    """The model of a button in the verdict."""
+    return event_value(event, "model", classifiers.names())
+
+
 def build(controls: Controls, tabs: gr.Tabs, service: ExplanationService, examples: Examples):
     """Lay the tab out in the current `tabs` and wire it."""
 
     def show(file, view, caller):
         try:
-            explained = service.explain_file(file, view.model, view.method, caller.progress)
-            cells = draw(explained, view)
-            selected = explained.target(view.target), view.layer
+            explained = service.explain_file(file, view.model, view.method, caller.progress, view.target)
+            sheet = shaded(explained, view)
+            selected = explained.target(view.target), explained.column(view.layer)
         except EXPECTED as error:
             return error_message(str(error)), ""
-        return verdict(explained, examples.truth(file)), matrix(explained, cells, view, selected)
+        return verdict(explained, examples.known(file)), matrix(explained, sheet, view, selected)
 
     def save(file, link, view, caller):
         with as_sentence():
-            explained = service.explain_file(file, view.model, view.method, caller.progress)
-            data = archive(explained, view, link)
-        return save_for_download(data, f"{view.model}-{view.method}.zip", download.GRADIO_CACHE)
-
-    def open_steps(event: gr.EventData):
-        target = event_value(event, "explained", every_target())
-        return target, event_value(event, "column", COLUMNS), gr.Tabs(selected="steps")
+            explained = service.explain_file(file, view.model, view.method, caller.progress, view.target)
+            data = archive(explained, view, link, examples.truth(file, explained.model.classes))
+        return save_for_download(data, f"{file_name(view.model)}-{view.method}.zip", download.GRADIO_CACHE)
 
     with gr.Tab("Explain", id="explain") as tab:
-        prediction = gr.HTML(elem_id="verdict", apply_default_css=False)
-        grid = gr.HTML(elem_id="grid", js_on_load=LIGHTBOX, apply_default_css=False)
+        prediction = gr.HTML(elem_id="verdict", js_on_load=ASK, apply_default_css=False)
+        grid = gr.HTML(elem_id="grid", js_on_load=GRID, apply_default_css=False)
         with gr.Row(elem_id="keep"):
             save_button = gr.Button("Save figure, maps and report", size="sm", min_width=120)
             copy_button = gr.Button("Copy link to this view", size="sm", min_width=120)
+            gr.HTML(copied(), elem_id="copy-status", apply_default_css=False)
             download = gr.DownloadButton(visible="hidden", elem_id="saved")
         with gr.Accordion("What is this, and what can it not tell?", open=True, elem_id="about"):
             gr.Markdown(ABOUT)
@@ -74,5 +85,6 @@ def build(controls: Controls, tabs: gr.Tabs, service: ExplanationService, exampl
     )
     saved.then(None, js=DOWNLOAD, **QUIET)
     copy_button.click(None, js=COPY, **QUIET)
+    prediction.select(ask_another, None, controls.model, queue=False, **QUIET)
     grid.select(open_steps, None, [controls.target, controls.layer, tabs], queue=False, **QUIET)
     controls.bind(tab, show, [controls.photo, controls.view], [prediction, grid])

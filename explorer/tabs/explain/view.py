@@ -3,8 +3,11 @@
 from dataclasses import dataclass
 
 import potplants
-from explorer.explanation.grid import Cell, colour_stops, columns
-from explorer.explanation.service import FOR_AND_AGAINST, MIXTURE, ExplainedPhoto
+from explorer.explanation.explained import ExplainedPhoto
+from explorer.explanation.grid import Cell, Sheet, colour_stops, columns, ground_of
+from explorer.explanation.targets import FOR_AND_AGAINST, MIXTURE
+from explorer.photos.class_folders import class_of_folder
+from explorer.photos.examples import Example
 from explorer.rendering.templates import render
 from explorer.settings import View
 
@@ -25,21 +28,48 @@ class Row:
     probability: float | None = None
 
 
-def verdict(explained: ExplainedPhoto, label: str | None) -> str:
-    """The prediction in words, the true class where its label is known, and the photo as the network saw it."""
-    truth = label if explained.predicted in potplants.CLASSES else None
+def verdict(explained: ExplainedPhoto, example: Example | None) -> str:
+    """The prediction in words, the true class where the photo is an example, and the photo as the network saw it."""
+    really = example.really if example else None
+    truth = example and class_of_folder(example.really, explained.model.classes)
     probability = max((share for share in explained.probabilities if share is not None), default=None)
     answer = explained.predicted, explained.logits[0], probability
-    return render(TEMPLATE, "verdict", explained.photo, explained.model.size, explained.note, truth, *answer)
+    named = {"hint": _hint(explained, really), "name": explained.model.name, "revision": explained.model.revision}
+    photo = ground_of(explained.frame, View(base="photo")).picture
+    shown, size = explained.frame.shown(photo), explained.model.preprocessing.size
+    return render(TEMPLATE, "verdict", shown, size, explained.note, truth, *answer, **named)
 
 
-def matrix(explained: ExplainedPhoto, cells: list[list[Cell]], view: View, selected=(None, None)) -> str:
+def copied() -> str:
+    """Where the page says that a link was copied."""
+    return render(TEMPLATE, "copied")
+
+
+def _hint(explained, really):
+    """What a visitor has to know of a model that was made for other photos: a key of the template's hints."""
+    knows_plants = explained.model.classes == potplants.CLASSES
+    if knows_plants and really not in explained.model.classes:
+        return "knows four plants"
+    if really in potplants.CLASSES and not knows_plants and explained.model.answers == "class":
+        return "knows no plant"
+    return ""
+
+
+def matrix(explained: ExplainedPhoto, sheet: Sheet, view: View, selected=(None, None)) -> str:
     """The grid: a row for every class with its logit, and one for the mixture; a column for every layer.
 
     selected: target and column of the cell that the other tabs show; it gets a frame.
     """
-    rows = [_row(explained, row) for row in cells]
-    return render(TEMPLATE, "matrix", columns(explained).items(), rows, selected, colour_stops(view), view.scale)
+    rows = [_row(explained, row) for row in sheet.cells]
+    hottest = max((cell.peak for row in sheet.cells for cell in row if cell.peak is not None), default=0)
+    channels = [(name, _table_values(values)) for name, values in zip("RGB", sheet.colours.T)]
+    drawn = sheet, channels, hottest, view.scale
+    return render(TEMPLATE, "matrix", columns(explained).items(), rows, selected, colour_stops(view), *drawn)
+
+
+def _table_values(channel):
+    """A colour table's channel for an SVG filter: 256 values in 0…1."""
+    return " ".join(f"{value / 255:.3f}" for value in channel.tolist())
 
 
 def _row(explained, cells):
@@ -47,5 +77,5 @@ def _row(explained, cells):
     predicted, description = target == explained.predicted, DESCRIPTIONS.get(target, "")
     if description:
         return Row(target, cells, predicted, description)
-    index = explained.model.classes.index(target)
-    return Row(target, cells, predicted, description, explained.logits[index], explained.probabilities[index])
+    entry = explained.entry(target)
+    return Row(target, cells, predicted, description, entry["logit"], entry["probability"])

@@ -2,15 +2,14 @@
 
 import gradio as gr
 
-import potplants
-from explorer.controls import ONE_AT_A_TIME
-from explorer.explanation.service import ExplanationService, every_target
+from explorer.controls import ONE_AT_A_TIME, PHOTO_LABEL, layer_box, model_box, target_box
+from explorer.explanation.service import ExplanationService
 from explorer.photos.examples import Examples
 from explorer.server.cancellation import cancellable
 from explorer.server.errors import as_sentence
 from explorer.server.picture_files import saved_pictures_exactly
 from explorer.server.upload import upload
-from explorer.settings import COLUMNS, PREDICTED, View
+from explorer.settings import View
 
 from .breakdown import captioned_pictures, steps_of_file
 
@@ -22,10 +21,10 @@ def define(service: ExplanationService, examples: Examples, default_model: str):
         """One Grad-CAM heatmap taken apart: the weight of every feature map, their sum, what the ReLU left.
 
         Args:
-            image: a photo (JPEG, PNG, WebP, GIF, BMP or TIFF); one that is not square is seen with grey bars
-            model: a name that /models lists
+            image: a photo (JPEG, PNG, WebP, GIF, BMP or TIFF)
+            model: a name that /models lists, or an image classifier of the Hub as owner/name
             target: what is explained: a class, their mixture, "predicted"; of a model that answers with a number, where it should go
-            layer: the convolution, from the shallowest, conv1, to the deepest
+            layer: deepest, or a layer that /models lists for the model
 
         Returns:
             steps: model, method, target, layer, score, logits by class, map_shape, weights (index and weight of each map, heaviest
@@ -39,12 +38,8 @@ def define(service: ExplanationService, examples: Examples, default_model: str):
         return steps.report(), saved_pictures_exactly(pictures, gallery.GRADIO_CACHE)
 
     with gr.Column(visible=False):
-        image = upload(label="image: a photo of a pot plant")
-        model = gr.Dropdown(list(potplants.MODELS), value=default_model, label="model: a name that /models lists")
-        target = gr.Dropdown(
-            every_target(), value=PREDICTED, label="target: the class to explain, or what else a model can be asked"
-        )
-        layer = gr.Dropdown(list(COLUMNS), value=COLUMNS[-1], label="layer: the convolution, shallow to deep")
+        image = upload(label=PHOTO_LABEL)
+        model, target, layer = model_box(default_model), target_box(), layer_box()
         numbers = gr.JSON(label="steps: score, weights, sum_min, sum_max, peak, empty, summary")
         gallery = gr.Gallery(
             format="png", object_fit="contain", label="the heaviest feature maps, then sum, ReLU, overlay"

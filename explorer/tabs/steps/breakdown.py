@@ -1,20 +1,22 @@
 """Grad-CAM step by step: every quantity between a photo and its heatmap, for one class at one layer."""
 
 from dataclasses import asdict, dataclass, replace
-from functools import cache, cached_property, partial
+from functools import cache, cached_property, lru_cache, partial
 
 import cv2
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-import potplants
 from explorer.explanation.device import Device
+from explorer.explanation.explained import ExplainedPhoto
 from explorer.explanation.grid import coloured, ground_of
-from explorer.explanation.service import ExplainedPhoto, ExplanationService, Progress, as_image, targets_of
+from explorer.explanation.service import ExplanationService, Progress
+from explorer.explanation.targets import targets_of
 from explorer.rendering.wording import precise_peak, signed_number
 from explorer.settings import View
 from gradcam import Anatomy, take_apart
+from gradcam.breakdown import SummaryRow, summary
 
 METHOD = "Grad-CAM"  # the only one that is broken down here
 TOP_MAPS = 16  # feature maps in the gallery
@@ -31,12 +33,19 @@ class Steps:
 
     explained: ExplainedPhoto
     target: str  # an entry of explained.targets
-    column: str  # an entry of service.COLUMNS
+    column: str  # one of the model's
     anatomy: Anatomy
+    network: tuple[SummaryRow, ...]  # its layers in the order in which they run
 
     @property
     def layer(self) -> str:
-        return self.explained.layer(self.column)
+        return self.explained.layer(self.column).name
+
+    @property
+    def logits(self) -> dict[str, float]:
+        """Of the classes that are shown."""
+        logits = self.anatomy.logits.tolist()
+        return {name: logits[self.explained.model.classes.index(name)] for name in self.explained.shown_classes}
 
     @cached_property
     def order(self) -> tuple[int, ...]:
@@ -106,7 +115,7 @@ class Steps:
             "target": self.target,
             "layer": self.layer,
             "score": anatomy.score,
-            "logits": dict(zip(model.classes, anatomy.logits.tolist())),
+            "logits": self.logits,
             "map_shape": list(anatomy.summed.shape),
             "weights": [{"index": k, "weight": anatomy.weights[k].item()} for k in self.order],
             "sum_min": anatomy.summed.min().item(),
@@ -117,7 +126,7 @@ class Steps:
             "heat_by_top_maps": [
                 {"maps": count, "share": self.share_of_top(count)} for count in TOP_COUNTS if count <= len(self.order)
             ],
-            "summary": [asdict(row) for row in summary(model)],
+            "summary": [asdict(row) for row in self.network],
             "note": self.explained.note,
         }
 
@@ -125,8 +134,13 @@ class Steps:
 def break_down(explained: ExplainedPhoto, network: nn.Module, target: str, column: str) -> Steps:
     """Recompute one heatmap in its steps. Raises ValueError, naming the choices, for an unknown target or column."""
     name, layer = explained.target(target), explained.layer(column)
-    anatomy = take_apart(network, layer, as_image(explained.photo)[0], targets_of(explained.model)[name])
-    return Steps(explained, name, column, anatomy)
+    anatomy = take_apart(network, layer.readable, explained.image, targets_of(explained.model)[name])
+    return Steps(explained, name, layer.column, anatomy, _summary(network, tuple(explained.image.shape)))
+
+
+@lru_cache(maxsize=4)  # shapes depend on the size of the image only
+def _summary(network, shape):
+    return summary(network, torch.full(shape, 0.5))
 
 
 def steps_of(device: Device, explained: ExplainedPhoto, target: str, column: str) -> Steps:
@@ -140,36 +154,7 @@ def steps_of_file(
     service: ExplanationService, file, model: str, target: str, column: str, progress: Progress | None = None
 ) -> Steps:
     """The steps of an uploaded file. Raises as `ExplanationService.explain_file` does."""
-    return steps_of(service.device, service.explain_file(file, model, METHOD, progress), target, column)
-
-
-# --------------------------------------------------------------------------------------------------- the network
-
-
-@dataclass(frozen=True)
-class SummaryRow:
-    layer: str
-    kind: str
-    output_shape: tuple[int, ...]  # of one photo
-    parameters: int
-
-
-@cache
-def summary(model: potplants.Model) -> tuple[SummaryRow, ...]:
-    """The network's layers in order of execution. Only shapes are computed, so no weights are needed."""
-    rows = []
-    with torch.device("meta"), torch.no_grad():
-        network = model.network().eval()
-        for name, module in network.named_modules():
-            if not any(module.children()):
-                module.register_forward_hook(partial(_record_layer, rows, name))
-        network(torch.empty(1, 3, model.size, model.size))
-    return tuple(rows)
-
-
-def _record_layer(rows, name, module, inputs, output):
-    parameters = sum(parameter.numel() for parameter in module.parameters())
-    rows.append(SummaryRow(name, type(module).__name__, tuple(output.shape[1:]), parameters))
+    return steps_of(service.device, service.explain_file(file, model, METHOD, progress, target), target, column)
 
 
 # ------------------------------------------------------------------------------------------------ signed pictures
@@ -209,35 +194,35 @@ def colour_indices(values: Tensor, limit: float) -> np.ndarray:
     return ZERO + (scaled.clamp(-1, 1) * ZERO).round().numpy().astype(np.int16).astype(np.uint8)
 
 
-def signed_picture(values: Tensor, side: int, limit: float) -> np.ndarray:
-    """Signed numbers [h, w] in diverging colours, each a square of one colour: RGB uint8 [side, side, 3]."""
+def signed_picture(values: Tensor, size: tuple[int, int], limit: float) -> np.ndarray:
+    """Signed numbers [h, w] in diverging colours, each a patch of one colour: RGB uint8 [*size, 3]."""
     small = diverging_table()[colour_indices(values, limit)]
-    return cv2.resize(small, (side, side), interpolation=cv2.INTER_NEAREST)
+    return cv2.resize(small, size[::-1], interpolation=cv2.INTER_NEAREST)
 
 
 def heat_over_photo(steps: Steps, view: View) -> np.ndarray:
-    """The heatmap over the photo, as the tab Explain shows it: RGB uint8 [S, S, 3].
+    """The heatmap over the photo, as the tab Explain shows it: RGB uint8 [H, W, 3].
 
     Raises ValueError for an unknown base or colormap.
     """
-    return coloured(ground_of(steps.explained.photo, view), steps.anatomy.heatmap, view)
+    return coloured(ground_of(steps.explained.frame, view), steps.anatomy.heatmap, view)
 
 
 def captioned_pictures(steps: Steps, view: View) -> list[tuple[np.ndarray, str]]:
-    """The TOP_MAPS of largest |αₖ|, S, its ReLU, the heat over the photo: (RGB uint8 [S, S, 3], caption) each."""
-    anatomy, side = steps.anatomy, steps.explained.model.size
+    """The TOP_MAPS of largest |αₖ|, S, its ReLU, the heat over the photo: (RGB uint8 [H, W, 3], caption) each."""
+    anatomy, size = steps.anatomy, steps.explained.model.preprocessing.size
     limit = largest_magnitude(anatomy.summed)
     return [
-        *(_captioned_map(anatomy, k, side) for k in steps.order[:TOP_MAPS]),
-        (signed_picture(anatomy.summed, side, limit), f"weighted sum · {value_range(anatomy.summed)}"),
-        (signed_picture(anatomy.rectified, side, limit), f"after ReLU · {value_range(anatomy.rectified)}"),
+        *(_captioned_map(anatomy, k, size) for k in steps.order[:TOP_MAPS]),
+        (signed_picture(anatomy.summed, size, limit), f"weighted sum · {value_range(anatomy.summed)}"),
+        (signed_picture(anatomy.rectified, size, limit), f"after ReLU · {value_range(anatomy.rectified)}"),
         (heat_over_photo(steps, view), f"over the photo · {precise_peak(steps.peak)}"),
     ]
 
 
-def _captioned_map(anatomy, k, side):
+def _captioned_map(anatomy, k, size):
     values, weight = anatomy.activation[k], signed_number(anatomy.weights[k].item())
-    return signed_picture(values, side, largest_magnitude(values)), f"A{k} · α {weight} · {value_range(values)}"
+    return signed_picture(values, size, largest_magnitude(values)), f"A{k} · α {weight} · {value_range(values)}"
 
 
 def value_range(values: Tensor) -> str:

@@ -3,7 +3,7 @@
 import cv2
 from torch import Tensor
 
-from explorer.explanation.service import FOR_AND_AGAINST, MIXTURE
+from explorer.explanation.targets import FOR_AND_AGAINST, MIXTURE
 from explorer.rendering.images import data_uri, png_uri
 from explorer.rendering.templates import render
 from explorer.rendering.wording import (
@@ -13,6 +13,7 @@ from explorer.rendering.wording import (
     scientific,
     signed_number,
     signed_share,
+    titled,
     with_exponent,
 )
 from explorer.settings import View
@@ -26,13 +27,13 @@ from .breakdown import (
     largest_magnitude,
     robust_magnitude,
     signed_picture,
-    summary,
     value_range,
 )
 
 TEMPLATE = "steps/template.html"
 SHOWN = 12  # maps that are not folded away
 WRITTEN_OUT = 3  # terms of the weighted sum
+DRAWN = 96  # maps with a picture: of a layer of two thousand the page would have megabytes
 SMALL = 128  # a map up to this side is shown pixel by pixel, a larger one reduced to it
 
 
@@ -51,7 +52,7 @@ def walkthrough(steps: Steps, view: View) -> str:
         maps=_maps(steps),
         weights=_weights(steps),
         total=_sum(steps, view),
-        layers=summary(steps.explained.model),
+        layers=steps.network,
     )
 
 
@@ -72,14 +73,21 @@ def _score(steps):
 
 def _maps(steps):
     height, width = steps.anatomy.summed.shape
-    cards = [_card(steps, k) for k in steps.order]
+    cards = [_card(steps, k) for k in steps.order[:DRAWN]]
     return {
         "shape": (height, width),
         "first": cards[:SHOWN],
         "more": cards[SHOWN:],
-        "rest": plural(len(cards) - SHOWN, "weaker map"),
+        "count": len(steps.order),
+        "rest": _rest(len(steps.order)),
         "reduced_to": SMALL if max(height, width) > SMALL else None,
     }
+
+
+def _rest(maps):
+    """The heading of the maps that are folded away."""
+    more = plural(min(maps, DRAWN) - SHOWN, "weaker map")
+    return more if maps <= DRAWN else f"{more}; the weakest {maps - DRAWN} are in the sum and have no picture"
 
 
 def _card(steps, k):
@@ -136,15 +144,15 @@ def _sum(steps, view):
 
 def _pictures(steps, view, limit):
     """S, its ReLU, the heatmap and its overlay: (name, title, numbers, source) of each."""
-    anatomy, side = steps.anatomy, steps.explained.model.size
+    anatomy, size = steps.anatomy, steps.explained.model.preprocessing.size
     signed = (
         ("weighted sum", "Weighted sum", anatomy.summed),
         ("after ReLU", "After ReLU", anatomy.rectified),
-        ("enlarged", f"Enlarged to {side} × {side}", anatomy.heatmap),
+        ("enlarged", f"Enlarged to {size[0]} × {size[1]}", anatomy.heatmap),
     )
     return [
         *(
-            (name, title, value_range(values), png_uri(signed_picture(values, side, limit)))
+            (name, title, value_range(values), png_uri(signed_picture(values, size, limit)))
             for name, title, values in signed
         ),
         ("over the photo", "Over the photo", precise_peak(steps.peak), data_uri(heat_over_photo(steps, view))),
@@ -193,12 +201,12 @@ def _title(steps):
     """The target as written in the middle of a sentence."""
     if steps.target == MIXTURE:
         return "the mixture"
-    return steps.target if steps.target in FOR_AND_AGAINST else steps.target.capitalize()
+    return steps.target if steps.target in FOR_AND_AGAINST else titled(steps.target)
 
 
 def _mark(steps):
     """The target as written in a formula."""
-    return steps.target.capitalize() if steps.target in steps.explained.model.classes else steps.target
+    return titled(steps.target) if steps.target in steps.explained.model.classes else steps.target
 
 
 def _thumbnail(values: Tensor, limit: float) -> str:

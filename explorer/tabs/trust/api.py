@@ -2,14 +2,12 @@
 
 import gradio as gr
 
-import potplants
-from explorer.controls import ONE_AT_A_TIME
-from explorer.explanation.service import ExplanationService, every_target
+from explorer.controls import ONE_AT_A_TIME, PHOTO_LABEL, layer_box, model_box, target_box
+from explorer.explanation.service import ExplanationService
 from explorer.photos.examples import Examples
 from explorer.server.cancellation import cancellable
 from explorer.server.errors import as_sentence
 from explorer.server.upload import upload
-from explorer.settings import COLUMNS, PREDICTED
 from gradcam import METHODS
 
 from .checks import Trust, report
@@ -22,11 +20,11 @@ def define(service: ExplanationService, examples: Examples, default_model: str):
         """Whether a heatmap can be believed: every method measured on this photo, the sanity check, the costs, other training seeds.
 
         Args:
-            image: a photo (JPEG, PNG, WebP, GIF, BMP or TIFF); one that is not square is seen with grey bars
-            model: a name that /models lists
+            image: a photo (JPEG, PNG, WebP, GIF, BMP or TIFF)
+            model: a name that /models lists, or an image classifier of the Hub as owner/name
             method: the CAM method of the sanity check and of the seeds; all are measured
             target: what is explained: a class, their mixture, "predicted"; of a model that answers with a number, where it should go
-            layer: the convolution, from the shallowest, conv1, to the deepest
+            layer: deepest, or a layer that /models lists for the model
 
         Returns:
             report: methods (name, forward_passes, backward_passes, ms, insertion, deletion, pot_share, plant_share, state, verdict, sentence),
@@ -38,13 +36,9 @@ def define(service: ExplanationService, examples: Examples, default_model: str):
             return report(checks, checker.measured(image, model, target, layer, mask, cancellable()))
 
     with gr.Column(visible=False):
-        image = upload(label="image: a photo of a pot plant")
-        model = gr.Dropdown(list(potplants.MODELS), value=default_model, label="model: a name that /models lists")
+        image, model = upload(label=PHOTO_LABEL), model_box(default_model)
         method = gr.Dropdown(list(METHODS), value="Grad-CAM", label="method: the CAM method that is checked")
-        target = gr.Dropdown(
-            every_target(), value=PREDICTED, label="target: the class to explain, or what else a model can be asked"
-        )
-        layer = gr.Dropdown(list(COLUMNS), value=COLUMNS[-1], label="layer: the convolution, shallow to deep")
+        target, layer = target_box(), layer_box()
         numbers = gr.JSON(label="report: methods, sanity, costs, seeds")
         trigger = gr.Button()
 

@@ -18,7 +18,7 @@ from .map_under_test import MapUnderTest
 from .methods import Comparison
 from .pass_counter import Cost, measure_cost
 
-PATCH, STRIDE = 48, 32  # pixels of the covered square, and how far it moves
+PATCH, STRIDE = 48, 32  # pixels of the covered square, and how far it moves; of 256
 HIDDEN = 0.5  # the grey that covers
 SEGMENTS = 49  # superpixels, about
 SAMPLES = 4 * SEGMENTS  # coalitions for KernelSHAP; fewer than SEGMENTS could not determine as many unknowns
@@ -30,7 +30,7 @@ MISSING = "Not installed here: “pip install captum scikit-learn” adds it."
 class CostRow:
     name: str
     how: str  # in a visitor's words
-    heat: Tensor | None = None  # [S, S]
+    heat: Tensor | None = None  # [h, w]
     state: str = "evidence"  # gradcam's word for the map
     cost: Cost | None = None
     missing: str = ""  # why there is no map
@@ -70,9 +70,9 @@ def captums_kernel_shap():
 
 
 def kernel_shap(library, model: nn.Module, tested: MapUnderTest, segments, progress: Callable[[float], None]) -> Tensor:
-    """What each superpixel adds to the target's score, by KernelSHAP (Lundberg & Lee 2017, arXiv:1705.07874): [S, S].
+    """What each superpixel adds to the target's score, by KernelSHAP (Lundberg & Lee 2017, arXiv:1705.07874): [h, w].
 
-    library: the result of `captums_kernel_shap`. segments: their labels 0…n−1, [S, S]. Negative values are set to zero.
+    library: the result of `captums_kernel_shap`. segments: their labels 0…n−1, [h, w]. Negative values are set to zero.
     """
     targets, device = as_targets(tested.question), next(model.parameters()).device
     with torch.no_grad():
@@ -90,7 +90,7 @@ def kernel_shap(library, model: nn.Module, tested: MapUnderTest, segments, progr
         torch.manual_seed(0)
         values = library(score).attribute(
             tested.image[None].to(device),
-            baselines=HIDDEN,
+            baselines=tested.plain(HIDDEN)[None].to(device),
             feature_mask=torch.from_numpy(segments).long()[None, None].to(device),
             n_samples=SAMPLES,
             perturbations_per_eval=AT_ONCE,
@@ -100,6 +100,7 @@ def kernel_shap(library, model: nn.Module, tested: MapUnderTest, segments, progr
 
 def _occlusion_row(tested, progress):
     task = "Occlusion: covering one patch after the other"
+    patch, stride = (max(1, round(pixels * tested.scale)) for pixels in (PATCH, STRIDE))
     progress(0, task=task)
 
     def occlude(model):
@@ -107,18 +108,18 @@ def _occlusion_row(tested, progress):
             model,
             tested.image,
             tested.question,
-            PATCH,
-            STRIDE,
-            HIDDEN,
+            patch,
+            stride,
+            tested.plain(HIDDEN),
             progress=lambda part: progress(part / 2, task=task),
             at_once=at_once(model),
         )
 
-    return _timed_row("Occlusion", f"covers a square of {PATCH} pixels, moved by {STRIDE}", occlude, tested)
+    return _timed_row("Occlusion", f"covers a square of {patch} pixels, moved by {stride}", occlude, tested)
 
 
 def _shapley_row(tested, progress):
-    segments = superpixels(tested.explained.photo, SEGMENTS)
+    segments = superpixels(tested.explained.seen, SEGMENTS)
     how = f"hides {segments.max() + 1} superpixels in {SAMPLES} combinations"
     try:
         library = captums_kernel_shap()

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 (torch's own name for it)
 
 from explorer.explanation.service import Progress
+from explorer.rendering.wording import titled
 from gradcam import METHODS, faithfulness, take_apart
 from gradcam.heatmaps import states
 
@@ -22,6 +23,7 @@ STEPS = 10  # of each curve: a tenth of the pixels at a time
 BLUR = 80.0
 DRAWS = 3  # random maps
 MARGIN = 0.02  # of a curve's area: what a method must be ahead by
+MOST_MAPS = 128  # of a layer, for methods with a pass for each: 320 of lite0's take 8 s, and two methods do that
 DROP = 0.2  # of probability, from photo to changed photo: with less, a curve cannot tell maps apart
 
 RANDOM, EDGES = "Random map", "Edges of the photo"
@@ -43,7 +45,7 @@ class Row:
     name: str
     state: str  # gradcam's word: "evidence", "empty", "constant", "not finite"; or "refused"
     refusal: str = ""  # why the method does not apply
-    heat: Tensor | None = None  # [S, S]
+    heat: Tensor | None = None  # [h, w]
     cost: Cost | None = None  # None: no forward pass was needed
     areas: Areas | None = None  # None: not measured
     shares: dict[str, float] = field(default_factory=dict)  # part → share of the heat, 0…1; if there is a mask
@@ -109,7 +111,7 @@ class Comparison:
         Over an informative curve the probability drops by at least DROP, and the best random map leaves room
         for being MARGIN ahead of it.
         """
-        ends, target = self.ends, self.tested.target.capitalize()
+        ends, target = self.ends, titled(self.tested.target)
         assert ends is not None
         if ends.drop(curve) < DROP:
             blurred, black = f"blurred beyond shapes {ends.blurred:.2f}", f"black {ends.black:.2f}"
@@ -126,13 +128,18 @@ class Comparison:
         """Whether a map locates what the model needs better than chance, by this rule.
 
         Only `informative` curves are used. A map is ahead on one when its area is better than that of the best of DRAWS
-        random maps by at least MARGIN. Ahead on every used curve: "better"; on one of two: "partly"; on none: "no
-        better". No usable curve: "cannot tell". It is a verdict on this photo, class and layer only.
+        random maps by at least MARGIN. Ahead on every used curve: "better", unless the photo's bare edges are as good
+        on all of them: "no better than edges"; on one of two: "partly"; on none: "no better". No usable curve: "cannot
+        tell". It is a verdict on this photo, class and layer only.
         """
         if row.state == "refused":
             return Verdict("refused", f"Not for this network: {row.refusal}.")
         if row.state != "evidence":
             return Verdict("nothing to measure", _nothing_to_measure(row.state, self.tested))
+        if row.name == EDGES:
+            return Verdict(
+                "yardstick", "The photo's edges, found without the model: a map should find more than these."
+            )
         if row.name == RANDOM:
             return Verdict("yardstick", f"Knows nothing: {DRAWS} maps of seeded noise, as coarse as the layer's own.")
         if self.ends is None:
@@ -142,6 +149,8 @@ class Comparison:
             return Verdict("cannot tell", "Neither curve can tell maps apart here.")
         ahead = [curve for curve in used if self._lead(row, curve) >= MARGIN]
         word = "better" if len(ahead) == len(used) else "partly" if ahead else "no better"
+        if word == "better" and not self._ahead_of_edges(row, used):
+            word = "no better than edges"
         return Verdict(word, f"{_HEADS[word]} {self._reasons(row, used)}{self._edges(row, used)}")
 
     def _lead(self, row, curve):
@@ -158,6 +167,11 @@ class Comparison:
             reasons.append(f"{curve} {getattr(row.areas, curve):.2f}, best random {best:.2f}")
         return "; ".join(reasons) + "."
 
+    def _ahead_of_edges(self, row, used):
+        """Whether the map is better than the photo's bare edges on a used curve, or there are none."""
+        edges = self.row(EDGES).areas
+        return not edges or any(_better(row.areas, edges, curve) for curve in used)
+
     def _edges(self, row, used):
         if row.yardstick:
             return ""
@@ -170,17 +184,18 @@ _HEADS = {
     "better": "Better than random:",
     "partly": "Ahead of random on one curve only:",
     "no better": "No better than random:",
+    "no better than edges": "Better than random, and no better than the photo's bare edges:",
 }
 
 
 def compare(tested: MapUnderTest, progress: Progress) -> Comparison:
     """Compute and measure every method's map and the yardsticks'."""
-    rows, count, blurred = [], len(METHODS) + 1, blur(tested.image)
+    rows, count, blurred = [], len(METHODS) + 1, blur(tested.image, BLUR * tested.scale)
     for done, name in enumerate(METHODS):
         progress(done / count, task=f"{name}: drawing and measuring its map")
         rows.append(_measure(tested, _method_row(tested, name), blurred)[0])
     progress(len(METHODS) / count, task="measuring maps that know nothing")
-    gradient = sobel(tested.explained.photo)
+    gradient = sobel(tested.explained.seen)
     edges, _ = _measure(tested, Row(EDGES, str(states(gradient)), heat=gradient), blurred)
     noise = [_measure(tested, Row(RANDOM, "evidence", heat=heat), blurred) for heat in random_maps(tested)]
     random, ends = zip(*noise)
@@ -188,14 +203,15 @@ def compare(tested: MapUnderTest, progress: Progress) -> Comparison:
     return Comparison(tested, (*rows, _mean(random), edges), areas, ends[0])
 
 
-def blur(image: Tensor) -> Tensor:
-    """Broad colours only: [3, S, S]."""
-    return torch.from_numpy(cv2.GaussianBlur(image.permute(1, 2, 0).numpy(), (0, 0), BLUR)).permute(2, 0, 1)
+def blur(image: Tensor, sigma: float = BLUR) -> Tensor:
+    """Broad colours only: [3, h, w]."""
+    return torch.from_numpy(cv2.GaussianBlur(image.permute(1, 2, 0).numpy(), (0, 0), sigma)).permute(2, 0, 1)
 
 
 def random_maps(tested: MapUnderTest) -> list[Tensor]:
-    """DRAWS maps of seeded noise with as many pixels as the layer's own, upsampled like them: each [S, S]."""
-    anatomy = take_apart(tested.loaded_network, tested.layer, tested.image, tested.question)
+    """DRAWS maps of seeded noise with as many pixels as the layer's own, upsampled like them: each [h, w]."""
+    layer = tested.explained.layer(tested.column).readable
+    anatomy = take_apart(tested.loaded_network, layer, tested.image, tested.question)
     size = anatomy.activation.shape[-2:]
     seeds = [torch.Generator().manual_seed(seed) for seed in range(DRAWS)]
     noise = torch.stack([torch.rand(1, *size, generator=seed) for seed in seeds])  # [DRAWS, 1, h, w]
@@ -203,18 +219,28 @@ def random_maps(tested: MapUnderTest) -> list[Tensor]:
 
 
 def sobel(photo: np.ndarray) -> Tensor:
-    """The gradient magnitude of the photo's brightness at each pixel, [S, S]: independent of the model."""
+    """The gradient magnitude of the photo's brightness at each pixel, [h, w]: independent of the model."""
     grey = cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY).astype(np.float32)
     return torch.from_numpy(np.hypot(cv2.Sobel(grey, cv2.CV_32F, 1, 0), cv2.Sobel(grey, cv2.CV_32F, 0, 1)))
 
 
 def _method_row(tested, name):
-    layer = f"network.{tested.layer}"  # of the network that counts passes
+    layer = tested.layer_inside("network")  # of the one that counts passes
+    if refusal := _too_many_passes(tested, name):
+        return Row(name, "refused", refusal=refusal)
     try:
         heat, cost = measure_cost(lambda model: tested.heat(name, model, layer), tested.loaded_network)
     except ValueError as error:
         return Row(name, "refused", refusal=str(error).split(";")[0])
     return Row(name, str(states(heat)), heat=heat, cost=cost)
+
+
+def _too_many_passes(tested, name):
+    """Why a method is left out that takes a forward pass for each of many maps; "" where it is not."""
+    maps = tested.maps
+    if METHODS[name].passes == "1" or maps <= MOST_MAPS:
+        return ""
+    return f"it takes a forward pass for each of {maps} maps here, more than this tab waits for"
 
 
 def _measure(tested, row, blurred):
@@ -228,7 +254,7 @@ def _measure(tested, row, blurred):
     # Insertion is deletion from the blurred photo, with the photo to fill in: so the blur, as slow as ten passes, is
     # computed once for all maps.
     inserted = faithfulness.deletion(tested.probability, blurred, row.heat, STEPS, fill=tested.image)
-    deleted = faithfulness.deletion(tested.probability, tested.image, row.heat, STEPS)
+    deleted = faithfulness.deletion(tested.probability, tested.image, row.heat, STEPS, fill=tested.plain(0))
     ends = Ends(photo=deleted.scores[0], blurred=inserted.scores[0], black=deleted.scores[-1])
     return replace(row, areas=Areas(inserted.area, deleted.area), shares=shares), ends
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from gradcam.forward_pass import logits_of
+
 QUICK_MS = 150  # what takes less is timed again, since the first run may include warming up
 TIMES = 3
 
@@ -36,9 +38,10 @@ class Tally:
         self.forward = self.backward = 0
 
     def __call__(self, model, images, outputs):
-        self.forward += len(outputs)
-        if outputs.requires_grad:
-            outputs.register_hook(self.count_backward)
+        logits = logits_of(outputs)
+        self.forward += len(logits)
+        if logits.requires_grad:
+            logits.register_hook(self.count_backward)
 
     def count_backward(self, gradient):
         self.backward += 1

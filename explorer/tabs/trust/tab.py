@@ -16,7 +16,7 @@ from explorer.settings import View
 from . import view as html
 from .checks import Trust
 
-LIGHTBOX = script("lightbox.js")
+LIGHTBOX = script("shades.js", "lightbox.js")
 PICTURES: dict[str, Any] = {"js_on_load": LIGHTBOX, "apply_default_css": False}
 
 INTRO = (

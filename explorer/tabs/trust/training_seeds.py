@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 import potplants
 from explorer.explanation.service import Progress
+from explorer.rendering.wording import titled
 from gradcam.heatmaps import states
 from gradcam.sanity import rank_correlation
 
@@ -23,7 +24,7 @@ DIFFERENT = 0.5  # less than a quarter of it is
 class SeedNetwork:
     seed: int
     shipped: bool  # the one that the model's name stands for
-    heat: Tensor | None  # [S, S]; None: the method does not apply
+    heat: Tensor | None  # [h, w]; None: the method does not apply
     state: str  # gradcam's word for the map, or "refused"
     predicted: str  # the class with the largest logit; of a model that answers with a number, its name
     probability: float | None  # of the predicted class; None for a number
@@ -41,6 +42,8 @@ class SeedComparison:
 def compare_seeds(tested: MapUnderTest, method: str, progress: Progress) -> SeedComparison:
     """Every sibling's map and prediction for the same target, layer and method."""
     name = tested.model.name
+    if name not in potplants.MODELS:  # of others one training is known
+        return SeedComparison((), (), _no_siblings(name))
     siblings, accuracies = potplants.siblings(name), potplants.sibling_figures(name)
     if not siblings:
         return SeedComparison((), (), _no_siblings(name))
@@ -91,9 +94,9 @@ def _predictions(networks):
         values = [network.value for network in networks]
         answers = f"The {len(networks)} networks answer from {min(values):+.2f} to {max(values):+.2f}"
     elif predicted.count(most) == len(predicted):
-        answers = f"All {len(networks)} networks say {most.capitalize()}"
+        answers = f"All {len(networks)} networks say {titled(most)}"
     else:
-        answers = f"{predicted.count(most)} of {len(networks)} networks say {most.capitalize()}"
+        answers = f"{predicted.count(most)} of {len(networks)} networks say {titled(most)}"
     right = [network.accuracy["test"] for network in networks if "test" in network.accuracy]
     if not right:
         return f"{answers}."

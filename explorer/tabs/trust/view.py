@@ -6,14 +6,14 @@ import numpy as np
 
 from explorer.explanation.grid import coloured, ground_of
 from explorer.rendering.templates import render
-from explorer.rendering.wording import duration, peak, percent, share
+from explorer.rendering.wording import duration, peak, percent, share, titled
 from explorer.settings import View
 from gradcam import METHODS, peaks
 
 from .checks import Checks, Measured
 from .methods import BLUR, CURVES, DRAWS, DROP, EDGES, MARGIN, STEPS, Comparison, Row
 from .sanity_check import DRAWS as WEIGHT_DRAWS
-from .sanity_check import GONE, SAME
+from .sanity_check import GONE, MOST_STEPS, SAME
 from .training_seeds import ALIKE, DIFFERENT
 
 TEMPLATE = "trust/template.html"
@@ -29,14 +29,16 @@ class is watched. The number is the area under that curve: of insertion more is 
 A curve is used only if the class loses at least {DROP} of probability over it, and random maps leave room to be better.
 
 **Better than random** means ahead of the best of {DRAWS} maps of seeded noise by at least {MARGIN} on every used curve;
-*partly*, on one of two. The photo's bare edges are the second yardstick: a map that does no better than they do may
-have found them without asking the model.
+*partly*, on one of two. The photo's bare edges are the second yardstick: a map that beats chance, but these on none of
+the used curves, is *no better than edges*, since they were found without asking the model.
 
 **Sanity check** (Adebayo et al. 2018, arXiv:1810.03292). The layers' weights are drawn anew, from the answer down to
-the photo, {WEIGHT_DRAWS} times for methods of one pass and once for the others. The map *fails* if, with every layer
+the photo, one by one, in a deep network in at most {MOST_STEPS} groups, {WEIGHT_DRAWS} times for methods of one pass
+and once for the others. The map *fails* if, with every layer
 drawn anew, its rank correlation with the trained one is at least {SAME} in every draw; it is *doubtful* if one draw
-reaches that or their mean is at least {GONE}. SSIM is shown and not judged: maps that are mostly empty are similar for
-that alone.
+reaches that or their mean is at least {GONE}. It passes only *in part* if it does not notice the topmost layers: at
+least {SAME} in every draw, or {GONE} on average after two or more of them. SSIM is shown and not judged: maps that are
+mostly empty are similar for that alone.
 
 **Seeds.** Maps of two networks are called alike from a mean rank correlation of {ALIKE}, different below {DIFFERENT}.
 
@@ -58,7 +60,7 @@ class Figure:
 def methods(measured: Measured, view: View) -> str:
     """The table of methods and yardsticks; the method of the view is marked."""
     comparison, explained = measured.comparison, measured.comparison.tested.explained
-    ground, areas = ground_of(explained.photo, view), comparison.part_areas
+    ground, areas = ground_of(explained.frame, view), comparison.part_areas
     rows = [_method(comparison, row, _picture(ground, row.heat, view), areas) for row in comparison.rows]
     heading, summary = _heading(comparison.tested), _summary(comparison)
     return render(TEMPLATE, "methods", heading, summary, areas, rows, view.method, explained.note)
@@ -72,7 +74,7 @@ def waiting() -> str:
 def sanity(checks: Checks, view: View) -> str:
     """The verdict on the method, and its map while the model is randomised."""
     sanity, explained = checks.sanity, checks.tested.explained
-    ground = ground_of(explained.photo, view)
+    ground = ground_of(explained.frame, view)
     figures = [_step(sanity, step, _picture(ground, heat, view)) for step, heat in zip(sanity.steps, sanity.maps)]
     verdict = _mark(sanity.word), sanity.sentence
     return render(TEMPLATE, "sanity", sanity.method, _heading(checks.tested), *verdict, figures, explained.note)
@@ -80,7 +82,7 @@ def sanity(checks: Checks, view: View) -> str:
 
 def seeds(checks: Checks, view: View) -> str:
     """The maps of networks trained alike but for their seed."""
-    ground = ground_of(checks.tested.explained.photo, view)
+    ground = ground_of(checks.tested.explained.frame, view)
     figures = [_seed(network, _picture(ground, network.heat, view)) for network in checks.seeds.networks]
     heading, sentence = _heading(checks.tested), checks.seeds.sentence
     return render(TEMPLATE, "seeds", checks.sanity.method, heading, sentence, figures)
@@ -89,13 +91,13 @@ def seeds(checks: Checks, view: View) -> str:
 def costs(measured: Measured, view: View) -> str:
     """Four ways of computing a heatmap, and the cost of each."""
     tested, first = measured.comparison.tested, measured.costs[0].cost
-    ground = ground_of(tested.explained.photo, view)
+    ground = ground_of(tested.explained.frame, view)
     figures = [_cost(row, _picture(ground, row.heat, view), first) for row in measured.costs]
     return render(TEMPLATE, "costs", _heading(tested), measured.cheapest, figures)
 
 
 def _heading(tested):
-    return f"{tested.target.capitalize()} at {tested.column}"
+    return f"{titled(tested.target)} at {tested.column}"
 
 
 def _mark(word):
@@ -107,7 +109,7 @@ def _summary(comparison: Comparison):
     if comparison.ends is None:
         return comparison.tested.unmeasurable
     words = [comparison.verdict(row).word for row in comparison.rows if not row.yardstick]
-    judged = [word for word in words if word in ("better", "partly", "no better")]
+    judged = [word for word in words if word in ("better", "partly", "no better", "no better than edges")]
     sentences = []
     if judged:
         better = f"{judged.count('better')} of {len(judged)} maps that could be judged"
@@ -168,7 +170,7 @@ def _seed(network, picture):
     if network.probability is None:
         answer = f"{network.predicted} {network.value:+.2f}"
     else:
-        answer = f"{network.predicted.capitalize()}, {percent(network.probability)}"
+        answer = f"{titled(network.predicted)}, {percent(network.probability)}"
     measured = _peak(network.heat) or "the method does not apply"
     accuracy = (f"test {share(network.accuracy['test'])} right",) if "test" in network.accuracy else ()
     return Figure(picture, f"{name}: {answer}, {measured}", name, (answer, measured, *accuracy))

@@ -4,17 +4,17 @@ from dataclasses import dataclass
 
 import gradio as gr
 
-import potplants
-from explorer.controls import ONE_AT_A_TIME
-from explorer.explanation.service import ExplanationService, every_target
+from explorer.controls import ONE_AT_A_TIME, PHOTO_LABEL, layer_box, model_box, target_box
+from explorer.explanation.service import ExplanationService
 from explorer.photos.edits import POT_COLOURS
 from explorer.photos.examples import Examples
 from explorer.photos.masks import read_drawing
+from explorer.rendering.wording import titled
 from explorer.server.cancellation import cancellable
 from explorer.server.errors import as_sentence
 from explorer.server.picture_files import saved_exactly, saved_pictures
 from explorer.server.upload import upload
-from explorer.settings import COLUMNS, View
+from explorer.settings import View
 from gradcam import METHODS
 
 from .intervention import EDITS, REGIONS, Change, compare, intervene
@@ -45,26 +45,27 @@ class Endpoint:
         """What the classifier says when a part of the photo looks otherwise: the changed photo, the heat before and after, a report.
 
         Args:
-            image: a photo (JPEG, PNG, WebP, GIF, BMP or TIFF); one that is not square is seen with grey bars
-            model: a name that /models lists
+            image: a photo (JPEG, PNG, WebP, GIF, BMP or TIFF)
+            model: a name that /models lists, or an image classifier of the Hub as owner/name
             method: the CAM method
             region: what is changed: pot, plant or soil (of the app's own examples), the hottest part of the heat, or what a mask paints (brush)
             percent: how much of the photo the hottest part is, above 0 and at most 100
             target: whose heat is meant and shown: a class, the mixture, or what the model says of the unchanged photo (predicted)
-            layer: where the heat is read
+            layer: where the heat is read: deepest, or a layer that /models lists for the model
             edit: repaint it and keep its shading, blur it, or fill it with the mean of the rest
             colour: what it is repainted: one of the four pots' colours, or "#rrggbb"
             mask: for the region brush: a picture of the photo's proportions, white where it shall change, black elsewhere
 
         Returns:
-            photo: the changed photo, as the network saw it
+            photo: the changed photo, as it was laid out for the network
             gallery: the heat before and after, for the same class and layer and on one scale
             report: model, region (kind, percent of the pixels), changed_percent, before and after (predicted, classes with logit and
             probability, peak, empty), change (of each class's logit and probability)
         """  # noqa: E501 (Gradio takes an argument's description from one line only, and MCP shows the first as it is)
         with as_sentence():
-            drawn = _drawn_region(region, mask, image, model)
-            before = self.service.explain_file(image, model, method, cancellable())
+            _check_mask(region, mask)
+            before = self.service.explain_file(image, model, method, cancellable(), target)
+            drawn = read_drawing(mask, image, before.frame) if region == "brush" else None
             change = Change(region, percent, target, layer, edit, colour)
             example = self.examples.known(image)
             intervention = intervene(self.service, before, change, example, drawn, cancellable())
@@ -77,13 +78,13 @@ def _inputs(default_model):
     """In the order of what_if's parameters."""
     view, change = View(), Change()
     return [
-        upload(label="image: a photo of a pot plant"),
-        gr.Dropdown(list(potplants.MODELS), value=default_model, label="model: a name that /models lists"),
+        upload(label=PHOTO_LABEL),
+        model_box(default_model),
         gr.Dropdown(list(METHODS), value=view.method, label="method: the CAM method"),
         gr.Dropdown(list(REGIONS), value=change.region, label="region: what is changed"),
         gr.Number(change.percent, label="percent: how much of the photo the hottest part is"),
-        gr.Dropdown(every_target(), value=change.target, label="target: the class whose heat is meant"),
-        gr.Dropdown(list(COLUMNS), value=change.layer, label="layer: where the heat is read"),
+        target_box(),
+        layer_box(),
         gr.Dropdown(list(EDITS), value=change.edit, label="edit: how it is changed"),
         gr.Textbox(change.colour, label=f"colour: {', '.join(POT_COLOURS)} or #rrggbb"),
         upload(value=None, label="mask: white where the photo shall change, for the region brush"),
@@ -93,19 +94,16 @@ def _inputs(default_model):
 def _pictures(cells):
     """(name, picture, caption) of the heat before and after."""
     named = zip(("before", "after"), cells)
-    return [(when, cell.picture, f"{when.capitalize()}: {cell.caption}") for when, cell in named]
+    return [(when, cell.picture, f"{titled(when)}: {cell.caption}") for when, cell in named]
 
 
-def _drawn_region(region, mask, image, model):
-    """The mask as bool [S, S], or None. Raises ValueError for a mask without the region brush, or the reverse."""
-    if mask is None:
-        if region == "brush":
-            raise ValueError(
-                "The region brush needs a mask: a picture that is white where the photo shall change, black elsewhere."
-            )
-        return None
-    if region != "brush":
+def _check_mask(region, mask):
+    """Raises ValueError for a mask without the region brush, or the reverse."""
+    if mask is None and region == "brush":
+        raise ValueError(
+            "The region brush needs a mask: a picture that is white where the photo shall change, black elsewhere."
+        )
+    if mask is not None and region != "brush":
         raise ValueError(
             f"A mask goes with the region brush, and the region asked for is {region}: leave one of them out."
         )
-    return read_drawing(mask, image, potplants.find(model).size)

@@ -8,12 +8,13 @@ import torch
 
 from classifiers.photos.decode import read_photo
 from explorer.explanation.device import Device, joined, logits_of
+from explorer.explanation.explained import ExplainedPhoto, as_image
 from explorer.explanation.grid import Cell, coloured, ground_of
-from explorer.explanation.service import ExplainedPhoto, ExplanationService, Progress, as_image
+from explorer.explanation.service import ExplanationService, Progress
 from explorer.photos.edits import POT_COLOURS, blur, fill, repaint
 from explorer.photos.examples import Example
 from explorer.photos.masks import PARTS, hottest, part, read_mask
-from explorer.settings import COLUMNS, PREDICTED, View
+from explorer.settings import DEEPEST, PREDICTED, View
 
 MARKED = PARTS[1:]  # regions that an example's mask marks
 REGIONS = (*MARKED, "hottest", "brush")
@@ -31,15 +32,15 @@ class Change:
     region: str = "hottest"  # one of REGIONS
     percent: float = 10  # of the pixels; for the region "hottest" only
     target: str = PREDICTED
-    layer: str = COLUMNS[-1]
+    layer: str = DEEPEST
     edit: str = "repaint"  # one of EDITS
     colour: str = "red"  # one of POT_COLOURS or "#rrggbb"; for the edit "repaint" only
 
 
 @dataclass(frozen=True)
 class Intervention:
-    change: Change  # with PREDICTED resolved to the prediction before the change
-    region: np.ndarray  # bool [S, S]
+    change: Change  # with PREDICTED resolved to the prediction before the change, DEEPEST to a column
+    region: np.ndarray  # bool [H, W], over the photo's canvas
     before: ExplainedPhoto
     after: ExplainedPhoto
 
@@ -60,6 +61,11 @@ class Intervention:
         return float(self.before.heat(target, layer).max()), float(self.after.heat(target, layer).max())
 
     @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes that are compared: those shown before, then those that are shown only after."""
+        return tuple(dict.fromkeys((*self.before.shown_classes, *self.after.shown_classes)))
+
+    @property
     def note(self) -> str:
         return joined(self.before.note, self.after.note)
 
@@ -70,7 +76,7 @@ class Intervention:
     def report(self) -> dict:
         """The intervention in numbers, ready for JSON."""
         change = self.change
-        before, after = map(_answer, (self.before, self.after), self.peaks)
+        before, after = (_answer(one, self.classes, peak) for one, peak in zip((self.before, self.after), self.peaks))
         return {
             "model": self.before.model.name,
             "weights": self.before.model.origin,
@@ -93,7 +99,7 @@ class Repainted:
     """The photo with the region in one colour, and what the model answers."""
 
     colour: str | None  # a key of POT_COLOURS; None: unchanged
-    photo: np.ndarray  # [S, S, 3] uint8
+    photo: np.ndarray  # [H, W, 3] uint8, as people see it
     logits: list[float]
 
 
@@ -107,27 +113,28 @@ def intervene(
 ) -> Intervention:
     """Apply a change to an explained photo, and explain the result.
 
-    example: the labelled photo that the file is, if it is one. drawn: the region for "brush", bool [S, S].
+    example: the labelled photo that the file is, if it is one. drawn: the region for "brush", bool [H, W].
     Raises ValueError with a sentence for a region that does not exist, or an unknown edit, colour, class or layer.
     """
-    change = replace(change, target=before.target(change.target))
-    before.layer(change.layer)
+    change = replace(change, target=before.target(change.target), layer=before.column(change.layer))
     if change.edit not in EDITS:
         raise ValueError(f"There is no edit {change.edit!r}; choose one of {', '.join(EDITS)}.")
     region = region_of(before, change, example, drawn)
-    photo = EDITS[change.edit](before.photo, region, change.colour)
-    after = service.explain_square(photo, before.model.name, before.method, progress=progress)
+    frame = replace(before.frame, canvas=EDITS[change.edit](before.photo, region, change.colour))
+    name, method, target = before.model.name, before.method, change.target
+    after = service.explain_frame(frame, name, method, progress=progress, target=target)
     return Intervention(change, region, before, after)
 
 
 def region_of(
     explained: ExplainedPhoto, change: Change, example: Example | None, drawn: np.ndarray | None
 ) -> np.ndarray:
-    """The pixels to change: bool [S, S], never empty. Raises ValueError with a sentence where there are none."""
+    """The pixels to change: bool [H, W], never empty. Raises ValueError with a sentence where there are none."""
     if change.region in MARKED:
         return _marked_region(explained, change.region, example)
     if change.region == "hottest":
-        return hottest(explained.heat(change.target, change.layer).numpy(), change.percent)
+        heat = explained.heat(change.target, change.layer).numpy()
+        return explained.frame.place(torch.from_numpy(hottest(heat, change.percent))).numpy()
     if change.region == "brush":
         if drawn is None or not drawn.any():
             raise ValueError("Nothing has been drawn yet: draw over the part of the photo that shall change.")
@@ -138,11 +145,11 @@ def region_of(
 def compare(intervention: Intervention, view: View) -> tuple[Cell, Cell]:
     """The heat before and after for one class at one layer, on one scale: that of the stronger peak."""
     change, pair, peaks = intervention.change, (intervention.before, intervention.after), intervention.peaks
-    layer = intervention.before.layer(change.layer)
-    heat = torch.stack([explained.heat(change.target, change.layer) for explained in pair])  # [2, S, S]
+    layer = intervention.before.layer(change.layer).name
+    heat = torch.stack([explained.heat(change.target, change.layer) for explained in pair])  # [2, h, w]
 
     def cell(index):
-        picture = coloured(ground_of(pair[index].photo, view), heat, view, "shared")[index]
+        picture = coloured(ground_of(pair[index].frame, view), heat, view, "shared")[index]
         return Cell(change.target, layer, change.layer, picture, peaks[index], empty=peaks[index] <= 0)
 
     return cell(0), cell(1)
@@ -157,9 +164,11 @@ def repaint_in_every_colour(
     """
     colours = (None, *POT_COLOURS)
     photos = [explained.photo, *(repaint(explained.photo, region, colour) for colour in POT_COLOURS.values())]
-    batch = torch.cat([as_image(photo) for photo in photos])  # [5, 3, S, S]
+    frames = [replace(explained.frame, canvas=photo) for photo in photos]
+    batch = torch.cat([as_image(explained.model, frame) for frame in frames])  # [5, 3, h, w]
     logits, note = device.ask(explained.model.name, partial(logits_of, images=batch))  # [5, N]
-    return tuple(map(Repainted, colours, photos, logits.tolist())), note
+    shown = [explained.frame.shown(photo) for photo in photos]
+    return tuple(map(Repainted, colours, shown, logits.tolist())), note
 
 
 def _marked_region(explained, name, example):
@@ -168,21 +177,17 @@ def _marked_region(explained, name, example):
     if example is None or example.mask is None:
         raise ValueError(f"Nobody has marked the {name} in this photo: {instead}")
     parts, original = read_mask(example.mask), read_photo(example.file).pixels
-    if not parts.shape == original.shape[:2] == explained.photo.shape[:2]:
-        size = explained.model.size
-        raise ValueError(
-            f"The {name} is marked for the photo in its own size, and {explained.model.name} sees it at "
-            f"{size} × {size} pixels: {instead}"
-        )
-    region = part(parts, name)
+    if parts.shape != original.shape[:2]:
+        raise ValueError(f"The mask beside this photo is of another size, so it marks no {name}: {instead}")
+    region = part(explained.frame.over_canvas(parts), name)
     if not region.any():
         raise ValueError(f"The {name} cannot be seen in this photo: choose another region.")
     return region
 
 
-def _answer(explained, peak):
-    report = explained.report()
-    return {"predicted": report["predicted"], "classes": report["classes"], "peak": peak, "empty": peak <= 0}
+def _answer(explained, classes, peak):
+    entries = [explained.entry(name) for name in classes]
+    return {"predicted": explained.predicted, "classes": entries, "peak": peak, "empty": peak <= 0}
 
 
 def _difference(before, after):

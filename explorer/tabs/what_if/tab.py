@@ -20,7 +20,7 @@ from explorer.settings import View
 from .intervention import EDITS, REGIONS, Change, compare, intervene, repaint_in_every_colour
 from .view import draw_first, drawing_pad, name_of, result
 
-ANSWER_SCRIPT, PAD_SCRIPT = script("curtain.js", "lightbox.js"), script("brush.js")
+ANSWER_SCRIPT, PAD_SCRIPT = script("curtain.js", "shades.js", "lightbox.js"), script("brush.js")
 
 CUSTOM = "another"  # the choice of a colour that is not a pot's
 REGION_LABELS = {"pot": "Pot", "plant": "Plant", "soil": "Soil", "hottest": "Hottest part", "brush": "Draw it"}
@@ -70,7 +70,7 @@ def build(controls: Controls, tabs: gr.Tabs, service: ExplanationService, exampl
     def show(file, view, settings, caller):
         pad = ""
         try:
-            before = service.explain_file(file, view.model, view.method, caller.progress)
+            before = service.explain_file(file, view.model, view.method, caller.progress, view.target)
             pad = drawing_pad(before)
             drawn = _drawn_region(before, settings.strokes)
             if settings.region == "brush" and drawn is None:
@@ -137,7 +137,8 @@ def _drawn_region(explained, strokes):
     """The region drawn on the explained photo; None without strokes, or where they were drawn on another photo."""
     if not strokes or strokes.get("photo") != name_of(explained.photo) or not strokes.get("picture"):
         return None
-    return read_strokes(strokes["picture"], explained.model.size)
+    height, width = explained.photo.shape[:2]
+    return read_strokes(strokes["picture"], width, height)
 
 
 def _hex(colour):

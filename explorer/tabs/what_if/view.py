@@ -3,11 +3,12 @@
 import numpy as np
 
 from classifiers.photos.decode import pixels_sha256
+from explorer.explanation.explained import ExplainedPhoto
 from explorer.explanation.grid import Cell, colour_stops
-from explorer.explanation.service import MIXTURE, ExplainedPhoto
+from explorer.explanation.targets import MIXTURE
 from explorer.photos.edits import POT_COLOURS
 from explorer.rendering.templates import render
-from explorer.rendering.wording import peak, percent, share_or_none
+from explorer.rendering.wording import peak, percent, share_or_none, titled
 from explorer.settings import View
 
 from .intervention import Intervention, Repainted
@@ -48,7 +49,7 @@ def draw_first() -> str:
 
 def drawing_pad(explained: ExplainedPhoto) -> str:
     """The photo to draw on. The drawing is sent with the photo's name, so that it is used on no other photo."""
-    return render(TEMPLATE, "pad", explained.photo, explained.model.size, name_of(explained.photo))
+    return render(TEMPLATE, "pad", explained.photo, explained.frame.aspect, name_of(explained.photo))
 
 
 def name_of(photo: np.ndarray) -> str:
@@ -60,7 +61,7 @@ def edited(intervention: Intervention) -> str:
     """What was done, for the middle of a sentence: "the pot repainted red"."""
     change, share = intervention.change, 100 * intervention.region_share
     regions = {
-        "hottest": f"the hottest {share:.3g} % for {change.target.capitalize()} at {change.layer}",
+        "hottest": f"the hottest {share:.3g} % for {titled(change.target)} at {change.layer}",
         "brush": "the part drawn over",
     }
     region = regions.get(change.region, f"the {change.region}")
@@ -73,14 +74,14 @@ def answer(model, logits: list[float]) -> str:
         return f"{model.classes[0]} {logits[0]:+.3f}"
     scores = np.exp(np.array(logits) - max(logits))
     predicted = int(scores.argmax())
-    return f"{model.classes[predicted].capitalize()}, {percent(scores[predicted] / scores.sum())}"
+    return f"{titled(model.classes[predicted])}, {percent(scores[predicted] / scores.sum())}"
 
 
 def peak_words(intervention: Intervention) -> str:
     """How the strongest evidence changed, in a sentence."""
     before, after = intervention.peaks
     target = intervention.change.target
-    subject = f"The peak for {target if target == MIXTURE else target.capitalize()}"
+    subject = f"The peak for {target if target == MIXTURE else titled(target)}"
     if before <= 0 and after <= 0:
         return f"{subject} is zero before and after: neither map holds evidence for it."
     if after <= 0:
@@ -95,20 +96,19 @@ def peak_words(intervention: Intervention) -> str:
 
 def _logits(intervention):
     """Rows of (name, before, after); `predicted` marks the class with the largest logit."""
-    before, after = (explained.report() for explained in (intervention.before, intervention.after))
+    before, after = intervention.before, intervention.after
     number = intervention.before.model.answers == "number"
 
-    def entry(one, report):
-        return {**one, "predicted": not number and one["name"] == report["predicted"]}
+    def entry(explained, name):
+        return {**explained.entry(name), "predicted": not number and name == explained.predicted}
 
-    pairs = zip(before["classes"], after["classes"])
-    rows = [(one["name"], entry(one, before), entry(other, after)) for one, other in pairs]
-    return {"number": number, "rows": rows, "same": not number and before["predicted"] == after["predicted"]}
+    rows = [(name, entry(before, name), entry(after, name)) for name in intervention.classes]
+    return {"number": number, "rows": rows, "same": not number and before.predicted == after.predicted}
 
 
 def _heat(intervention, cells, view):
     return {
-        "target": cells[0].target.capitalize(),
+        "target": titled(cells[0].target),
         "layer": cells[0].column,
         "cells": list(zip(("before", "after"), cells)),
         "colours": colour_stops(view),

@@ -12,7 +12,7 @@ from classifiers import imagenet
 from classifiers.hub import RepositoryError, from_timm
 from classifiers.hub.processors import synthetic
 
-timm = pytest.importorskip("timm", exc_type=ImportError)
+timm = pytest.importorskip("timm", exc_type=ImportError, reason="run by test_hub_timm_apart.py")
 
 LITE = {
     "architecture": "tf_efficientnet_lite0",

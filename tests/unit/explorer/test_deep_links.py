@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import classifiers
 from explorer import deep_links
 from explorer.deep_links import Link, query
 from explorer.explanation.grid import BASES
-from explorer.explanation.service import target_choices
+from explorer.explanation.targets import target_choices
 from explorer.photos import examples
-from explorer.settings import COLUMNS, View
+from explorer.settings import DEEPEST, View
 from gradcam import COLORMAPS, METHODS, SCALES
 from potplants import MODELS
 
@@ -21,7 +22,7 @@ TABS = ("explain", "steps", "what-if", "audit", "trust")
 
 
 def link_of(parameters, examples):
-    return deep_links.link_of(parameters, examples, TABS)
+    return deep_links.link_of(parameters, examples, TABS, "embedded")
 
 
 def parameters(query):
@@ -31,9 +32,15 @@ def parameters(query):
 @st.composite
 def links(draw):
     model = draw(st.sampled_from(["", *MODELS]))
-    choices = {"method": METHODS, "layer": COLUMNS, "base": BASES, "colormap": COLORMAPS, "scale": SCALES}
+    choices = {
+        "method": METHODS,
+        "layer": (DEEPEST, "conv1", "conv2", "conv3"),
+        "base": BASES,
+        "colormap": COLORMAPS,
+        "scale": SCALES,
+    }
     settings = {name: draw(st.sampled_from(list(names))) for name, names in choices.items()}
-    target = draw(st.sampled_from(target_choices(MODELS.get(model))))
+    target = draw(st.sampled_from(target_choices(classifiers.find(model or "embedded"))))
     example = draw(st.sampled_from([None, *EXAMPLES.every]))
     return Link(example, View(model, target=target, **settings), draw(st.sampled_from(TABS)))
 
@@ -56,7 +63,7 @@ def test_old_links_keep_their_meaning():
             model="",
             method="Grad-CAM",
             target="predicted",
-            layer="conv3",
+            layer="deepest",
             base="edges",
             colormap="jet",
             scale="each map",

@@ -20,15 +20,17 @@ import numpy as np
 import pytest
 import torch
 from live import ROOT
+from squares import as_image
 from tolerances import HEATMAP_TOLERANCE, relative_difference, same_logits
 from trust_case import case, silent
 from trust_case import network as small_network
 
+import classifiers
 import potplants
 from explorer import startup
 from explorer.explanation import device as devices
 from explorer.explanation.device import BEST_FIRST, HEAT_TOLERANCE, LOGITS_TOLERANCE, QUANTILE, Device, logits_of
-from explorer.explanation.service import ExplanationService, as_image
+from explorer.explanation.service import ExplanationService
 from explorer.photos import examples
 from explorer.settings import View
 from explorer.tabs.audit import store
@@ -77,14 +79,14 @@ class SmallDevice(Device):
 
     def __init__(self, most):
         super().__init__()
-        self.name, self._most, self.sizes = "small", most, []
+        self.name, self._most, self.sizes, self._small = "small", most, [], {}
 
     def network(self, name):
         with self._lock:
-            if name not in self._copies:
-                self._copies[name] = copy.deepcopy(potplants.load(name))
-                self.sizes = limit_batches(self._copies[name], self._most)
-        return self._copies[name]
+            if name not in self._small:
+                self._small[name] = copy.deepcopy(classifiers.load(name).network)
+                self.sizes = limit_batches(self._small[name], self._most)
+        return self._small[name]
 
 
 # Choice of the device
@@ -121,7 +123,7 @@ def test_network_is_copied_once_to_a_device():
 def test_preload_copies_the_networks_of_the_repository():
     device = Device("meta")
     device.preload("embedded")
-    embedded = {potplants.load(name) for name in ("embedded", "debiased", "embedded_gap")}
+    embedded = {classifiers.load(name).network for name in ("embedded", "debiased", "embedded_gap", "imagenet")}
     assert embedded <= set(device._copies)
 
 
@@ -458,7 +460,7 @@ def test_concurrent_requests_on_a_gpu_do_not_interfere(on_gpu):
 
 @gpu
 def test_audit_on_a_gpu_agrees_with_the_cpu(on_gpu):
-    model = potplants.MODELS["embedded"]
+    model = classifiers.find("embedded")
     result, expected = (
         audit(network, model, FEW, lambda part: True)
         for network in (on_gpu.network("embedded"), potplants.load("embedded"))
@@ -489,7 +491,7 @@ def test_full_gpu_falls_back_to_the_cpu_with_a_note(on_gpu, monkeypatch):
 @pytest.mark.skipif(GPU != "cuda", reason="only CUDA lets a process limit its own memory")
 def test_batch_beyond_the_gpu_memory_is_halved(on_gpu):
     """A batch that does not fit into the limited memory; its halves do."""
-    photos = [as_image(ExplanationService().prepare(example.file, "embedded")[0]) for example in FEW]
+    photos = [as_image(ExplanationService().prepare(example.file, "embedded")[0].canvas) for example in FEW]
     images = torch.cat(photos).repeat(16, 1, 1, 1)
     expected = logits_of(potplants.load("embedded"), images)
     # the first layer's activations for 256 photos take four times as much

@@ -8,12 +8,15 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from squares import classifier as classifier_of
+from squares import explain_photo, explain_square
 from torch import nn
 
 import potplants
 from classifiers.photos.formats import PhotoError
 from explorer.explanation import service as service_module
-from explorer.explanation.service import ExplanationService, explain_photo, target_choices
+from explorer.explanation.service import ExplanationService
+from explorer.explanation.targets import target_choices
 from explorer.photos import examples
 from gradcam import Explainer
 
@@ -43,11 +46,11 @@ def test_least_recently_used_result_is_evicted(passes):
     """The cache holds two: 0 and 1; 0 is used once more, so 1 is evicted when 2 comes."""
     service, photos = ExplanationService(kept=2), [np.full((256, 256, 3), shade, np.uint8) for shade in range(3)]
     for shade in (0, 1, 0, 2):
-        service.explain_square(photos[shade], "embedded", "Grad-CAM")
+        explain_square(service, photos[shade], "embedded", "Grad-CAM")
     assert len(passes) == 3
-    service.explain_square(photos[0], "embedded", "Grad-CAM")
+    explain_square(service, photos[0], "embedded", "Grad-CAM")
     assert len(passes) == 3
-    service.explain_square(photos[1], "embedded", "Grad-CAM")
+    explain_square(service, photos[1], "embedded", "Grad-CAM")
     assert len(passes) == 4
 
 
@@ -61,9 +64,9 @@ def test_cache_key_holds_everything_that_changes_the_result(passes):
     ]
     for _ in range(2):
         for name, method, note in requests:
-            explained = service.explain_square(photo, name, method, note)
+            explained = explain_square(service, photo, name, method, note)
             assert (explained.model.name, explained.method, explained.note) == (name, method, note)
-    service.explain_square(photo + 1, "embedded", "Grad-CAM")
+    explain_square(service, photo + 1, "embedded", "Grad-CAM")
     assert len(passes) == len(requests) + 1
 
 
@@ -73,7 +76,7 @@ def test_cached_maps_are_in_memory_of_their_own(monkeypatch):
     monkeypatch.setattr(
         service_module, "in_own_memory", lambda tensor: copies.append(in_own_memory(tensor)) or copies[-1]
     )
-    explained = ExplanationService().explain_square(np.full((256, 256, 3), 90, np.uint8), "embedded", "Grad-CAM")
+    explained = explain_square(ExplanationService(), np.full((256, 256, 3), 90, np.uint8), "embedded", "Grad-CAM")
     cached = (explained.explanation.heatmaps, explained.combined)
     assert [tensor.data_ptr() for tensor in cached] == [tensor.data_ptr() for tensor in copies]
 
@@ -113,22 +116,22 @@ GREY = np.full((16, 16, 3), 90, np.uint8)
 
 def test_targets_of_a_regression_model(steering):
     """What moves the position right, and left: no classes, mixture or probabilities."""
-    explained = ExplanationService().explain_square(GREY, "steering", "Grad-CAM")
+    explained = explain_square(ExplanationService(), GREY, "steering", "Grad-CAM")
     assert explained.targets == ("further right", "further left") and explained.predicted == "position"
     assert explained.target("predicted") == "further right" and explained.probabilities == [None]
-    assert target_choices(steering) == ("predicted", "further right", "further left")
+    assert target_choices(classifier_of(steering)) == ("predicted", "further right", "further left")
     assert explained.explanation.targets == (0, ("against", 0)) and explained.note == ""
     report = explained.report()
     assert report["classes"] == [{"name": "position", "logit": explained.logits[0], "probability": None}]
     assert [cell["target"] for cell in report["cells"]] == ["further right"] * 3 + ["further left"] * 3
     service_module.targets_of(steering).clear()  # changes nobody else's targets
-    assert target_choices(steering) == ("predicted", "further right", "further left")
+    assert target_choices(classifier_of(steering)) == ("predicted", "further right", "further left")
 
 
 def test_progress_is_reported_and_optional(steering):
     reports = []
-    explained = ExplanationService().explain_square(
-        GREY, "steering", "Score-CAM", progress=lambda part, task: reports.append((part, task))
+    explained = explain_square(
+        ExplanationService(), GREY, "steering", "Score-CAM", progress=lambda part, task: reports.append((part, task))
     )
     assert reports[0] == (0.5, "fetching the weights from the Hub")
     assert {task for _, task in reports[1:]} == {"Score-CAM: asking the model once for every map"}
@@ -136,15 +139,15 @@ def test_progress_is_reported_and_optional(steering):
     assert parts == sorted(parts) and parts[-1] == 1
     again = explain_photo(GREY, "a note", steering, potplants.load("steering"), "Score-CAM")
     assert again.note == "a note" and torch.equal(again.evidence, explained.evidence)
-    assert torch.equal(ExplanationService().explain_square(GREY, "steering", "Score-CAM").evidence, explained.evidence)
-    ExplanationService().load_weights("steering")
+    assert torch.equal(explain_square(ExplanationService(), GREY, "steering", "Score-CAM").evidence, explained.evidence)
+    ExplanationService().classifier("steering")
 
 
 def test_conversions_of_a_photo_are_noted_in_sentences(tmp_path):
     """Half transparent, and twice as wide as high: two sentences."""
     Image.new("RGBA", (20, 10), (9, 9, 9, 128)).save(tmp_path / "glass.png")
-    pixels, note = ExplanationService().prepare(tmp_path / "glass.png", "embedded")
-    assert pixels.shape == (256, 256, 3)
+    frame, note = ExplanationService().prepare(tmp_path / "glass.png", "embedded")
+    assert frame.canvas.shape == (256, 256, 3)
     first, second = note.split(". ")
     assert first == "This photo's transparent parts are shown over white" and "bars" in second and second.endswith(".")
 
@@ -181,7 +184,7 @@ def test_report_holds_the_explanation_in_numbers(story):
     logits = torch.tensor([entry["logit"] for entry in report["classes"]])
     np.testing.assert_allclose([entry["probability"] for entry in report["classes"]], logits.softmax(0), rtol=1e-5)
     assert [(cell["target"], cell["layer"]) for cell in report["cells"]] == [
-        (target, layer) for target in story.targets for layer in story.model.layers
+        (target, layer) for target in story.targets for layer in story.model.layer_names
     ]
     for index, cell in enumerate(report["cells"]):
         heat = story.evidence[index // 3, index % 3]
@@ -191,7 +194,8 @@ def test_report_holds_the_explanation_in_numbers(story):
 def test_report_names_model_method_and_notes(story):
     report = story.noted("First.").noted("Then.").report()
     assert (report["model"], report["method"], report["note"]) == ("embedded", "Grad-CAM", "First. Then.")
-    assert report["weights"] == potplants.MODELS["embedded"].origin and report["layers"] == list(story.model.layers)
+    assert report["weights"] == potplants.MODELS["embedded"].origin
+    assert report["layers"] == list(story.model.layer_names)
     assert [entry["name"] for entry in report["classes"]] == list(potplants.CLASSES)
     assert report["predicted"] == max(report["classes"], key=lambda entry: entry["logit"])["name"]
 
@@ -202,15 +206,15 @@ def test_heat_is_found_by_the_names_on_the_page(story):
         for layer, column in enumerate(("conv1", "conv2", "conv3")):
             assert torch.equal(story.heat(target, column), story.explanation.heatmaps[0, row, layer])
     assert torch.equal(story.heat("predicted", "conv3"), story.heat(story.predicted, "conv3"))
-    assert story.layer("conv2") == "conv_layers.3"
+    assert story.layer("conv2").name == "conv_layers.3"
 
 
 def test_unknown_names_are_refused_with_the_choices(story):
     with pytest.raises(ValueError, match="no class 'fern'; choose one of predicted, rudo, baya, greg, yuki, mixture."):
         story.heat("fern", "conv1")
-    with pytest.raises(ValueError, match="no layer 'conv4'; choose one of conv1, conv2, conv3."):
+    with pytest.raises(ValueError, match="no layer 'conv4'; choose one of deepest, conv1, conv2, conv3."):
         story.heat("rudo", "conv4")
-    assert target_choices(None) == ("predicted", *potplants.CLASSES, "mixture")
+    assert target_choices(classifier_of("embedded")) == ("predicted", *potplants.CLASSES, "mixture")
 
 
 def test_network_input_equals_the_example_bit_for_bit(story):
@@ -223,6 +227,6 @@ def test_an_explainer_is_kept_from_photo_to_photo(monkeypatch):
     monkeypatch.setattr(service_module, "Explainer", lambda *args: made.append(args) or Explainer(*args))
     service_module._explainer.cache_clear()
     for shade in (10, 20, 30):
-        service.explain_square(np.full((256, 256, 3), shade, np.uint8), "embedded", "Grad-CAM")
+        explain_square(service, np.full((256, 256, 3), shade, np.uint8), "embedded", "Grad-CAM")
     service_module._explainer.cache_clear()
     assert len(made) == 1

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from classifiers import Preprocessing
+from classifiers.photos.decode import read_photo
 from classifiers.photos.formats import PhotoError
 from explorer.photos import examples, masks
 
@@ -81,6 +83,10 @@ def half(width, height, mode="L"):
     return picture.convert(mode)
 
 
+def frame_of(photo, side=64):
+    return Preprocessing(side, side).frame(read_photo(photo).pixels)
+
+
 def test_drawing_is_letterboxed_like_the_photo(saved):
     """A wide photo gets bars above and below; so does its mask, at any scale, and the bars are not in the region."""
     photo = saved(Image.new("RGB", (400, 200)), "photo.png")
@@ -91,24 +97,26 @@ def test_drawing_is_letterboxed_like_the_photo(saved):
         ("small.png", half(100, 50, "1")),
         ("big.png", half(800, 400, "RGB")),
     ):
-        assert (masks.read_drawing(saved(picture, name), photo, 64) == expected).mean() > 0.99, name
+        assert (masks.read_drawing(saved(picture, name), photo, frame_of(photo)) == expected).mean() > 0.99, name
 
 
 def test_square_drawing_covers_the_network_input(saved):
     photo = saved(Image.new("RGB", (400, 200)), "photo.png")
-    region = masks.read_drawing(saved(half(64, 64), "square.png"), photo, 64)
-    assert region[:, :32].all() and not region[:, 32:].any()
+    region = masks.read_drawing(saved(half(64, 64), "square.png"), photo, frame_of(photo))
+    expected = np.zeros((64, 64), bool)
+    expected[16:48, :32] = True  # the photo's half; what was painted on the bars changes nothing
+    assert (region == expected).all()
 
 
 def test_ambiguous_drawing_is_refused(saved):
     photo = saved(Image.new("RGB", (400, 200)), "photo.png")
     with pytest.raises(ValueError, match="proportions"):
-        masks.read_drawing(saved(half(200, 400), "tall.png"), photo, 64)
+        masks.read_drawing(saved(half(200, 400), "tall.png"), photo, frame_of(photo))
     clear = Image.new("RGBA", (400, 200), (0, 0, 0, 0))
     with pytest.raises(ValueError, match="white on black"):
-        masks.read_drawing(saved(clear, "clear.png"), photo, 64)
+        masks.read_drawing(saved(clear, "clear.png"), photo, frame_of(photo))
     with pytest.raises(PhotoError):
-        masks.read_drawing(__file__, photo, 64)
+        masks.read_drawing(__file__, photo, frame_of(photo))
 
 
 def as_uri(picture, file_format="PNG"):
@@ -120,7 +128,7 @@ def as_uri(picture, file_format="PNG"):
 def test_strokes_are_read_pixel_for_pixel():
     drawing = np.random.default_rng(0).random((32, 32)) > 0.5
     picture = Image.fromarray(drawing).convert("RGBA")
-    assert (masks.read_strokes(as_uri(picture), 32) == drawing).all()
+    assert (masks.read_strokes(as_uri(picture), 32, 32) == drawing).all()
 
 
 @pytest.mark.parametrize(
@@ -142,4 +150,4 @@ def test_strokes_are_read_pixel_for_pixel():
 )
 def test_invalid_strokes_are_refused(uri):
     with pytest.raises(ValueError, match="Start again"):
-        masks.read_strokes(uri, 32)
+        masks.read_strokes(uri, 32, 32)

@@ -47,11 +47,18 @@ INVALID = [
     (["--host", "x" * 70], {}, "no machine called"),  # longer than a name may be
     (["--host", "192.0.2.1"], {}, "no address of this machine"),
     (["--host", "::"], {"GRADIO_SERVER_PORT": "99999"}, "GRADIO_SERVER_PORT must be"),
-    (["--model", "resnet"], {}, "invalid choice: 'resnet'"),
+    (["--model", "resnet"], {}, "there is no model 'resnet': choose auto, pot_plant_classifier, "),
+    (["--model", "./nowhere"], {}, "there is no folder 'nowhere'"),
+    (["--model", "a/b/c"], {}, "a repository of the Hub as owner/name, or a folder as ./name"),
+    (["--hub-limit", "5"], {}, "it is a size from 1MB to 1000GB, such as 500MB or 2GB"),
+    (["--hub-limit", "0.5MB"], {}, "it is a size from 1MB"),
+    (["--hub-limit", "２GB"], {}, "it is a size from 1MB"),
+    (["--hub-limit", "1001GB"], {}, "it is a size from 1MB"),
     (["--device", "abacus"], {}, "it is cpu, cuda, mps or auto"),
-    (["--data", "/nowhere"], {}, "(No such file or directory): give one that holds photos named 0_*.jpg for rudo"),
+    (["--data", "/nowhere"], {}, "(No such file or directory): give one with a folder test of photos named 0_*.jpg"),
     (["--data", "app.py"], {}, "(Not a directory)"),
-    (["--data", "docs"], {}, "(No such file or directory)"),
+    (["--data", "docs"], {}, "There are no photos in the folder docs that can be used: give one with a folder test of"),
+    (["--data", "kaggle@x"], {}, "(No such file or directory)"),  # a folder's name, then
     (["--nonsense"], {}, "unrecognized arguments"),
     ([], {"GRADIO_SERVER_PORT": "abc"}, "GRADIO_SERVER_PORT must be"),
     ([], {"GRADIO_SERVER_NAME": "nonsense.invalid"}, "no machine called"),
@@ -94,8 +101,10 @@ import sys, app
 from explorer.server import environment
 from explorer.photos import examples
 from explorer.server import run_directory, sockets
-environment.validate(), examples.embedded()
-print([name for name in ("torch", "gradio", "huggingface_hub", "cv2", "httpx") if name in sys.modules])"""
+app.create_parser().parse_args(["--model", "owner/name@main", "--hub-limit", "2GB", "--no-hub", "--allow-private"])
+environment.validate(), app._photos(None)
+heavy = ("torch", "gradio", "huggingface_hub", "transformers", "timm", "kagglehub", "cv2", "httpx")
+print([name for name in heavy if name in sys.modules])"""
     process = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert process.stdout == "[]\n"
 

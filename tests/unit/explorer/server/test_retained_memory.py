@@ -172,7 +172,7 @@ def test_a_sessions_memory_is_bounded(page):
     sessions, event = Sessions(), gr.EventData(None, {"photo": "a" * 16, "picture": ""})
     sessions.set_blocks(page)
     changes = {
-        "update_targets": ["embedded", "rudo"],
+        "update_choices": ["embedded", "rudo", "conv1"],
         "update_visibility": ["brush", "repaint", "another"],
         "stop": [],
         "<lambda>": [],
@@ -200,19 +200,22 @@ def test_a_sessions_memory_is_bounded(page):
 @pytest.mark.parametrize("event", [None, {}, {"photo": "a"}, {"picture": "b"}, {"photo": 7, "picture": "b"}])
 @pytest.mark.parametrize("name", ["keep_strokes", "pick", "open_steps"])
 def test_an_invalid_event_is_one_sentence(page, name, event):
-    error = ask(page, handler(page, name), [], event_data=gr.EventData(None, event))
+    values = ["embedded"] if name == "pick" else []
+    error = ask(page, handler(page, name), values, event_data=gr.EventData(None, event))
     assert isinstance(error, gr.Error) and error.message.endswith("open the page again.")
 
 
 @pytest.mark.parametrize("index", [-1, 10**6, "0"])
 def test_an_unknown_example_is_an_error(page, index):
-    assert isinstance(ask(page, handler(page, "pick"), [], event_data=gr.EventData(None, {"index": index})), gr.Error)
+    assert isinstance(
+        ask(page, handler(page, "pick"), ["embedded"], event_data=gr.EventData(None, {"index": index})), gr.Error
+    )
     assert isinstance(
         ask(
             page,
             handler(page, "open_steps"),
             [],
-            event_data=gr.EventData(None, {"explained": index, "column": "conv3"}),
+            event_data=gr.EventData(None, {"explained": [index], "column": "conv3"}),
         ),
         gr.Error,
     )

@@ -1,7 +1,5 @@
 """The audit of one classifier, against the explanations of single photos, plain loops and gradcam's own measures."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -10,6 +8,7 @@ from PIL import Image
 from tolerances import HEATMAP_TOLERANCE, same_heat, same_logits
 from torch import nn
 
+import classifiers
 import potplants
 from explorer.explanation.service import ExplanationService
 from explorer.photos import examples
@@ -78,14 +77,14 @@ def test_shown_photos_follow_their_rules():
     selected = [*result.worst["rudo"], *result.random["rudo"]]
     assert set(result.shown) == {prediction.example.key for prediction in selected}
     for key, explained in result.shown.items():
-        np.testing.assert_array_equal(explained.photo, np.array(Image.open(EXAMPLES.every[key].file)))
+        np.testing.assert_array_equal(explained.frame.canvas, np.array(Image.open(EXAMPLES.every[key].file)))
 
 
 def test_empty_maps_are_counted_and_have_no_shares():
     """A head of zeros: all classes have the same logit for every photo, so there is no evidence for any."""
     network = potplants.CNNWithGAP()
     nn.init.zeros_(network.fc[1].weight)
-    model = replace(MODEL, layers=("conv_layers.0", "conv_layers.2", "conv_layers.4"))
+    model = classifiers.find("embedded_gap")
     result = audit(network.eval(), model, FEW, ignore_progress)
     heat = statistics.heat_shares(result.predictions)
     assert heat.empty == heat.photos == len(FEW)

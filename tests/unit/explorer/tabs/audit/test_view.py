@@ -23,7 +23,7 @@ def test_every_photo_links_to_its_explanation(result, two_per_class):
     for address in links:
         parameters = dict(parse_qsl(address.removeprefix("?")))
         models.add(parameters.pop("model"))
-        link, missing = link_of(parameters, two_per_class, ["explain"])
+        link, missing = link_of(parameters, two_per_class, ["explain"], "embedded")
         assert link.example in two_per_class.every and link.view.colormap == "cividis"
         assert link.tab == "explain" and not missing
     assert models == {"embedded", "twin"}

@@ -1,9 +1,11 @@
 """The zip: complete, with the numbers of the explained photo, and with all that reproduces them."""
 
+import base64
 import hashlib
 import io
 import json
 import zipfile
+from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ from explorer.explanation.service import ExplanationService
 from explorer.photos import examples
 from explorer.settings import View
 from explorer.tabs.explain.archive import archive
-from explorer.tabs.explain.figure import figure
+from explorer.tabs.explain.figure import as_image, as_svg, layout
 
 STORY = examples.embedded().story.file
 VIEW = View(base="photo", colormap="viridis", scale="shared")
@@ -32,7 +34,10 @@ def packed(explained):
 
 
 def test_archive_is_complete(packed):
-    assert set(packed.namelist()) == {"figure.png", "photo.png", "maps.npz", "report.json", "made_with.json"}
+    assert set(packed.namelist()) == {
+        *("figure.png", "figure.pdf", "figure.svg"),
+        *("photo.png", "maps.npz", "report.json", "made_with.json"),
+    }
     assert packed.testzip() is None
 
 
@@ -62,14 +67,14 @@ def test_provenance_has_weights_photo_settings_and_versions(packed):
 def test_figure_has_print_resolution(packed, explained):
     sheet = Image.open(io.BytesIO(packed.read("figure.png")))
     assert sheet.info["dpi"] == pytest.approx((300, 300), abs=0.1) and min(sheet.size) > 2500
-    expected = figure(explained, draw(explained, VIEW), VIEW)
+    expected = as_image(layout(explained, draw(explained, VIEW), VIEW))
     assert np.array_equal(np.array(sheet), np.array(expected))
 
 
 def test_figure_has_the_photo_and_every_cell_in_place(explained):
     """Each enlarged picture is at its row and column, pixel by pixel."""
     cells = draw(explained, View(base="photo"))
-    sheet = np.array(figure(explained, cells, View())).astype(int)
+    sheet = np.array(as_image(layout(explained, cells, View()))).astype(int)
     pictures = [explained.photo, *(cell.picture for row in cells for cell in row)]
     enlarged = [picture.resize((512, 512), Image.Resampling.BICUBIC) for picture in map(Image.fromarray, pictures)]
     columns = [24, *[24 * 2 + 512 + 620 + column * 536 for column in range(4)] * 5]
@@ -80,3 +85,34 @@ def test_figure_has_the_photo_and_every_cell_in_place(explained):
 
 def test_archive_is_deterministic(explained):
     assert archive(explained, View()) == archive(explained, View())
+
+
+def test_the_figure_is_there_as_pdf_and_svg(packed, explained):
+    """The same words on both; of the SVG, each picture's pixels are the cell's own."""
+    assert packed.read("figure.pdf").startswith(b"%PDF-")
+    root = ET.fromstring(packed.read("figure.svg"))
+    space = "{http://www.w3.org/2000/svg}"
+    cells = draw(explained, VIEW)
+    words = {text.text for text in root.iter(f"{space}text")}
+    assert {cell.measured for row in cells for cell in row} | {"Rudo", "conv1", "all layers"} <= words
+    pictures = [_pixels(image.get("href")) for image in root.iter(f"{space}image")]
+    assert np.array_equal(pictures[0], explained.photo)
+    expected = [cell.picture for row in cells for cell in row]
+    assert all(map(np.array_equal, pictures[2:], expected)) and len(pictures) == len(expected) + 2
+
+
+def test_the_figure_says_the_truth_and_the_probability_where_they_are_known(explained):
+    def words(truth):
+        return [text.words for text in layout(explained, draw(explained, View()), View(), truth).texts]
+
+    assert "really Rudo" in words("rudo") and not any("really" in text for text in words(None))
+    assert any(text.startswith("The model says Baya, over 99.9") for text in words(None))
+
+
+def test_words_of_a_class_are_no_markup(explained):
+    sheet = layout(explained, draw(explained, View()), View(), "<script>")
+    assert "<script>" not in as_svg(sheet) and "&lt;script&gt;" in as_svg(sheet)
+
+
+def _pixels(uri):
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2]))))

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from squares import explain_photo
 
 import potplants
 from explorer.controls import examples_strip
-from explorer.explanation.grid import draw
-from explorer.explanation.service import ExplanationService, explain_photo
+from explorer.explanation.grid import shaded
+from explorer.explanation.service import ExplanationService
 from explorer.photos import examples
 from explorer.rendering.images import data_uri
 from explorer.rendering.parts import error_message
@@ -50,6 +51,11 @@ def car():
     return replace(photo, explanation=replace(photo.explanation, logits=torch.tensor([[1.25]])))
 
 
+def called(really):
+    """An example photo of a class."""
+    return examples.Example("test/0_000", "test", examples.embedded().story.file, really, "a caption")
+
+
 def pictures(html):
     """Its embedded pictures in order, as arrays [H, W, 3]."""
     encoded = re.findall(r'src="data:image/jpeg;base64,([^"]+)"', html)
@@ -77,16 +83,16 @@ def test_percent_never_rounds_to_0_or_100(probability, words):
 
 def test_verdict_marks_right_and_wrong_predictions(explained):
     predicted = explained.predicted.capitalize()
-    assert f'<span class="truth right">✓ really {predicted}</span>' in verdict(explained, explained.predicted)
+    assert f'<span class="truth right">✓ really {predicted}</span>' in verdict(explained, called(explained.predicted))
     wrong = next(name for name in explained.model.classes if name != explained.predicted)
-    assert f'<span class="truth wrong">✗ really {wrong.capitalize()}</span>' in verdict(explained, wrong)
+    assert f'<span class="truth wrong">✗ really {wrong.capitalize()}</span>' in verdict(explained, called(wrong))
     probability = percent(max(explained.probabilities))
     assert f"<p>The model says<strong>{predicted}</strong>, {probability}</p>" in verdict(explained, None)
 
 
 def test_a_regression_model_has_a_number_and_no_true_class(car):
-    assert "<p>The model says<strong>position +1.250</strong></p>" in verdict(car, "baya")
-    html = matrix(car, draw(car, View(base="none")), View())
+    assert "<p>The model says<strong>position +1.250</strong></p>" in verdict(car, called("baya"))
+    html = matrix(car, shaded(car, View(base="none")), View())
     assert re.findall(r'<th scope="row">(.*?)</th>', html) == [
         f"<b>Further {side}</b><small>what moves the answer there</small>" for side in ("right", "left")
     ]
@@ -96,7 +102,7 @@ def test_a_regression_model_has_a_number_and_no_true_class(car):
 def test_verdict_has_the_photo_and_its_note_escaped(explained):
     html = verdict(explained.noted("a <b>note</b>"), None)
     assert '<p class="note">a &lt;b&gt;note&lt;/b&gt;</p>' in html and "256&nbsp;×&nbsp;256" in html
-    assert 'class="note"' not in verdict(explained, None)
+    assert 'class="note"' not in verdict(explained, called("baya"))
     (shown,) = pictures(html)
     assert np.abs(shown.astype(int) - explained.photo).mean() < 4  # channels in the right order
 
@@ -114,14 +120,14 @@ def test_an_error_message_is_escaped():
 
 
 def test_every_picture_of_the_matrix_has_an_alt_text(explained):
-    html = matrix(explained, draw(explained, View()), View())
-    assert len(re.findall(r'<img alt="[^"]+ · [^"]+ · [^"]+"', html)) == 20
+    html = matrix(explained, shaded(explained, View()), View())
+    assert len(re.findall(r'<img class="heat[^"]*" alt="[^"]+ · [^"]+ · [^"]+"', html)) == 20
     assert html.count('scope="row"') == 5 and html.count('scope="col"') == 5
     assert len(re.findall(r"http", html)) == 0
 
 
 def test_a_row_has_logit_and_probability_of_its_class(explained):
-    html = matrix(explained, draw(explained, View()), View())
+    html = matrix(explained, shaded(explained, View()), View())
     rows = re.findall(r'<tr( class="predicted")?><th scope="row">(.*?)</th>', html)
     assert [bool(marked) for marked, _ in rows] == [name == explained.predicted for name in explained.targets]
     assert rows[-1][1] == "<b>Mixture</b><small>all classes, weighted by probability</small>"
@@ -134,21 +140,21 @@ def test_a_row_has_logit_and_probability_of_its_class(explained):
 
 
 def test_a_cell_has_its_target_and_column_and_one_is_selected(explained):
-    html = matrix(explained, draw(explained, View()), View(), (explained.predicted, "conv2"))
+    html = matrix(explained, shaded(explained, View()), View(), (explained.predicted, "conv2"))
     cells = re.findall(r' class="([a-z ]+)" data-target="(.*?)" data-column="(.*?)" .*? data-name="(.*?)"', html)
     columns = ("conv1", "conv2", "conv3", "all layers")
     assert [cell[1:3] for cell in cells] == [(target, column) for target in explained.targets for column in columns]
     assert all(name == f"{target}-{column}".replace(" ", "-") for _, target, column, name in cells)
     assert [cell[1:3] for cell in cells if cell[0] == "cell chosen"] == [(explained.predicted, "conv2")]
     assert [cell[0] for cell in cells].count("cell") == 19
-    assert "chosen" not in matrix(explained, draw(explained, View()), View())
+    assert "chosen" not in matrix(explained, shaded(explained, View()), View())
 
 
 def test_any_class_name_is_escaped(explained):
     """It ends no attribute of a cell, and is whole in each."""
     model = replace(explained.model, classes=('a "b" <i>', *explained.model.classes[1:]))
-    renamed = replace(explained, model=model)
-    html = matrix(renamed, draw(renamed, View(base="none")), View())
+    renamed = replace(explained, model=model, targets=(model.classes[0], *explained.targets[1:]))
+    html = matrix(renamed, shaded(renamed, View(base="none")), View())
     for cell, column in zip(re.findall(r"<td>.*?</td>", html), ("conv1", "conv2", "conv3", "all-layers")):
         assert "<i>" not in cell
         attributes = {name: unescape(value) for name, value in re.findall(r'([a-z-]+)="([^"]*)"', cell)}
@@ -157,16 +163,16 @@ def test_any_class_name_is_escaped(explained):
 
 
 def test_column_headings_have_both_names_of_a_layer(explained):
-    html = matrix(explained, draw(explained, View()), View())
-    heads = re.findall(r'<th scope="col">(.*?)<small>(.*?)</small></th>', html)
+    html = matrix(explained, shaded(explained, View()), View())
+    heads = re.findall(r'<th scope="col">([^<]*)<small title="[^"]*">([^<]*)</small></th>', html)
     named = [(f"conv{number}", f"conv_layers.{index}") for number, index in ((1, 0), (2, 3), (3, 6))]
     assert heads == [*named, ("all layers", "")]
 
 
 def test_colour_bar_names_its_scale(explained):
-    each = matrix(explained, draw(explained, View(base="none")), View())
+    each = matrix(explained, shaded(explained, View(base="none")), View())
     viridis = View(base="none", colormap="viridis", scale="shared")
-    shared = matrix(explained, draw(explained, viridis), viridis)
+    shared = matrix(explained, shaded(explained, viridis), viridis)
     assert "<span>this map&#39;s own peak</span>" in each and "<span>the strongest peak of all maps</span>" in shared
     assert "rgb(68,1,84)" in shared  # viridis begins there
 

@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from squares import as_image, explain_photo
 
 import potplants
-from explorer.explanation.service import as_image, explain_photo
-from explorer.settings import COLUMNS, View
+from explorer.settings import View
 from explorer.tabs.steps.breakdown import (
     break_down,
     captioned_pictures,
@@ -41,7 +41,7 @@ def test_every_heatmap_equals_that_of_the_tab_explain(service, explained):
     cells = {(cell["target"], cell["layer"]): cell for cell in explained.report()["cells"]}
     assert len(cells) == 15
     for target in explained.targets:
-        for column in COLUMNS:
+        for column in ("conv1", "conv2", "conv3"):
             one = steps_of(service.device, explained, target, column)
             cell = cells[target, one.layer]
             assert one.peak == pytest.approx(cell["peak"], rel=1e-4) and one.empty == cell["empty"]
@@ -136,7 +136,8 @@ def test_unknown_target_or_layer_raises_with_the_choices(service, explained):
 @pytest.mark.parametrize("name", potplants.MODELS)
 def test_summary_equals_a_forward_pass_without_hooks(name):
     model = potplants.MODELS[name]
-    rows, network = summary(model), model.network()
+    network = model.network()
+    rows = summary(network, torch.zeros(3, model.size, model.size))
     assert sum(row.parameters for row in rows) == sum(p.numel() for p in network.parameters())
     assert set(model.layers) <= {row.layer for row in rows}
     output = torch.zeros(1, 3, model.size, model.size)
@@ -147,7 +148,7 @@ def test_summary_equals_a_forward_pass_without_hooks(name):
 
 
 def test_summary_of_the_first_layer():
-    first = summary(potplants.MODELS["embedded"])[0]
+    first = summary(potplants.load("embedded"), torch.zeros(3, 256, 256))[0]
     assert (first.layer, first.output_shape, first.parameters) == (
         "conv_layers.0",
         (16, 256, 256),
@@ -186,7 +187,7 @@ def test_colour_indices_are_linear_and_clipped():
 
 
 def test_a_small_map_is_enlarged_to_squares_of_one_colour():
-    picture = signed_picture(torch.tensor([[-1.0, 0.0], [0.5, 1.0]]), 8, 1.0)
+    picture = signed_picture(torch.tensor([[-1.0, 0.0], [0.5, 1.0]]), (8, 8), 1.0)
     assert picture.shape == (8, 8, 3)
     for row in range(2):
         for column in range(2):

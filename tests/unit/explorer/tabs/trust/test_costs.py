@@ -21,8 +21,9 @@ def comparison():
 
 @pytest.fixture
 def small_patches(monkeypatch):
-    monkeypatch.setattr(trust_costs, "PATCH", 16)
-    monkeypatch.setattr(trust_costs, "STRIDE", 8)
+    """16 pixels moved by 8, on photos of SIDE pixels."""
+    monkeypatch.setattr(trust_costs, "PATCH", 16 * 256 // SIDE)
+    monkeypatch.setattr(trust_costs, "STRIDE", 8 * 256 // SIDE)
 
 
 def test_kernelshap_without_its_library_says_how_to_install_it(comparison, small_patches, monkeypatch):
@@ -31,7 +32,7 @@ def test_kernelshap_without_its_library_says_how_to_install_it(comparison, small
     rows = cost_rows(comparison, silent)
     assert [row.name for row in rows] == ["Grad-CAM", "Ablation-CAM", "Occlusion", "KernelSHAP"]
     assert rows[0].cost is comparison.row("Grad-CAM").cost and rows[1].cost.forward == 65
-    assert rows[2].cost.forward == 10 and rows[2].cost.backward == 0
+    assert rows[2].cost.forward == 10 and rows[2].cost.backward == 0 and "16 pixels, moved by 8" in rows[2].how
     assert rows[3].heat is None and "pip install captum scikit-learn" in rows[3].missing
     assert "KernelSHAP" not in verdict(rows)
 
@@ -69,7 +70,7 @@ class FakeKernelShap:
     def attribute(self, image, baselines, feature_mask, n_samples, perturbations_per_eval):
         for _ in range(n_samples // perturbations_per_eval):
             scores = self.score(image.repeat(perturbations_per_eval, 1, 1, 1))
-        assert scores.shape == (perturbations_per_eval,) and baselines == HIDDEN
+        assert scores.shape == (perturbations_per_eval,) and (baselines == HIDDEN).all()
         return scores[0] * feature_mask.float().expand(1, 3, -1, -1)
 
 

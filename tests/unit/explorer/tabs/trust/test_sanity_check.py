@@ -24,7 +24,8 @@ NAN = math.nan
         ((0.2, 0.1), (0.1, 0.0), (0.8, -0.7), "passes"),
         ((0.2, 0.1), (0.1, 0.0), (NAN, NAN), "passes"),  # the map has become empty
         ((1.0, 1.0), (0.95, 0.9), (0.1, 0.2), "partly"),
-        ((1.0, 0.8), (1.0, 1.0), (0.1, 0.2), "passes"),  # in one draw the top layer mattered
+        ((1.0, 0.8), (0.4, 0.5), (0.1, 0.2), "passes"),  # in one draw the top layer mattered
+        ((1.0, 0.8), (0.6, 0.4), (0.1, 0.2), "partly"),  # half of the map outlives two layers
     ],
 )
 def test_verdict_by_the_correlations(top, middle, last, word):
@@ -35,7 +36,7 @@ def test_verdict_by_the_correlations(top, middle, last, word):
 
 def test_ignored_layers_are_named():
     _, sentence = judge(NAMES, ((1.0,), (1.0,), (0.97,), (0.1,)))
-    assert "does not notice fc_layers.3 and fc_layers.1." in sentence and "drawn once" in sentence
+    assert "hardly notices fc_layers.3 and fc_layers.1." in sentence and "drawn once" in sentence
 
 
 def test_cascade_equals_gradcams_and_its_maps_are_the_steps():

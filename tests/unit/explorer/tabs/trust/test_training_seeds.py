@@ -13,6 +13,7 @@ from explorer.tabs.trust.training_seeds import SeedNetwork, compare_seeds, verdi
 @pytest.fixture
 def siblings(monkeypatch):
     networks = {3: network(3), 0: network(0), 1: network(1)}
+    monkeypatch.setitem(potplants.MODELS, "small", potplants.MODELS["embedded"])  # only plants have siblings
     monkeypatch.setattr(potplants, "siblings", lambda name: networks)
     monkeypatch.setattr(
         potplants, "sibling_figures", lambda name: {seed: {"val": 0.9, "test": 0.6 + seed / 10} for seed in networks}
@@ -47,6 +48,7 @@ def test_identical_networks_are_alike(siblings):
 
 
 def test_model_without_siblings_says_so(monkeypatch):
+    monkeypatch.setitem(potplants.MODELS, "small", potplants.MODELS["car_single_room"])
     monkeypatch.setattr(potplants, "siblings", lambda name: {})
     monkeypatch.setattr(potplants, "sibling_figures", lambda name: {0: {}, 1: {}} if name == "embedded" else {})
     seeds = compare_seeds(case(), "Grad-CAM", silent)
