@@ -43,6 +43,7 @@ SCALE_LABELS = {
     "shared": "shared over the grid",
     "square root": "shared, and its square root",
 }
+CONTROLS = ("photo", "examples", *SETTINGS)  # as the page's elements are called
 HUB_HINT = "or the name of an image classifier on the Hub, such as microsoft/resnet-50"
 
 
@@ -124,17 +125,27 @@ class Controls:
 
         `show` takes one value for each of `inputs` and a Caller; it returns one value for each of `outputs`. It runs as
         well when one of `also` changes, and does not when only a setting named in `unused` does. A gr.State among the
-        inputs is no trigger: the browser never learns its value.
+        inputs is no trigger: the browser never learns its value. Controls that the tab does not read are hidden.
         """
         # the first tab is "selected" before the URL has been read: no tab is in front then
         tab.select(None, self.front, self.front, js=script("in_front.js", tab=str(tab.id)), **QUIET)
         excluded = [getattr(self, name) for name in unused]
+        self._hide(tab, [name for name in CONTROLS if name in unused or not self._among(name, inputs)])
         candidates = (*components_of(inputs), *also)
         triggers = [each for each in candidates if not each.stateful and each not in excluded]
         changed = debounced(triggers, self.front, f"front === '{tab.id}'")
         changed.change(
             handler(show, inputs), components_of(inputs), outputs, trigger_mode="always_last", **QUIET, **ONE_AT_A_TIME
         )
+
+    def _hide(self, tab: gr.Tab, names: Sequence[str]):
+        """While the tab is in front, hide the controls of these names."""
+        js = script("unused.js", tab=str(tab.id), names=" ".join(names))
+        self.front.change(None, self.front, None, js=js, **QUIET)
+
+    def _among(self, name, inputs):
+        component = self.photo if name == "examples" else getattr(self, name)
+        return component in components_of(inputs)
 
 
 def debounced(triggers: list, front: gr.Textbox, when: str = "front") -> gr.Textbox:
@@ -158,7 +169,7 @@ def lay_out(service: ExplanationService, examples: Examples, default_model: str)
         value=str(examples.story.file),
         sources=["upload", "clipboard", "webcam"],  # the webcam stays off until it is selected
         label="Photo",
-        height=260,
+        height=200,
         buttons=["fullscreen"],
         elem_id="photo",
     )
@@ -176,9 +187,10 @@ def lay_out(service: ExplanationService, examples: Examples, default_model: str)
         layer = gr.Dropdown(
             **layer_dropdown(view), label="Layer", allow_custom_value=True, min_width=80, elem_id="layer"
         )
-    base = _radio(BASES, BASE_LABELS, view.base, label="Heat lies over", elem_id="base")
-    colormap = _radio(COLORMAPS, COLORMAP_LABELS, view.colormap, label="Colours", elem_id="colormap")
-    scale = _radio(SCALES, SCALE_LABELS, view.scale, label="Hottest colour is the peak of", elem_id="scale")
+    with gr.Accordion("Appearance", open=False, elem_id="appearance"):
+        base = _radio(BASES, BASE_LABELS, view.base, label="Heat lies over", elem_id="base")
+        colormap = _radio(COLORMAPS, COLORMAP_LABELS, view.colormap, label="Colours", elem_id="colormap")
+        scale = _radio(SCALES, SCALE_LABELS, view.scale, label="Hottest colour is the peak of", elem_id="scale")
     front = gr.Textbox(visible="hidden", elem_id="front")
     link = gr.Textbox(visible=False)
     controls = Controls(photo, strip, model, method, target, layer, base, colormap, scale, front, link)
@@ -261,7 +273,7 @@ def layer_box() -> gr.Textbox:
 
 def examples_strip(examples: Examples) -> str:
     """The examples as labelled pictures that are buttons."""
-    pictures = [(read_photo(example.file).pixels, example.caption) for example in examples.shown]
+    pictures = [(read_photo(example.file).pixels, example.caption, example.credit) for example in examples.shown]
     return parts.strip(examples.shown_origin, pictures)
 
 

@@ -26,10 +26,29 @@ from explorer.server.launch import QUEUE_LENGTH
 from explorer.server.validation import ValidatedBlocks
 from potplants import Choice
 
+STRUCTURE = {  # in the light theme too: a ground, white cards with one line around them, plain small labels
+    "body_background_fill": "#f6f7f9",
+    "block_background_fill": "white",
+    "block_border_width": "1px",
+    "block_shadow": "none",
+    "block_label_background_fill": "transparent",
+    "block_label_background_fill_dark": "transparent",
+    "block_label_border_width": "0px",
+    "block_label_text_color": "*body_text_color_subdued",
+    "block_label_text_color_dark": "*body_text_color_subdued",
+    "block_title_background_fill": "transparent",
+    "block_title_background_fill_dark": "transparent",
+    "block_title_padding": "0px",
+    "block_title_text_color": "*body_text_color_subdued",
+    "block_title_text_color_dark": "*body_text_color_subdued",
+    "block_title_text_size": "*text_sm",
+    "input_shadow": "none",
+    "input_border_width": "1px",
+    "layout_gap": "10px",
+    "block_padding": "8px 12px",
+}
 HIGH_CONTRAST = {  # at least 4.5 : 1 between text and background, where Soft has 2.5 to 4.5
     "color_accent": "*primary_600",
-    "block_label_text_color": "*primary_700",
-    "block_title_text_color": "*primary_700",
     "body_text_color_subdued": "*neutral_600",
     "body_text_color_subdued_dark": "*neutral_300",
     "checkbox_label_background_fill_selected": "*primary_600",
@@ -43,9 +62,8 @@ TABS = ("explain", "steps", "what_if", "audit", "trust")  # folders of explorer.
 
 TITLE = "Where did it look?"
 INTRODUCTION = """# Where did it look?
-A small CNN names four pot plants — **Rudo, Baya, Greg and Yuki** — and Grad-CAM shows where it looked for each of
-them, at each of its layers.
-Rudo's old red pot broke; his new one is blue, like Baya's. **Click Rudo in red, then Rudo in blue**, and see what the
+A small CNN names four pot plants, and Grad-CAM shows where it looked for each of them, at each of its layers. Rudo's
+old red pot broke; his new one is blue, like Baya's. **Click Rudo in red, then Rudo in blue**, and see what the
 classifier has really learned. Then open **What if?** and prove it."""
 
 
@@ -54,12 +72,15 @@ def build(choice: Choice, examples: Examples, service: ExplanationService) -> gr
     with ValidatedBlocks(title=TITLE, analytics_enabled=False) as page:
         for api in _tab_modules("api"):  # before any tab: endpoints are named in the order of their definition
             api.define(service, examples, choice.name)
-        gr.Markdown(INTRODUCTION)
+        gr.Markdown(INTRODUCTION, elem_id="introduction")
         gr.HTML(model_line(choice.reason, examples.rendered, examples.origin), elem_id="speaking")
-        with gr.Row(equal_height=False, elem_id="frame"):
-            with gr.Column(scale=4, min_width=320):
+        with gr.Row(elem_id="frame"):
+            with gr.Column(scale=3, min_width=280, elem_id="controls"):
                 controls = lay_out(service, examples, choice.name)
-            with gr.Column(scale=8, min_width=320), gr.Tabs(selected="explain", elem_id="tabs") as tabs:
+            with (
+                gr.Column(scale=9, min_width=320, elem_id="answers"),
+                gr.Tabs(selected="explain", elem_id="tabs") as tabs,
+            ):
                 for tab in _tab_modules("tab"):
                     tab.build(controls, tabs, service, examples)
         sync_address_bar(controls, examples)
@@ -73,7 +94,9 @@ def _tab_modules(name):
 
 def theme() -> Base:
     """Gradio's Soft with system fonts, so that none is fetched, and with enough contrast for small print."""
-    return Soft(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]).set(**HIGH_CONTRAST)
+    return Soft(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]).set(
+        **STRUCTURE, **HIGH_CONTRAST
+    )
 
 
 def sync_address_bar(controls: Controls, examples: Examples):

@@ -258,7 +258,7 @@ def _embedded(row):
     key, split, name = row["file"].removesuffix(".jpg"), row["split"], row["class"]
     if split == REAL:
         credit = f"by {row['author']}, {row['licence']}"
-        caption = f"{name[0].upper()}{name[1:]}, {credit}"
+        caption = f"{name[0].upper()}{name[1:]}"
         return Example(key, split, EMBEDDED / row["file"], name, caption, credit=credit, asks=row["asks"] or None)
     caption = SHOWN.get(key, f"{name.capitalize()}, {row['pot_colour']} pot")
     return Example(key, split, EMBEDDED / row["file"], name, caption, row["pot_colour"])

@@ -13,9 +13,10 @@ def error_message(sentence: str) -> str:
     return render("parts.html", "refusal", sentence)
 
 
-def strip(origin: str, photos: Iterable[tuple[np.ndarray, str]]) -> str:
-    """Photos [H, W, 3] with captions as buttons with thumbnails, numbered in the order shown."""
-    return render("parts.html", "strip", origin, [(thumbnail(photo), caption) for photo, caption in photos])
+def strip(origin: str, photos: Iterable[tuple[np.ndarray, str, str]]) -> str:
+    """Photos [H, W, 3] with captions and credits as buttons with thumbnails, numbered in the order shown."""
+    buttons = [(thumbnail(photo), caption, credit) for photo, caption, credit in photos]
+    return render("parts.html", "strip", origin, buttons)
 
 
 def model_line(reason: str, rendered: bool, origin: str) -> str:

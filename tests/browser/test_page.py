@@ -61,6 +61,7 @@ def test_another_colormap_keeps_the_prediction(page):
     before, verdict = pictures(page), page.inner_text("#verdict")
     cell = page.locator("table.matrix td .stage").nth(2)
     jet = cell.screenshot()
+    page.click("#appearance button.label-wrap")
     page.click("#colormap label:has-text('viridis')")
     page.wait_for_function("() => document.querySelector('#heat-colours feFuncR').getAttribute('tableValues') > '0.26'")
     settle(page)

@@ -15,6 +15,13 @@ def value_of(page, name):
     return page.locator(f"#{name} input").first.input_value()
 
 
+def checked(page, name):
+    """What is chosen among the radio buttons of Appearance, which is folded at first."""
+    if not page.locator(f"#{name}").is_visible():
+        page.click("#appearance button.label-wrap")
+    return page.locator(f"#{name} input:checked").input_value()
+
+
 def test_a_link_opens_its_view(visit):
     page = visit("/?example=test/3_001&target=greg&layer=conv2&method=HiResCAM&colormap=viridis")
     wait_for_verdict(page, "really Yuki")
@@ -24,17 +31,18 @@ def test_a_link_opens_its_view(visit):
         and value_of(page, "target") == "Greg"
         and value_of(page, "layer") == "conv2"
     )
-    assert page.is_checked("#colormap input[value=viridis]")
+    assert checked(page, "colormap") == "viridis"
 
 
 def test_address_bar_follows_the_controls(page):
     page.click("#examples button:has-text('Rudo, old red pot')")
     page.wait_for_function("location.search.includes('example=val%2F0_000')")
+    page.click("#appearance button.label-wrap")
     page.click("#colormap label:has-text('cividis')")
     page.wait_for_function("location.search.includes('colormap=cividis')")
     settle(page)
     page.reload()
-    assert "Rudo" in wait_for_verdict(page, "✓ really Rudo") and page.is_checked("#colormap input[value=cividis]")
+    assert "Rudo" in wait_for_verdict(page, "✓ really Rudo") and checked(page, "colormap") == "cividis"
 
 
 @pytest.mark.parametrize(

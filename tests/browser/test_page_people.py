@@ -4,7 +4,7 @@ from contextlib import contextmanager
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from browsing import WIDE, Window, audit_val
+from browsing import WIDE, Window, audit_val, settle
 
 CONTENT = {  # tab → selector of its answer
     "Explain": "table.matrix",
@@ -219,3 +219,46 @@ def test_an_audit_shows_its_progress(page):
     page.wait_for_function("document.querySelector('#audit-result').innerText.includes('%')")
     page.click("#audit-stop")
     page.wait_for_selector("#audit-result :text('Stopped')")
+
+
+@pytest.mark.parametrize(("width", "height"), [(1440, 900), (1920, 1080)])
+def test_four_rows_of_the_grid_are_above_the_fold(window, visit, width, height):
+    page = visit("/")
+    page.set_viewport_size({"width": width, "height": height})
+    rows = page.locator("table.matrix tbody tr")
+    page.wait_for_function("document.querySelectorAll('table.matrix td img.heat').length === 20")
+    bottoms = [box["y"] + box["height"] for box in (row.bounding_box() for row in rows.all())]
+    assert sum(bottom <= height for bottom in bottoms) >= 4, bottoms
+    page.mouse.wheel(0, 400)  # and the photo stays in sight
+    page.wait_for_function("scrollY > 0")
+    assert 0 <= page.locator("#photo").bounding_box()["y"] < 40
+
+
+def test_a_phone_shows_all_five_tabs(visit):
+    page = visit("/")
+    page.set_viewport_size(NARROW)
+    page.reload()
+    settle(page)
+    tabs = page.locator("#tabs .tab-container button[role=tab]:visible")
+    boxes = [tab.bounding_box() for tab in tabs.all()]
+    assert len(boxes) == 5 and all(box["x"] >= 0 and box["x"] + box["width"] <= NARROW["width"] for box in boxes)
+
+
+@pytest.mark.parametrize(
+    ("tab", "hidden"),
+    [
+        ("Explain", set()),
+        ("Step by step", {"method", "scale"}),
+        ("What if?", {"scale"}),
+        ("Audit", {"photo", "examples", "method", "target", "layer", "base", "scale"}),
+        ("Trust", {"scale"}),
+    ],
+)
+def test_a_tab_shows_the_controls_that_it_reads(visit, tab, hidden):
+    page = visit("/")
+    page.click(f"#tabs button[role=tab]:visible:has-text('{tab}')")
+    settle(page)
+    page.click("#appearance button.label-wrap")
+    page.locator("#colormap").wait_for()
+    names = ("photo", "examples", "model", "method", "target", "layer", "base", "colormap", "scale")
+    assert {name for name in names if not page.locator(f"#{name}").is_visible()} == hidden

@@ -25,12 +25,12 @@ def test_cell_button_names_its_column(place, column):
 
 
 def test_model_line_names_the_model_and_the_photos():
-    assert words(model_line("It's <mine>.", False, "from the folder a&b")) == (
-        "It's <mine>. The example photos are from the folder a&b."
+    assert words(model_line("It's <mine> is speaking.", False, "from the folder a&b")) == (
+        "It's <mine> is speaking It's <mine> is speaking. The example photos are from the folder a&b."
     )
     rendered = model_line("The embedded classifier is speaking.", True, "rendered")
     assert words(rendered) == (
-        "The embedded classifier is speaking. The example photos are rendered, and the embedded classifier learned "
-        "from such renders; the Hub's classifiers have only ever seen real photos."
+        "The embedded classifier is speaking The embedded classifier is speaking. The example photos are rendered, and "
+        "the embedded classifier learned from such renders; the Hub's classifiers have only ever seen real photos."
     )
-    assert rendered.startswith('<p class="speaking">') and rendered.count("<p") == 1
+    assert rendered.startswith('<details class="speaking">') and rendered.count("<p") == 1

@@ -198,4 +198,4 @@ def test_strip_shows_the_middle_square_of_a_photo(shape, tmp_path):
     expected = np.full((128, 128, 3), (20, 20, 200))
     expected[32:96, 32:96] = (20, 160, 20)
     assert shown.shape == expected.shape and np.abs(shown - expected).max() < 24
-    assert "a &lt;caption&gt;" in html and "Examples, from &lt;here&gt;" in html
+    assert "a &lt;caption&gt;" in html and "From &lt;here&gt;." in html
