@@ -34,7 +34,7 @@ ENDPOINTS = {
     "/heatmaps": ["embedded", "Grad-CAM"],
     "/explain": EXPLAIN,
     "/step_by_step": ["embedded", "predicted", "conv3"],
-    "/what_if": ["embedded", "Grad-CAM", "hottest", 10, "predicted", "conv3", "fill", "red", None],
+    "/what_if": ["embedded", "Grad-CAM", "hottest", 10, "predicted", "conv3", "fill", "red", None, "", 20],
 }
 # The app without its limit on files, so that the disk really fills.
 UNLIMITED = "from explorer.server import limits as limits; limits.MIN_FREE_DISK = 0; import app; app.main()"

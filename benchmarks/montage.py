@@ -1,21 +1,20 @@
-"""A montage for visual comparison: one row per example, one column per method, at the embedded classifier's last layer.
+"""A montage for visual comparison: one row per example, one column per method, at one layer of any classifier.
 
-    python -m benchmarks.montage [--layer conv_layers.6] [--out montage.png]
+    python -m benchmarks.montage [--model imagenet] [--layer 14×14] [--split real] [--out montage.png]
 
-Each map is for the predicted class, over the photo; the caption names that class.
+Each map is for the predicted class, over what the network sees of the photo; the caption names that class.
 """
 
 import argparse
 
 import cv2
 import numpy as np
-import torch
-from PIL import Image
 
-import potplants
+import classifiers
+from classifiers.photos.decode import read_photo
+from explorer.explanation.targets import column_named
 from explorer.photos import examples
 from gradcam import METHODS, Explainer, guided_grad_cam, overlay
-from potplants.dataset import as_input
 
 CAPTION_HEIGHT, SIDE = 28, 256
 
@@ -23,34 +22,44 @@ CAPTION_HEIGHT, SIDE = 28, 256
 def with_caption(picture, caption):
     strip = np.full((CAPTION_HEIGHT, SIDE, 3), 255, np.uint8)
     cv2.putText(strip, caption, (4, 19), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (0, 0, 0), 1, cv2.LINE_AA)
-    return np.concatenate([strip, picture])
+    return np.concatenate([strip, cv2.resize(picture, (SIDE, SIDE))])
 
 
-def row_of(example, network, model, layer):
-    photo = np.array(Image.open(example.file).convert("RGB"))
-    images = as_input(torch.from_numpy(photo)).permute(2, 0, 1)[None]
-    predicted, cells = model.classes[network(images).argmax()], []
+def row_of(example, model, layer):
+    frame = model.preprocessing.frame(read_photo(example.file).pixels)
+    photo, images = frame.canvas[frame.seen.slices], model.preprocessing.tensor(frame.canvas, frame.seen)
+    predicted, cells = model.classes[model.network(images).argmax()], []
     for method in METHODS:
         try:
-            heat = Explainer(network, layer).explain(images, "predicted", method).heatmaps[0, 0, 0]
+            heat = Explainer(model.network, layer.readable).explain(images, "predicted", method).heatmaps[0, 0, 0]
             caption = f"{method} {heat.max():.2g}" if heat.any() else f"{method}: empty"
             cells.append(with_caption(overlay(photo, heat), caption))
         except ValueError:
             cells.append(with_caption(np.full_like(photo, 200), f"{method}: not this network"))
-    guided = guided_grad_cam(network, images, "predicted", layer)[0, 0].permute(1, 2, 0).numpy()
-    grey = (127.5 + 127.5 * guided / max(abs(guided).max(), 1e-12)).astype(np.uint8)
     first = with_caption(photo, f"{example.caption} -> {predicted.capitalize()}")
-    return [first, *cells, with_caption(grey, "Guided Grad-CAM")]
+    return [first, *cells, guided_cell(model, images, layer)]
+
+
+def guided_cell(model, images, layer):
+    try:
+        guided = guided_grad_cam(model.network, images, "predicted", layer.name)[0, 0].permute(1, 2, 0).numpy()
+    except ValueError:  # an activation that is no ReLU
+        return with_caption(np.full((SIDE, SIDE, 3), 200, np.uint8), "Guided: not this network")
+    grey = (127.5 + 127.5 * guided / max(abs(guided).max(), 1e-12)).astype(np.uint8)
+    return with_caption(grey, "Guided Grad-CAM")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", default="embedded", choices=potplants.MODELS)
-    parser.add_argument("--layer", default="conv_layers.6")
+    parser.add_argument("--model", default="embedded")
+    parser.add_argument("--layer", default="deepest")
+    parser.add_argument("--split", help="only the shown examples of this split: val, test or real")
     parser.add_argument("--out", default="montage.png")
     args = parser.parse_args()
-    network, model = potplants.load(args.model), potplants.MODELS[args.model]
-    rows = [row_of(example, network, model, args.layer) for example in examples.embedded().shown]
+    model = classifiers.load(args.model)
+    layer = model.layers[model.columns.index(column_named(model, args.layer))]
+    shown = [example for example in examples.embedded().shown if args.split in (None, example.split)]
+    rows = [row_of(example, model, layer) for example in shown]
     picture = np.concatenate([np.concatenate(row, 1) for row in rows])
     cv2.imwrite(args.out, picture[..., ::-1])
     print(f"{args.out}: {len(rows)} examples × {len(rows[0]) - 2} methods")

@@ -1,4 +1,4 @@
-"""Deep links: example, settings and tab as the query of a URL, and back."""
+"""Deep links: example, settings, tab and what is changed as the query of a URL, and back."""
 
 from collections.abc import Collection, Mapping
 from contextlib import suppress
@@ -11,6 +11,7 @@ from explorer.explanation.grid import BASES
 from explorer.explanation.targets import layer_choices, target_choices, target_named
 from explorer.photos.examples import Examples
 from explorer.settings import View
+from explorer.tabs.what_if.settings import LINKED, EditSettings, from_link, to_link
 from gradcam import COLORMAPS, METHODS, SCALES
 
 LONGEST_NAME = 100  # characters of a class or a layer
@@ -24,6 +25,7 @@ class Link:
     example: str | None = None  # an Example's key; None also for a visitor's own photo, which no link can hold
     view: View = field(default_factory=View)
     tab: str = "explain"
+    edit: EditSettings = field(default_factory=EditSettings)  # of the tab What if?, without what was drawn
 
 
 def query(link: Link) -> str:
@@ -58,7 +60,8 @@ def link_of(
     valid = {name: value for name, value in given.items() if checks[name](value)}
     missing = tuple(MISSING.format(name) for name in given if name not in valid)
     outside_view = {name: valid.pop(name) for name in ("example", "tab") if name in valid}
-    return Link(view=View(**valid), **outside_view), missing
+    edit, unknown = from_link(parameters)
+    return Link(view=View(**valid), edit=edit, **outside_view), (*missing, *map(MISSING.format, unknown))
 
 
 def _is_target(model, text):
@@ -84,4 +87,5 @@ def _may_be_name(text):
 
 
 def _parameters(link):
-    return {"example": link.example, **asdict(link.view), "tab": link.tab}
+    edit = to_link(link.edit)
+    return {"example": link.example, **asdict(link.view), "tab": link.tab, **{name: edit[name] for name in LINKED}}

@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, replace
 from importlib import import_module
+from typing import cast
 from urllib.parse import parse_qsl
 
 import gradio as gr
@@ -10,6 +11,7 @@ from gradio.themes import Base, Soft
 from explorer.controls import (
     QUIET,
     Controls,
+    Group,
     components_of,
     debounced,
     handler,
@@ -22,8 +24,11 @@ from explorer.explanation.service import ExplanationService
 from explorer.photos.examples import Examples
 from explorer.rendering.parts import model_line
 from explorer.rendering.static import script
+from explorer.rendering.templates import render
 from explorer.server.launch import QUEUE_LENGTH
 from explorer.server.validation import ValidatedBlocks
+from explorer.server.values import event_value
+from explorer.story import BEATS, GUESSES, can_be_told
 from potplants import Choice
 
 STRUCTURE = {  # in the light theme too: a ground, white cards with one line around them, plain small labels
@@ -73,6 +78,7 @@ def build(choice: Choice, examples: Examples, service: ExplanationService) -> gr
         for api in _tab_modules("api"):  # before any tab: endpoints are named in the order of their definition
             api.define(service, examples, choice.name)
         gr.Markdown(INTRODUCTION, elem_id="introduction")
+        told = _lay_out_story(examples)
         gr.HTML(model_line(choice.reason, examples.rendered, examples.origin), elem_id="speaking")
         with gr.Row(elem_id="frame"):
             with gr.Column(scale=3, min_width=280, elem_id="controls"):
@@ -81,10 +87,12 @@ def build(choice: Choice, examples: Examples, service: ExplanationService) -> gr
                 gr.Column(scale=9, min_width=320, elem_id="answers"),
                 gr.Tabs(selected="explain", elem_id="tabs") as tabs,
             ):
-                for tab in _tab_modules("tab"):
-                    tab.build(controls, tabs, service, examples)
-        sync_address_bar(controls, examples)
-        open_deep_links(page, controls, tabs, examples, choice.name)
+                built = [tab.build(controls, tabs, service, examples) for tab in _tab_modules("tab")]
+        edit = built[TABS.index("what_if")].settings
+        if told is not None:
+            tell_story(told, controls, edit, tabs, examples)
+        sync_address_bar(controls, edit, examples)
+        open_deep_links(page, controls, edit, tabs, examples, choice.name)
     return page.queue(max_size=QUEUE_LENGTH, api_open=False)  # no request bypasses the queue
 
 
@@ -99,23 +107,46 @@ def theme() -> Base:
     )
 
 
-def sync_address_bar(controls: Controls, examples: Examples):
-    """Write the controls' state to the address bar, now and after every change."""
+def _lay_out_story(examples: Examples) -> gr.HTML | None:
+    """The story's button and panel; None where the photos are others."""
+    if not can_be_told(examples):
+        return None
+    html = render("story.html", "story", BEATS, GUESSES)
+    return gr.HTML(html, js_on_load=script("story.js"), apply_default_css=False, elem_id="story")
 
-    def link(file, front, view, caller):
+
+def tell_story(told: gr.HTML, controls: Controls, edit: Group, tabs: gr.Tabs, examples: Examples):
+    """Each beat of the story sets photo, model, tab, and what is changed: the pot, repainted red."""
+
+    def tell(event: gr.EventData):
+        beat = BEATS[cast(int, event_value(event, "beat", range(len(BEATS))))]
+        return str(examples.every[beat.example].file), beat.model, gr.Tabs(selected=beat.tab), "pot", "repaint", "red"
+
+    region, _, kind, colour, *_ = edit.components
+    outputs = [controls.photo, controls.model, tabs, region, kind, colour]
+    told.select(tell, None, outputs, queue=False, trigger_mode="multiple", **QUIET)
+
+
+def sync_address_bar(controls: Controls, edit: Group, examples: Examples):
+    """Write the controls' state to the address bar, now and after every change. edit: the settings of What if?."""
+
+    def link(file, front, view, change, caller):
         if not front:  # on a busy machine, rendering a component "changes" it before the URL has been read
             return gr.skip()
         example = examples.known(file)
-        return query(Link(example and example.key, view, front))
+        return query(Link(example and example.key, view, front, change))
 
-    inputs = [controls.photo, controls.front, controls.view]
-    changed = debounced(components_of(inputs), controls.front)
+    inputs = [controls.photo, controls.front, controls.view, edit]
+    triggers = [component for component in components_of(inputs) if not component.stateful]
+    changed = debounced(triggers, controls.front)
     options = {"queue": False, "trigger_mode": "always_last", **QUIET}
     updated = changed.change(handler(link, inputs), components_of(inputs), controls.link, **options)
     updated.then(None, [controls.link, controls.front], None, js=script("address.js"), **QUIET)
 
 
-def open_deep_links(page: gr.Blocks, controls: Controls, tabs: gr.Tabs, examples: Examples, default_model: str):
+def open_deep_links(
+    page: gr.Blocks, controls: Controls, edit: Group, tabs: gr.Tabs, examples: Examples, default_model: str
+):
     """Set the controls to the URL's query and open its tab, which starts the answer. An empty query sends nothing."""
 
     def open_link(url_query):
@@ -131,9 +162,10 @@ def open_deep_links(page: gr.Blocks, controls: Controls, tabs: gr.Tabs, examples
             "target": gr.Dropdown(**target_dropdown(view)),
             "layer": gr.Dropdown(**layer_dropdown(view)),
         }
-        return str(example.file), *settings.values(), gr.Tabs(selected=link.tab), link.tab
+        changes = [gr.skip() if value is None else value for value in vars(link.edit).values()]
+        return str(example.file), *settings.values(), *changes, gr.Tabs(selected=link.tab), link.tab
 
-    outputs = [controls.photo, *components_of([controls.view]), tabs, controls.front]
+    outputs = [controls.photo, *components_of([controls.view, edit]), tabs, controls.front]
     url_query = gr.Textbox(visible="hidden", elem_id="url-query")
     page.load(None, None, [url_query, controls.front], js=script("arrive.js", tab=Link().tab), **QUIET)
     url_query.change(

@@ -30,12 +30,11 @@ NOT_JSON = "Send JSON, with Content-Type: application/json and without a Content
 NO_HOST = "This request does not say in readable words which host it is for."
 TOO_SLOW = "This message came too slowly; send it again."
 UNKNOWN_EVENT = "There is no such question, or none any more, since nobody listened to its answer; ask again."
+NO_MORE = {"msg": "close_stream", "event_id": None}  # the session has got every answer
 UNKNOWN_SESSION = {  # a page then starts a new session
-    "msg": "unexpected_error",
-    "message": "Nobody asks here under this name.",
-    "session_not_found": True,
-    "success": False,
-}
+    "msg": "unexpected_error", "success": False,
+    "message": "Nobody asks here under this name.", "session_not_found": True,
+}  # fmt: skip
 
 
 class RequestLimits:
@@ -89,7 +88,8 @@ class RequestLimits:
             page._queue.session_of(names["event"]) if by_event else json_bodies.session_hash(query.get("session_hash"))
         )
         if session not in page._queue.pending_messages_per_session:
-            await exchange.respond_unknown(to_page=not by_event)
+            message = NO_MORE if page._queue.just_answered(session) else UNKNOWN_SESSION
+            await exchange.respond_unknown(to_page=not by_event, message=message)
             return
         with page._queue.listening(session):
             await self._app(scope, exchange.receive, exchange.send)
@@ -276,11 +276,11 @@ class _Exchange:
         if not self._responding:
             await _respond(self._send, error)
 
-    async def respond_unknown(self, to_page):
-        """There is no such stream: a status for plain HTTP clients, Gradio's own message for a page."""
+    async def respond_unknown(self, to_page, message):
+        """There is no such stream: a status for plain HTTP clients, one of Gradio's own messages for a page."""
         if not to_page:
             raise RequestError(404, UNKNOWN_EVENT)
-        await _respond_with(self._send, 200, b"text/event-stream", f"data: {json.dumps(UNKNOWN_SESSION)}\n\n")
+        await _respond_with(self._send, 200, b"text/event-stream", f"data: {json.dumps(message)}\n\n")
 
 
 async def _respond(send, error):

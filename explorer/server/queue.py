@@ -13,6 +13,7 @@ Here
 """
 
 import asyncio
+import time
 import weakref
 from collections import Counter, OrderedDict, deque
 from contextlib import contextmanager
@@ -35,6 +36,7 @@ MAX_PARKED = (
     256  # events of a queue without a listener, four times its places: a burst of simultaneous clients must fit
 )
 MAX_IDLE_SESSIONS = 1000  # sessions that are remembered without a listener
+ANSWERED = 10  # seconds for which a session is known to have got every answer
 MAX_UNREAD = 64  # results sent to clients that listen and do not read, up to 2 MB each
 MAX_PENDING = 200  # messages of a session, above which estimates and progress are no longer sent
 NOT_READ = "This answer was not read in time; ask again."
@@ -63,6 +65,7 @@ class FairQueue(Queue):
         self.pending_messages_per_session = _Messages(self.pending_messages_per_session.max_size)
         self._listeners = Counter()  # session → number of listeners
         self._idle: OrderedDict[str, _IdleSession] = OrderedDict()
+        self._answered: OrderedDict[str, float] = OrderedDict()  # session → when it had got every answer
         self._results = deque()  # weak references to the latest, which may be unread
         self.ANALYTICS_MAX_EVENTS = 1  # Gradio's statistics, on a page that is closed here
 
@@ -119,6 +122,13 @@ class FairQueue(Queue):
             if not self._listeners[session]:
                 del self._listeners[session]
                 self._on_last_listener_gone(session)
+
+    def just_answered(self, session: str) -> bool:
+        """Whether the session had got every answer a moment ago.
+
+        A page asks for its stream once more where an answer overtakes the confirmation of its question.
+        """
+        return time.monotonic() - self._answered.get(session, -ANSWERED) < ANSWERED
 
     def session_of(self, event_id: str) -> str | None:
         """The event's session, until its result has been read."""
@@ -200,6 +210,10 @@ class FairQueue(Queue):
         """
         if not self.pending_event_ids_session.get(session):
             self._forget(session)
+            self._answered[session] = time.monotonic()
+            self._answered.move_to_end(session)
+            if len(self._answered) > MAX_IDLE_SESSIONS:
+                self._answered.popitem(last=False)
             return
         idle = self._start_timer(session)
         for queue in self.event_queue_per_concurrency_id.values():

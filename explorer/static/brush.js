@@ -5,6 +5,7 @@ let photo = null;
 let cursor = null; // position of the keyboard's brush
 
 const canvas = () => element.querySelector('canvas');
+const drawing = () => canvas()?.dataset.mode === 'brush';
 const width = () => Number(element.querySelector('input').value);
 
 const drawStrokes = (context, colour) => {
@@ -32,7 +33,7 @@ const send = () => {
   context.fillStyle = '#000';
   context.fillRect(0, 0, mask.width, mask.height);
   drawStrokes(context, '#fff');
-  trigger('select', { photo, picture: strokes.length ? mask.toDataURL('image/png') : '' });
+  trigger('select', { photo, mode: 'brush', picture: strokes.length ? mask.toDataURL('image/png') : '' });
 };
 
 const resetIfNewPhoto = () => {
@@ -41,6 +42,19 @@ const resetIfNewPhoto = () => {
   strokes = [];
   current = cursor = null;
   redraw();
+};
+
+const refresh = () => { // the pad came anew: its canvas may be another, or what was drawn may have to give way to clicks
+  if (!canvas()) return;
+  resetIfNewPhoto();
+  drawing() ? redraw() : canvas().getContext('2d').clearRect(0, 0, canvas().width, canvas().height);
+};
+
+const showTip = ([x, y], size) => {
+  const paper = canvas();
+  const tip = element.querySelector('.tip');
+  tip.hidden = false;
+  tip.style.cssText = `left: ${(100 * x) / paper.width}%; top: ${(100 * y) / paper.height}%; width: ${(100 * size) / paper.width}%`;
 };
 
 const position = (event) => {
@@ -53,7 +67,7 @@ const begin = (point) => { resetIfNewPhoto(); current = { width: width(), points
 const finish = () => { if (!current) return; strokes.push(current); current = null; redraw(); send(); };
 
 element.addEventListener('pointerdown', (event) => {
-  if (event.target !== canvas() || event.button > 0 || !event.isPrimary) return;
+  if (event.target !== canvas() || !drawing() || event.button > 0 || !event.isPrimary) return;
   event.target.setPointerCapture(event.pointerId);
   begin(position(event));
 });
@@ -68,7 +82,7 @@ element.addEventListener('pointercancel', finish);
 const STEPS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 element.addEventListener('keydown', (event) => {
   const paper = canvas();
-  if (event.target !== paper || !(event.key in STEPS || event.key === ' ')) return;
+  if (event.target !== paper || !drawing() || !(event.key in STEPS || event.key === ' ')) return;
   event.preventDefault();
   resetIfNewPhoto();
   cursor ??= [paper.width / 2, paper.height / 2];
@@ -77,9 +91,7 @@ element.addEventListener('keydown', (event) => {
     cursor = cursor.map((v, axis) => Math.min(Math.max(v + STEPS[event.key][axis] * 6, 0), axis ? paper.height : paper.width));
     if (current) { current.points.push([...cursor]); redraw(); }
   }
-  const tip = element.querySelector('.tip');
-  tip.hidden = false;
-  tip.style.cssText = `left: ${(100 * cursor[0]) / paper.width}%; top: ${(100 * cursor[1]) / paper.height}%; width: ${(100 * width()) / paper.width}%`;
+  showTip(cursor, width());
 });
 element.addEventListener('keyup', (event) => { if (event.key === ' ' && event.target === canvas()) finish(); });
 element.addEventListener('focusout', (event) => {
@@ -90,11 +102,11 @@ element.addEventListener('focusout', (event) => {
 
 element.addEventListener('click', (event) => {
   const tool = event.target.closest('button[data-do]');
-  if (!tool || !strokes.length) return;
+  if (!tool || !drawing() || !strokes.length) return;
   tool.dataset.do === 'undo' ? strokes.pop() : (strokes = []);
   redraw();
   send();
 });
 
-watch('value', resetIfNewPhoto);
-resetIfNewPhoto();
+watch('value', refresh);
+refresh();

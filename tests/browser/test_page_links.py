@@ -52,12 +52,12 @@ def test_address_bar_follows_the_controls(page):
         ("/?__theme=dark", 1),
         ("/?model=debiased", 3),
         ("/?tab=trust&model=debiased&target=greg", 4),
-        ("/?tab=what-if&example=test/3_001", 2),
+        ("/?tab=what-if&example=test/3_001", 3),
     ],
 )
 def test_a_link_sends_each_request_once_and_leaves_nothing_pending(window, visit, path, times):
     """One for the link, if it has a query, one for what another model offers to choose from, and one for the tab in
-    front; Trust's table is a request of its own."""
+    front; Trust's table and the hues of What if? are requests of their own."""
     requests = []
     window.page.on("request", lambda request: requests.append(request.url) if QUEUE_JOIN in request.url else None)
     page = visit(path)

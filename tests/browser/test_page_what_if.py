@@ -2,11 +2,15 @@
 
 import re
 
+import numpy as np
 import pytest
-from browsing import PATIENCE
+from browsing import PATIENCE, settle
 from PIL import Image
 
-from explorer.photos.edits import POT_COLOURS
+from explorer.photos import examples
+from explorer.photos.colours import hues
+from explorer.photos.edits import POT_COLOURS, repaint
+from explorer.photos.masks import part, read_mask
 
 
 @pytest.fixture
@@ -43,8 +47,8 @@ def test_one_click_repaints_the_pot_red(tab):
     tab.click("#red-pot")
     verdict = re.sub(r"\s+", " ", wait_for_answer(tab, "repainted red it says Rudo"))
     assert "The model said Baya" in verdict and "of the pixels changed" in verdict and "unlike any" in verdict
-    assert tab.locator("table.logits tbody th").all_inner_texts() == ["Rudo", "Baya", "Greg", "Yuki"]
-    assert tab.locator(".what-if .pair img").count() == 2
+    assert tab.locator("#what-if-answer table.logits tbody th").all_inner_texts() == ["Rudo", "Baya", "Greg", "Yuki"]
+    assert tab.locator(".what-if .pair img").count() == 4  # for Baya and for Rudo
     captions = tab.locator(".paints figcaption").all_inner_texts()
     assert [text.split("\n")[0].strip() for text in captions] == ["as it is", *POT_COLOURS]
     assert "Baya" in captions[0] and "Rudo" in captions[1]
@@ -122,20 +126,74 @@ def test_custom_colour_and_hottest_region(tab):
     tab.click("#own-colour .dialog-button")
     tab.fill("#own-colour input[type=text]", "#00ff88")
     tab.keyboard.press("Enter")
-    wait_for_answer(tab, "repainted #00ff88")
+    wait_for_answer(tab, "repainted spring green (#00ff88)")
 
 
 def test_an_uploaded_photo_is_offered_other_regions(tab, tmp_path):
-    Image.new("RGB", (300, 200), (90, 120, 80)).save(tmp_path / "mine.png")
+    with Image.open(examples.EMBEDDED / "test/3_001.jpg") as photo:
+        photo.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(tmp_path / "mine.png")
     tab.click("#photo button[aria-label='Remove Image']")
     wait_for_answer(tab, "No photo")
     tab.locator("#photo input[type=file]").first.set_input_files(tmp_path / "mine.png")
-    sentence = wait_for_answer(tab, "Nobody has marked the pot")
-    assert "hottest" in sentence and "brush" in sentence
-    assert tab.locator(".what-if").count() == 0
+    wait_for_answer(tab, "the hottest 10 %")
+    assert tab.locator("#region input:disabled").count() == 3 and tab.is_checked("#region input[value=hottest]")
+    assert "nobody has marked it in this photo" in tab.inner_text("#not-offered")
+    tab.click("#examples button:has-text('Rudo, new blue pot') >> nth=0")
+    wait_for_answer(tab, "the pot repainted")  # and the pot is back with a photo that has one
 
 
 def test_an_enlarged_heatmap_has_no_link_to_step_by_step(tab):
     tab.click(".what-if .pair button.cell >> nth=0")
     tab.wait_for_selector("dialog.lightbox img")
     assert tab.locator("dialog.lightbox button:visible").all_inner_texts() == ["←", "→", "Save", "Close"]
+
+
+def test_the_curtain_opens_in_the_middle_of_what_changed(tab):
+    """Both colours of the pot are seen without a touch; the pot is left of the photo's middle."""
+    wait_for_answer(tab, "repainted red")
+    tab.wait_for_function("document.querySelector('.curtain').getAnimations({ subtree: true }).length === 0")
+    edge, stage = (tab.locator(f".curtain {part}").bounding_box() for part in (".edge", ".stage"))
+    assert 0.25 < (edge["x"] - stage["x"]) / stage["width"] < 0.4
+
+
+def test_a_click_selects_and_its_link_opens_the_same(tab, visit):
+    tab.click("#region label:has-text('Click on it')")
+    canvas = tab.locator("#pad canvas[data-mode=click]")
+    canvas.scroll_into_view_if_needed()
+    tab.mouse.click(*at(canvas.bounding_box(), 0.4, 0.7))
+    verdict = wait_for_answer(tab, "the part clicked on repainted red")
+    assert "Rudo" in verdict and tab.locator("#pad .outline polygon").count() >= 2
+    tab.wait_for_function("location.search.includes('points=')")
+    settle(tab)
+    again = visit("/" + tab.url.split("/", 3)[3])
+    assert wait_for_answer(again, "the part clicked on repainted red") == verdict
+
+
+def test_the_hue_wheel_finds_where_the_answer_turns(tab):
+    tab.locator("#hues").scroll_into_view_if_needed()
+    tab.wait_for_selector("#hues polyline")
+    words = tab.inner_text("#hues .flips")
+    assert "becomes Baya between" in words and "Rudo becomes" in words
+    slider = tab.locator("#hues input[type=range]")
+    assert slider.input_value() == "40" and "Rudo" in tab.inner_text("#hues .now")
+    slider.focus()
+    for _ in range(12):
+        tab.keyboard.press("ArrowRight")
+    assert slider.input_value() == "160" and "Baya" in tab.inner_text("#hues .now")
+    tab.wait_for_selector("#hue-heat h4")
+    tab.wait_for_function("location.search.includes('hue=160')")
+
+
+def test_the_browser_repaints_as_the_server_does(tab):
+    """At a pot's hue: the canvas of the wheel against the server's photo of the same colour."""
+    tab.locator("#hues").scroll_into_view_if_needed()
+    tab.wait_for_selector("#hues polyline")
+    pixel = """(at) => { const canvas = document.querySelector('#hues canvas');
+        return [...canvas.getContext('2d').getImageData(...at, 1, 1).data.slice(0, 3)]; }"""
+    story = examples.embedded().story
+    with Image.open(story.file) as photo:
+        before = np.array(photo)
+    pot = part(read_mask(story.mask), "pot")
+    expected = repaint(before, pot, hues()[4])
+    for x, y in ((80, 160), (100, 170), (60, 150), (110, 150)):
+        assert pot[y, x] and np.abs(np.array(tab.evaluate(pixel, [x, y])) - expected[y, x]).max() <= 12  # JPEG before

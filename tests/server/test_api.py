@@ -172,3 +172,21 @@ def test_files_of_the_machine_are_not_served(app_url):
         with pytest.raises(urllib.error.HTTPError) as refusal:
             urllib.request.urlopen(f"{app_url}/gradio_api/file={path}")
         assert refusal.value.code in (403, 404)
+
+
+@pytest.mark.parametrize(
+    ("file", "answers"),
+    [
+        ("coffee", {"espresso"}),
+        ("camera", {"tripod"}),
+        ("cat", {"tabby", "tiger cat", "Egyptian cat"}),  # three names for one cat
+        ("flower", {"daisy"}),
+        ("china", {"palace"}),
+        ("rocket", {"missile"}),
+    ],
+)
+def test_imagenet_knows_the_sample_photos(client, file, answers):
+    photo = handle_file(examples.EMBEDDED / f"real/{file}.jpg")
+    gallery, report = client.predict(image=photo, model="imagenet", api_name="/explain")
+    assert report["predicted"] in answers and report["classes"][0]["name"] == report["predicted"]
+    assert len(report["classes"]) == 5 and len(report["layers"]) == 4 and len(gallery) == 6 * 5

@@ -24,7 +24,8 @@ def predict(client, **arguments):
 def test_all_but_the_image_has_a_default(client):
     endpoint = client.view_api(return_format="dict", print_info=False)["named_endpoints"]["/what_if"]
     assert [parameter["parameter_name"] for parameter in endpoint["parameters"]] == [
-        *("image", "model", "method", "region", "percent", "target", "layer", "edit", "colour", "mask")
+        *("image", "model", "method", "region", "percent", "target", "layer", "edit", "colour", "mask"),
+        *("points", "tolerance"),
     ]
     for parameter in endpoint["parameters"]:
         assert parameter["parameter_has_default"] == (parameter["parameter_name"] != "image")
@@ -51,6 +52,17 @@ def test_the_defaults_repaint_the_hottest_tenth(client):
     report = predict(client)[2]
     assert report["region"] == {"kind": "hottest", "percent": pytest.approx(10, abs=0.01)}
     assert (report["edit"], report["colour"], report["layer"], report["target"]) == ("repaint", "red", "conv3", "baya")
+
+
+def test_points_grow_a_region(client):
+    _, _, report = predict(client, region="click", points="100,180")
+    assert report["region"]["kind"] == "click" and report["after"]["predicted"] == "rudo"
+    pot = part(read_mask(STORY.mask), "pot")
+    assert 0.5 * pot.mean() < report["region"]["percent"] / 100 < 1.5 * pot.mean()
+    narrow = predict(client, region="click", points="100,180", tolerance=8)[2]
+    assert narrow["region"]["percent"] < report["region"]["percent"]
+    with pytest.raises(AppError, match="needs points of the photo: name at least one, such as 120,80"):
+        predict(client, region="click")
 
 
 def test_a_mask_is_the_brush(client, tmp_path):

@@ -68,7 +68,7 @@ SharedResult.get = get_logged
 LONG = {
     "/explain": ["embedded", "Score-CAM", "edges", "jet", "each map"],
     "/heatmaps": ["embedded", "Ablation-CAM"],
-    "/what_if": ["embedded", "Score-CAM", "hottest", 10, "predicted", "conv3", "fill", "red", None],
+    "/what_if": ["embedded", "Score-CAM", "hottest", 10, "predicted", "conv3", "fill", "red", None, "", 20],
     "/trust": ["embedded", "Grad-CAM", "predicted", "conv3"],
     "/audit": ["embedded", "none", "val", False],
 }

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from urllib.parse import quote, urlsplit
 
 import gradio as gr
+import httpx
 import pytest
 from gradio.routes import App
 
@@ -503,7 +504,7 @@ def around(app):
         config={"page": {"": {}}},
         endpoints={"models": {}},
         handles=lambda name, index: True,
-        _queue=SimpleNamespace(pending_messages_per_session={}),
+        _queue=SimpleNamespace(pending_messages_per_session={}, just_answered=lambda session: False),
     )
     return RequestLimits(app), SimpleNamespace(get_blocks=lambda: page)
 
@@ -689,6 +690,17 @@ def test_a_stream_of_an_unknown_session():
         and json.loads(responses[1]["body"].removeprefix(b"data: "))["session_not_found"] is True
     )
     assert asyncio.run(post(middleware, app, scope={"method": "GET", "path": "/gradio_api/call/models/abc"}))[0] == 404
+
+
+def test_a_session_that_has_got_every_answer_is_told_so(app_url):
+    """A page asks once more where an answer overtakes its question's confirmation; that is no error."""
+    with httpx.Client(base_url=app_url, timeout=60) as client:
+        asked = {"data": ["embedded"], "session_hash": "quick"}
+        number = next(fn["id"] for fn in client.get("/config").json()["dependencies"] if fn["api_name"] == "models")
+        client.post("/gradio_api/queue/join", json={**asked, "fn_index": number}).raise_for_status()
+        streams = [client.get("/gradio_api/queue/data", params={"session_hash": "quick"}).text for _ in range(2)]
+    assert "process_completed" in streams[0]
+    assert [json.loads(line[6:])["msg"] for line in streams[1].splitlines() if line] == ["close_stream"]
 
 
 def test_a_stream_registers_its_listener():

@@ -71,7 +71,7 @@ def test_an_invalid_value_is_one_sentence(server, photo, endpoint):
     usual = USUAL[endpoint] if endpoint == "/audit" else [photo, *USUAL[endpoint]]
     for at, right in enumerate(usual):
         for kind, wrong in WRONG.items():
-            if type(wrong) is not type(right) or isinstance(right, str):
+            if wrong != right and (type(wrong) is not type(right) or isinstance(right, str)):
                 check_refused(call(server, endpoint, [*usual[:at], wrong, *usual[at + 1 :]]), endpoint, at, kind)
 
 
@@ -110,7 +110,7 @@ def test_an_invalid_percentage(server, photo, percent):
     ],
 )
 def test_an_invalid_colour(server, photo, colour):
-    check_refused(call(server, "/what_if", [photo, *USUAL["/what_if"][:7], colour, None]))
+    check_refused(call(server, "/what_if", [photo, *USUAL["/what_if"][:7], colour, *USUAL["/what_if"][8:]]))
 
 
 # No file but those of the app
@@ -162,7 +162,7 @@ def test_a_local_path_is_refused_as_mask(server, photo, private):
             call(
                 server,
                 "/what_if",
-                [photo, "embedded", "Grad-CAM", "brush", 10, "predicted", "conv3", "fill", "red", said],
+                [photo, "embedded", "Grad-CAM", "brush", 10, "predicted", "conv3", "fill", "red", said, "", 20],
             )
         )
 
@@ -293,6 +293,7 @@ def test_no_local_address_is_fetched(server, photo, photo_server):
                     "fill",
                     "red",
                     {"path": address, "meta": FILE_DATA},
+                    *USUAL["/what_if"][9:],
                 ],
             )
         )

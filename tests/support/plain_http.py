@@ -35,7 +35,7 @@ USUAL = {
     "/explain": ["embedded", "Grad-CAM", "edges", "jet", "each map"],
     "/heatmaps": ["embedded", "Grad-CAM"],
     "/step_by_step": ["embedded", "predicted", "conv3"],
-    "/what_if": ["embedded", "Grad-CAM", "hottest", 10, "predicted", "conv3", "repaint", "red", None],
+    "/what_if": ["embedded", "Grad-CAM", "hottest", 10, "predicted", "conv3", "repaint", "red", None, "", 20],
     "/audit": ["embedded", "none", "val", False],
     "/trust": ["embedded", "Grad-CAM", "predicted", "conv3"],
 }

@@ -8,6 +8,7 @@ from explorer.controls import ONE_AT_A_TIME, PHOTO_LABEL, layer_box, model_box, 
 from explorer.explanation.service import ExplanationService
 from explorer.photos.edits import POT_COLOURS
 from explorer.photos.examples import Examples
+from explorer.photos.grown import TOLERANCE, TOLERANCES
 from explorer.photos.masks import read_drawing
 from explorer.rendering.wording import titled
 from explorer.server.cancellation import cancellable
@@ -17,7 +18,8 @@ from explorer.server.upload import upload
 from explorer.settings import View
 from gradcam import METHODS
 
-from .intervention import EDITS, REGIONS, Change, compare, intervene
+from .change import EDITS, REGIONS, Change
+from .intervention import compare, intervene
 
 
 def define(service: ExplanationService, examples: Examples, default_model: str):
@@ -41,20 +43,25 @@ class Endpoint:
     photo: gr.Image
     gallery: gr.Gallery
 
-    def what_if(self, image, model, method, region, percent, target, layer, edit, colour, mask=None):
+    def what_if(
+        self, image, model, method, region, percent, target, layer, edit, colour,
+        mask=None, points="", tolerance=TOLERANCE,
+    ):  # fmt: skip
         """What the classifier says when a part of the photo looks otherwise: the changed photo, the heat before and after, a report.
 
         Args:
             image: a photo (JPEG, PNG, WebP, GIF, BMP or TIFF)
             model: a name that /models lists, or an image classifier of the Hub as owner/name
             method: the CAM method
-            region: what is changed: pot, plant or soil (of the app's own examples), the hottest part of the heat, or what a mask paints (brush)
+            region: what is changed: pot, plant or soil (of the app's own examples), the hottest part of the heat, what grows from points (click), or what a mask paints (brush)
             percent: how much of the photo the hottest part is, above 0 and at most 100
             target: whose heat is meant and shown: a class, the mixture, or what the model says of the unchanged photo (predicted)
             layer: where the heat is read: deepest, or a layer that /models lists for the model
             edit: repaint it and keep its shading, blur it, or fill it with the mean of the rest
             colour: what it is repainted: one of the four pots' colours, or "#rrggbb"
             mask: for the region brush: a picture of the photo's proportions, white where it shall change, black elsewhere
+            points: for the region click: pixels of the photo as it is laid out for the network, such as "120,80 130,90"; with a minus, what grows there is taken away
+            tolerance: for the region click: how far from a point's colour the region grows, in units of L*a*b*, from 4 to 60
 
         Returns:
             photo: the changed photo, as it was laid out for the network
@@ -64,9 +71,11 @@ class Endpoint:
         """  # noqa: E501 (Gradio takes an argument's description from one line only, and MCP shows the first as it is)
         with as_sentence():
             _check_mask(region, mask)
+            _check_points(region, points)
             before = self.service.explain_file(image, model, method, cancellable(), target)
+            tolerance = _given(tolerance, "tolerance")
             drawn = read_drawing(mask, image, before.frame) if region == "brush" else None
-            change = Change(region, percent, target, layer, edit, colour)
+            change = Change(region, percent, target, layer, edit, colour, points, tolerance)
             example = self.examples.known(image)
             intervention = intervene(self.service, before, change, example, drawn, cancellable())
             cells = compare(intervention, View())
@@ -88,6 +97,13 @@ def _inputs(default_model):
         gr.Dropdown(list(EDITS), value=change.edit, label="edit: how it is changed"),
         gr.Textbox(change.colour, label=f"colour: {', '.join(POT_COLOURS)} or #rrggbb"),
         upload(value=None, label="mask: white where the photo shall change, for the region brush"),
+        gr.Textbox(change.points, label='points: such as "120,80 130,90", for the region click'),
+        gr.Number(
+            change.tolerance,
+            label="tolerance: how far from a point's colour the region click grows",
+            minimum=TOLERANCES[0],
+            maximum=TOLERANCES[1],
+        ),
     ]
 
 
@@ -107,3 +123,17 @@ def _check_mask(region, mask):
         raise ValueError(
             f"A mask goes with the region brush, and the region asked for is {region}: leave one of them out."
         )
+
+
+def _check_points(region, points):
+    """Raises ValueError for points without the region click, and for none at all."""
+    if _given(points, "points").strip() and region != "click":
+        raise ValueError(
+            f"Points go with the region click, and the region asked for is {region}: leave one of them out."
+        )
+
+
+def _given(value, name):
+    if value is None:
+        raise ValueError(f"There is nothing where the {name} should be: leave it out, or give a value.")
+    return value

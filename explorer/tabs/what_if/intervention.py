@@ -6,35 +6,16 @@ from functools import partial
 import numpy as np
 import torch
 
-from classifiers.photos.decode import read_photo
 from explorer.explanation.device import Device, joined, logits_of
 from explorer.explanation.explained import ExplainedPhoto, as_image
 from explorer.explanation.grid import Cell, coloured, ground_of
 from explorer.explanation.service import ExplanationService, Progress
-from explorer.photos.edits import POT_COLOURS, blur, fill, repaint
+from explorer.photos.edits import POT_COLOURS, repaints
 from explorer.photos.examples import Example
-from explorer.photos.masks import PARTS, hottest, part, read_mask
-from explorer.settings import DEEPEST, PREDICTED, View
+from explorer.settings import View
 
-MARKED = PARTS[1:]  # regions that an example's mask marks
-REGIONS = (*MARKED, "hottest", "brush")
-EDITS = {  # name → (photo, region, colour) → edited photo
-    "repaint": lambda photo, region, colour: repaint(photo, region, POT_COLOURS.get(colour) or colour),
-    "blur": lambda photo, region, colour: blur(photo, region),
-    "fill": lambda photo, region, colour: fill(photo, region),
-}
-
-
-@dataclass(frozen=True)
-class Change:
-    """What is changed, and which heatmap is compared."""
-
-    region: str = "hottest"  # one of REGIONS
-    percent: float = 10  # of the pixels; for the region "hottest" only
-    target: str = PREDICTED
-    layer: str = DEEPEST
-    edit: str = "repaint"  # one of EDITS
-    colour: str = "red"  # one of POT_COLOURS or "#rrggbb"; for the edit "repaint" only
+from .change import EDITS, Change
+from .regions import region_of
 
 
 @dataclass(frozen=True)
@@ -120,39 +101,63 @@ def intervene(
     if change.edit not in EDITS:
         raise ValueError(f"There is no edit {change.edit!r}; choose one of {', '.join(EDITS)}.")
     region = region_of(before, change, example, drawn)
+    return apply(service, before, change, region, progress)
+
+
+def apply(
+    service: ExplanationService,
+    before: ExplainedPhoto,
+    change: Change,
+    region: np.ndarray,
+    progress: Progress | None = None,
+) -> Intervention:
+    """The intervention on a region that is already known. Raises as `intervene` does."""
+    change = replace(change, target=before.target(change.target), layer=before.column(change.layer))
     frame = replace(before.frame, canvas=EDITS[change.edit](before.photo, region, change.colour))
     name, method, target = before.model.name, before.method, change.target
     after = service.explain_frame(frame, name, method, progress=progress, target=target)
     return Intervention(change, region, before, after)
 
 
-def region_of(
-    explained: ExplainedPhoto, change: Change, example: Example | None, drawn: np.ndarray | None
-) -> np.ndarray:
-    """The pixels to change: bool [H, W], never empty. Raises ValueError with a sentence where there are none."""
-    if change.region in MARKED:
-        return _marked_region(explained, change.region, example)
-    if change.region == "hottest":
-        heat = explained.heat(change.target, change.layer).numpy()
-        return explained.frame.place(torch.from_numpy(hottest(heat, change.percent))).numpy()
-    if change.region == "brush":
-        if drawn is None or not drawn.any():
-            raise ValueError("Nothing has been drawn yet: draw over the part of the photo that shall change.")
-        return drawn
-    raise ValueError(f"There is no region {change.region!r}; choose one of {', '.join(REGIONS)}.")
-
-
 def compare(intervention: Intervention, view: View) -> tuple[Cell, Cell]:
     """The heat before and after for one class at one layer, on one scale: that of the stronger peak."""
-    change, pair, peaks = intervention.change, (intervention.before, intervention.after), intervention.peaks
-    layer = intervention.before.layer(change.layer).name
-    heat = torch.stack([explained.heat(change.target, change.layer) for explained in pair])  # [2, h, w]
+    return _pairs(intervention, [intervention.change.target], (intervention.before, intervention.after), view)[0]
 
-    def cell(index):
-        picture = coloured(ground_of(pair[index].frame, view), heat, view, "shared")[index]
-        return Cell(change.target, layer, change.layer, picture, peaks[index], empty=peaks[index] <= 0)
 
-    return cell(0), cell(1)
+def compare_both(
+    service: ExplanationService, intervention: Intervention, view: View, progress: Progress | None = None
+) -> list[tuple[Cell, Cell]]:
+    """The heat before and after for the class that is asked for, and for the one that the answer became, if another.
+
+    On one scale, that of the strongest peak of all.
+    """
+    before, after, target = intervention.before, intervention.after, intervention.change.target
+    became = after.predicted
+    if before.model.answers == "number" or became in (before.predicted, target):
+        return _pairs(intervention, [target], (before, after), view)
+    if became not in before.targets:  # of many classes only the most probable have a row
+        name, method = before.model.name, before.method
+        before = service.explain_frame(before.frame, name, method, before.note, progress, became)
+    return _pairs(intervention, [target, became], (intervention.before, after), view, before)
+
+
+def _pairs(intervention, targets, pair, view, with_second=None):
+    """For each of one or two targets the cells before and after.
+
+    with_second: the photo before, with a row for the second target.
+    """
+    column = intervention.change.layer
+    layer = pair[0].layer(column).name
+    rows = [(targets[0], pair), *((target, (with_second, pair[1])) for target in targets[1:])]
+    heat = torch.stack([torch.stack([one.heat(target, column) for one in both]) for target, both in rows])
+    peaks = heat.amax((-2, -1)).tolist()  # [K, 2], of heat [K, 2, h, w]
+    pictures = [coloured(ground_of(one.frame, view), heat, view, "shared") for one in pair]  # each [K, 2, H, W, 3]
+
+    def cell(row, when):
+        peak = peaks[row][when]
+        return Cell(targets[row], layer, column, pictures[when][row, when], peak, empty=peak <= 0)
+
+    return [(cell(row, 0), cell(row, 1)) for row in range(len(targets))]
 
 
 def repaint_in_every_colour(
@@ -163,26 +168,12 @@ def repaint_in_every_colour(
     And a note: see `Device.ask`.
     """
     colours = (None, *POT_COLOURS)
-    photos = [explained.photo, *(repaint(explained.photo, region, colour) for colour in POT_COLOURS.values())]
+    photos = [explained.photo, *repaints(explained.photo, region, POT_COLOURS.values())]
     frames = [replace(explained.frame, canvas=photo) for photo in photos]
     batch = torch.cat([as_image(explained.model, frame) for frame in frames])  # [5, 3, h, w]
     logits, note = device.ask(explained.model.name, partial(logits_of, images=batch))  # [5, N]
     shown = [explained.frame.shown(photo) for photo in photos]
     return tuple(map(Repainted, colours, shown, logits.tolist())), note
-
-
-def _marked_region(explained, name, example):
-    """The region of that name in the example's mask."""
-    instead = f"choose the hottest part, or draw over the {name} with the brush."
-    if example is None or example.mask is None:
-        raise ValueError(f"Nobody has marked the {name} in this photo: {instead}")
-    parts, original = read_mask(example.mask), read_photo(example.file).pixels
-    if parts.shape != original.shape[:2]:
-        raise ValueError(f"The mask beside this photo is of another size, so it marks no {name}: {instead}")
-    region = part(explained.frame.over_canvas(parts), name)
-    if not region.any():
-        raise ValueError(f"The {name} cannot be seen in this photo: choose another region.")
-    return region
 
 
 def _answer(explained, classes, peak):

@@ -1,16 +1,21 @@
 """HTML of the tab What if?: both predictions, photos, logits and heatmaps, every colour, the drawing pad."""
 
+import cv2
 import numpy as np
 
+from classifiers import Frame
 from classifiers.photos.decode import pixels_sha256
 from explorer.explanation.explained import ExplainedPhoto
 from explorer.explanation.grid import Cell, colour_stops
 from explorer.explanation.targets import MIXTURE
+from explorer.photos.colours import name_of as name_of_colour
 from explorer.photos.edits import POT_COLOURS
+from explorer.photos.grown import Point
 from explorer.rendering.templates import render
 from explorer.rendering.wording import peak, percent, share_or_none, titled
 from explorer.settings import View
 
+from .hues import digest_of
 from .intervention import Intervention, Repainted
 
 TEMPLATE = "what_if/template.html"
@@ -22,34 +27,59 @@ CAUTION = (
 UNCHANGED = 0.05  # a peak whose relative change is smaller is called about the same
 
 
-def result(intervention: Intervention, cells: tuple[Cell, Cell], repainted: tuple[Repainted, ...], view: View) -> str:
-    """All of one intervention, top down: words, photos, logits, heat, every colour."""
-    model = intervention.before.model
-    title = "Paint every pot" if intervention.change.region == "pot" else "The same part in each pot's colour"
+def result(intervention: Intervention) -> str:
+    """What the model said before and after: words, photos, logits."""
+    before, after = intervention.before, intervention.after
     return render(
         TEMPLATE,
         "result",
         intervention,
-        before=answer(model, intervention.before.logits),
-        after=answer(model, intervention.after.logits),
+        key=key_of(before, intervention.region),
+        cut=cut_of(before.frame, intervention.region),
+        before=answer(before.model, before.logits),
+        after=answer(before.model, after.logits),
         edited=edited(intervention),
         changed=share_or_none(intervention.changed_share),
         caution=CAUTION,
         logits=_logits(intervention),
-        heat=_heat(intervention, cells, view),
-        title=title,
-        repainted=[_repainted(model, photo, repainted[0]) for photo in repainted],
     )
 
 
-def draw_first() -> str:
-    """A hint, in place of the result until something is drawn."""
-    return render(TEMPLATE, "draw_first")
+def more(
+    intervention: Intervention, cells: list[tuple[Cell, Cell]], repainted: tuple[Repainted, ...], view: View
+) -> str:
+    """The heat on both sides of the change, and the photo in every pot's colour."""
+    model = intervention.before.model
+    title = "Paint every pot" if intervention.change.region == "pot" else "The same part in each pot's colour"
+    photos = [_repainted(model, photo, repainted[0]) for photo in repainted]
+    return render(TEMPLATE, "more", pairs(intervention, cells, view), title, photos)
 
 
-def drawing_pad(explained: ExplainedPhoto) -> str:
-    """The photo to draw on. The drawing is sent with the photo's name, so that it is used on no other photo."""
-    return render(TEMPLATE, "pad", explained.photo, explained.frame.aspect, name_of(explained.photo))
+def nothing_yet(mode: str) -> str:
+    """In place of the result until something is drawn or clicked."""
+    return render(TEMPLATE, "nothing_yet", mode)
+
+
+def not_offered(reasons: dict[str, str]) -> str:
+    """Which parts the photo does not offer, and why; "" where it offers all."""
+    return render(TEMPLATE, "not_offered", reasons) if reasons else ""
+
+
+def drawing_pad(frame: Frame, mode: str, points: tuple[Point, ...] = (), region: np.ndarray | None = None) -> str:
+    """The photo to draw or click on; what is done there is sent with its name, so that it is used on no other photo.
+
+    mode: the region "brush" or "click". region: what the points select, bool [H, W], to be outlined.
+    """
+    outline = [] if region is None else _rings(region)
+    return render(TEMPLATE, "pad", frame.canvas, frame.aspect, name_of(frame.canvas), mode, points, outline)
+
+
+def _rings(region):
+    """A region's outlines as the points of SVG polygons, around its pixels."""
+    big = cv2.resize(region.astype(np.uint8), None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST)
+    rings, _ = cv2.findContours(big, cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
+    rings = [cv2.approxPolyDP(ring, 1.5, True)[:, 0] / 2 for ring in rings]
+    return [" ".join(f"{x + 0.25:g},{y + 0.25:g}" for x, y in ring) for ring in rings if len(ring) > 2]
 
 
 def name_of(photo: np.ndarray) -> str:
@@ -57,15 +87,41 @@ def name_of(photo: np.ndarray) -> str:
     return pixels_sha256(photo)[:16]
 
 
-def edited(intervention: Intervention) -> str:
-    """What was done, for the middle of a sentence: "the pot repainted red"."""
+def key_of(before: ExplainedPhoto, region: np.ndarray) -> str:
+    """A name for a region of a photo, by which scripts know whether what they show is of the same."""
+    return f"{name_of(before.photo)[:8]}-{digest_of(region)[:8]}"
+
+
+def cut_of(frame: Frame, region: np.ndarray) -> tuple[float, float, float]:
+    """Where a region begins, has half of its pixels on either side, and ends, in percent of the shown photo's width."""
+    shown = frame.shown(np.repeat(255 * region.astype(np.uint8)[..., None], 3, -1))[..., 0] > 127
+    columns = shown.sum(0)
+    if not columns.any():  # it lies where nothing is shown
+        return 0, 50, 100
+    filled = np.flatnonzero(columns)
+    middle = int(np.searchsorted(np.cumsum(columns), columns.sum() / 2)) + 0.5
+    left, right = max(0, filled[0] - 4), min(len(columns), filled[-1] + 5)
+    first, half, last = (round(100 * at / len(columns), 1) for at in (left, middle, right))
+    return first, half, last
+
+
+def region_words(intervention: Intervention) -> str:
+    """What is changed, for the middle of a sentence: "the pot"."""
     change, share = intervention.change, 100 * intervention.region_share
     regions = {
         "hottest": f"the hottest {share:.3g} % for {titled(change.target)} at {change.layer}",
         "brush": "the part drawn over",
+        "click": "the part clicked on",
     }
-    region = regions.get(change.region, f"the {change.region}")
-    return f"{region} {EDIT_WORDS[change.edit].format(colour=change.colour)}"
+    return regions.get(change.region, f"the {change.region}")
+
+
+def edited(intervention: Intervention) -> str:
+    """What was done, for the middle of a sentence: "the pot repainted red", "the pot repainted purple (#7a3fb0)"."""
+    change = intervention.change
+    colour = change.colour if change.colour in POT_COLOURS else f"{name_of_colour(change.colour)} ({change.colour})"
+    words = EDIT_WORDS[change.edit]
+    return f"{region_words(intervention)} {words.format(colour=colour) if change.edit == 'repaint' else words}"
 
 
 def answer(model, logits: list[float]) -> str:
@@ -77,10 +133,8 @@ def answer(model, logits: list[float]) -> str:
     return f"{titled(model.classes[predicted])}, {percent(scores[predicted] / scores.sum())}"
 
 
-def peak_words(intervention: Intervention) -> str:
-    """How the strongest evidence changed, in a sentence."""
-    before, after = intervention.peaks
-    target = intervention.change.target
+def peak_words(target: str, before: float, after: float) -> str:
+    """How a target's strongest evidence changed, in a sentence."""
     subject = f"The peak for {target if target == MIXTURE else titled(target)}"
     if before <= 0 and after <= 0:
         return f"{subject} is zero before and after: neither map holds evidence for it."
@@ -94,6 +148,28 @@ def peak_words(intervention: Intervention) -> str:
     return f"{subject} {'falls' if ratio < 1 else 'rises'} to {ratio:.2g} times what it was."
 
 
+def signed(logit: float) -> str:
+    return f"{logit:+.2f}"
+
+
+def pairs(intervention: Intervention, cells: list[tuple[Cell, Cell]], view: View, after: str = "after") -> dict:
+    """Heat before and after, for each class its two maps and a sentence. after: what the second is called."""
+    peaks = [cell.peak or 0 for pair in cells for cell in pair]
+    return {
+        "layer": cells[0][0].column,
+        "pairs": [
+            {
+                "target": titled(pair[0].target),
+                "cells": list(zip(("before", after), pair)),
+                "change": peak_words(pair[0].target, pair[0].peak or 0, pair[1].peak or 0),
+            }
+            for pair in cells
+        ],
+        "colours": colour_stops(view),
+        "hottest": peak(max(peaks)).removeprefix("peak "),
+    }
+
+
 def _logits(intervention):
     """Rows of (name, before, after); `predicted` marks the class with the largest logit."""
     before, after = intervention.before, intervention.after
@@ -104,17 +180,6 @@ def _logits(intervention):
 
     rows = [(name, entry(before, name), entry(after, name)) for name in intervention.classes]
     return {"number": number, "rows": rows, "same": not number and before.predicted == after.predicted}
-
-
-def _heat(intervention, cells, view):
-    return {
-        "target": titled(cells[0].target),
-        "layer": cells[0].column,
-        "cells": list(zip(("before", "after"), cells)),
-        "colours": colour_stops(view),
-        "hottest": peak(max(intervention.peaks)).removeprefix("peak "),
-        "change": peak_words(intervention),
-    }
 
 
 def _repainted(model, repainted, original):

@@ -13,7 +13,10 @@ from explorer.deep_links import Link, query
 from explorer.explanation.grid import BASES
 from explorer.explanation.targets import target_choices
 from explorer.photos import examples
+from explorer.photos.edits import POT_COLOURS
 from explorer.settings import DEEPEST, View
+from explorer.tabs.what_if.change import EDITS, REGIONS
+from explorer.tabs.what_if.settings import EditSettings
 from gradcam import COLORMAPS, METHODS, SCALES
 from potplants import MODELS
 
@@ -42,7 +45,15 @@ def links(draw):
     settings = {name: draw(st.sampled_from(list(names))) for name, names in choices.items()}
     target = draw(st.sampled_from(target_choices(classifiers.find(model or "embedded"))))
     example = draw(st.sampled_from([None, *EXAMPLES.every]))
-    return Link(example, View(model, target=target, **settings), draw(st.sampled_from(TABS)))
+    edit = EditSettings(
+        region=draw(st.sampled_from(REGIONS)),
+        percent=draw(st.integers(1, 50)),
+        edit=draw(st.sampled_from(list(EDITS))),
+        colour=draw(st.sampled_from(list(POT_COLOURS))),
+        points=draw(st.sampled_from(["", "12,200", "3,4 -5,6"])),
+        hue=draw(st.sampled_from(["", "0", "350"])),
+    )
+    return Link(example, View(model, target=target, **settings), draw(st.sampled_from(TABS)), edit)
 
 
 @given(links())
@@ -69,6 +80,7 @@ def test_old_links_keep_their_meaning():
             scale="each map",
         ),
         tab="explain",
+        edit=EditSettings("pot", 10, "repaint", "red", "#7a3fb0", 20, "", None, ""),
     )
     assert link_of({}, EXAMPLES) == (defaults, ())
     for tab in ("explain", "steps", "what-if", "audit", "trust"):
@@ -91,6 +103,9 @@ def test_views_are_hashable_and_frozen():
         {"layer": "conv9"},
         {"tab": "<a href=//evil.example>Sign in again</a>"},
         {"base": "Your time is up, go to evil.example"},
+        {"region": "shelf"},
+        {"points": "<b>"},
+        {"hue": "15"},
     ],
 )
 def test_an_unknown_value_is_left_out_with_a_sentence(unknown):

@@ -80,7 +80,7 @@ def without_collector():
 REFUSED = {  # a method that this model has no head for, and other errors after a forward pass
     "explain": ["embedded_gap", "CAM", "edges", "jet", "each map"],
     "heatmaps": ["embedded_gap", "CAM"],
-    "what_if": ["embedded_gap", "CAM", "hottest", 10, "predicted", "conv3", "fill", "red", None],
+    "what_if": ["embedded_gap", "CAM", "hottest", 10, "predicted", "conv3", "fill", "red", None, "", 20],
     "step_by_step": ["embedded", "further left", "conv3"],
     "trust": ["embedded_gap", "CAM", "further left", "conv3"],
 }
@@ -157,19 +157,22 @@ def test_an_error_references_no_frames(fault, capsys):
         assert error.message == INTERNAL_ERROR and "a fault of ours" in log and "in deeper" in log
 
 
+PAD = [None, "embedded", 20]  # photo, model and tolerance
+
+
 def test_a_session_keeps_of_a_drawing_its_two_texts(page):
     drawn = {"photo": "0123456789abcdef", "picture": "data:image/png;base64,AAAA"}
-    event = gr.EventData(None, {**drawn, "more": "x" * 1000, "another": 7})
+    event = gr.EventData(None, {**drawn, "mode": "brush", "more": "x" * 1000, "another": 7})
     sessions = Sessions()
     sessions.set_blocks(page)
-    session, pad = sessions["visitor"], handler(page, "keep_strokes")
-    ask(page, pad, [], state=session, event_data=event)
+    session, pad = sessions["visitor"], handler(page, "keep")
+    ask(page, pad, PAD, state=session, event_data=event)
     assert session.state_data == {pad.outputs[0]._id: drawn}
 
 
 def test_a_sessions_memory_is_bounded(page):
     """Of a visitor with the largest drawing, and every component changed: a thousand such are 120 MB."""
-    sessions, event = Sessions(), gr.EventData(None, {"photo": "a" * 16, "picture": ""})
+    sessions, event = Sessions(), gr.EventData(None, {"photo": "a" * 16, "mode": "brush", "picture": ""})
     sessions.set_blocks(page)
     changes = {
         "update_choices": ["embedded", "rudo", "conv1"],
@@ -181,7 +184,7 @@ def test_a_sessions_memory_is_bounded(page):
     def visit(name):
         session, request = sessions[name], gr.Request(session_hash=name)
         event._data["picture"] = name.ljust(MAX_STROKES, "A")
-        ask(page, handler(page, "keep_strokes"), [], state=session, event_data=event)
+        ask(page, handler(page, "keep"), PAD, state=session, event_data=event)
         for change, values in changes.items():
             ask(page, handler(page, change), list(values), state=session, request=request)
 
@@ -198,9 +201,9 @@ def test_a_sessions_memory_is_bounded(page):
 
 
 @pytest.mark.parametrize("event", [None, {}, {"photo": "a"}, {"picture": "b"}, {"photo": 7, "picture": "b"}])
-@pytest.mark.parametrize("name", ["keep_strokes", "pick", "open_steps"])
+@pytest.mark.parametrize("name", ["keep", "pick", "open_steps"])
 def test_an_invalid_event_is_one_sentence(page, name, event):
-    values = ["embedded"] if name == "pick" else []
+    values = {"pick": ["embedded"], "keep": PAD}.get(name, [])
     error = ask(page, handler(page, name), values, event_data=gr.EventData(None, event))
     assert isinstance(error, gr.Error) and error.message.endswith("open the page again.")
 

@@ -16,16 +16,10 @@ from explorer.photos import examples
 from explorer.photos.edits import POT_COLOURS
 from explorer.photos.masks import part, read_mask
 from explorer.settings import View
-from explorer.tabs.what_if.intervention import (
-    EDITS,
-    REGIONS,
-    Change,
-    compare,
-    intervene,
-    region_of,
-    repaint_in_every_colour,
-)
-from explorer.tabs.what_if.view import peak_words, result
+from explorer.tabs.what_if.change import EDITS, REGIONS, Change
+from explorer.tabs.what_if.intervention import compare, compare_both, intervene, repaint_in_every_colour
+from explorer.tabs.what_if.regions import region_of
+from explorer.tabs.what_if.view import more, peak_words, result
 from gradcam import colour_table
 
 EXAMPLES = examples.embedded()
@@ -94,7 +88,7 @@ def test_every_edit_changes_every_region_and_nothing_else(service, edit):
     drawn = np.zeros((256, 256), bool)
     drawn[100:140, 60:120] = True
     for name in REGIONS:
-        intervention = intervene(service, before, Change(region=name, edit=edit, percent=5), example, drawn)
+        intervention = intervene(service, before, Change(name, 5, edit=edit, points="128,200"), example, drawn)
         assert intervention.changed_share > 0 and intervention.region.any(), name
         near = cv2.dilate(intervention.region.astype(np.uint8), np.ones((13, 13))) > 0  # with the soft edge
         assert (intervention.after.photo == intervention.before.photo)[~near].all(), name
@@ -117,7 +111,7 @@ def test_an_emptied_heatmap_is_plain_and_captioned_as_empty(red_pot):
     before, after = compare(red_pot, View(base="photo"))
     assert not before.empty and after.empty == (red_pot.peaks[1] <= 0)
     assert after.empty and (after.picture == red_pot.after.photo).all() and "no positive evidence" in after.caption
-    assert "falls to zero" in peak_words(red_pot)
+    assert "falls to zero" in peak_words("baya", *red_pot.peaks)
 
 
 def test_the_hottest_region_has_the_hottest_pixels(before):
@@ -144,6 +138,10 @@ def test_repainting_in_every_colour_starts_with_the_unchanged_photo(service, bef
         ({"layer": "conv9"}, "conv3"),
         ({"region": "hottest", "percent": 0}, "above 0"),
         ({"region": "brush"}, "draw"),
+        ({"region": "click"}, "points"),
+        ({"region": "click", "points": "300,3"}, "outside"),
+        ({"region": "click", "points": "3,3 -3,3"}, "select nothing"),
+        ({"region": "click", "points": "3,3", "tolerance": 99}, "from 4 to 60"),
         ({"region": "soil"}, "cannot be seen"),  # Rudo's rosette hides it
     ],
 )
@@ -202,7 +200,8 @@ def test_an_intervention_on_a_regression_model(steering):
         "probability": None,
     }
     repainted, _ = repaint_in_every_colour(steering.device, before, drawn)
-    html = result(intervention, compare(intervention, View()), repainted, View())
+    html = result(intervention)
+    html += more(intervention, compare_both(steering, intervention, View()), repainted, View())
     assert f"position {before.logits[0]:+.3f}" in html and "still" not in html
     assert f"position {intervention.after.logits[0]:+.3f}" in html
     pot = intervene(steering, before, RED_POT, STORY).region_share  # the mask, of 256 × 256, over 64 × 64
