@@ -107,3 +107,28 @@ def test_invalid_options_are_rejected(network, images, options, message):
 def test_a_batch_is_rejected(network, images):
     with pytest.raises(ValueError, match=r"one image \[3, H, W\]"):
         occlusion(network, images, 0)
+
+
+class Weighted(nn.Module):
+    """One output: the sum of the image times fixed weights."""
+
+    def __init__(self):
+        super().__init__()
+        self.weights = nn.Parameter(torch.randn(3, 8, 8, generator=torch.Generator().manual_seed(1)))
+
+    def forward(self, images):
+        return (images * self.weights).sum((1, 2, 3))[:, None]
+
+
+def test_squares_are_taken_from_an_image():
+    """A linear network loses under a square exactly weights × (image − fill), summed over it."""
+    network, generator = Weighted(), torch.Generator().manual_seed(2)
+    image, fill = torch.rand(3, 8, 8, generator=generator), torch.rand(3, 8, 8, generator=generator)
+    lost = (network.weights.detach() * (image - fill)).sum(0)  # [8, 8]
+    expected = torch.zeros(8, 8)
+    for top in (0, 4):
+        for left in (0, 4):
+            expected[top : top + 4, left : left + 4] = lost[top : top + 4, left : left + 4].sum()
+    heat = occlusion(network, image, 0, patch=4, stride=4, fill=fill, signed=True)
+    torch.testing.assert_close(heat, expected, rtol=1e-4, atol=1e-5)
+    assert occlusion(network, image, 0, patch=4, stride=4, fill=image, signed=True).abs().max() < 1e-5

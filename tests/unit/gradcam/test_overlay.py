@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from gradcam import COLORMAPS, Explainer, colour_table, overlay
+from gradcam import COLORMAPS, SCALES, Explainer, colour_table, overlay, shades
+from gradcam.overlay import DIVERGING
 
 GREY = np.full((2, 2, 3), 128, np.uint8)
 
@@ -162,3 +163,33 @@ def test_signed_heatmaps_of_a_network_have_opposite_colours(network, images):
     table = colour_table("blue-red").astype(int).tolist()
     for colour, opposite in zip(one.reshape(-1, 3).tolist(), other.reshape(-1, 3).tolist()):
         assert table.index(colour) == 254 - table.index(opposite)
+
+
+def test_the_square_root_of_a_hundredth_is_a_tenth():
+    """By hand: of the strongest peak of all maps, 1 is the last of 255 shades, 1/100 the 25th, 1/4 the 127th."""
+    maps = np.array([[[0.0, 0.01], [0.25, 1.0]], [[0.0, 0.0], [0.25, 0.04]]]) * 3e-5
+    expected = [[[0, 25], [127, 255]], [[0, 0], [127, 51]]]
+    drawn = shades(maps, "square root").astype(int)
+    assert np.abs(drawn - expected).max() <= 1 and drawn[0, 1, 1] == 255  # a root is rounded towards zero
+    pictures = overlay(GREY, maps, "viridis", 1, "square root")
+    assert np.array_equal(pictures, colour_table("viridis")[drawn])
+
+
+def test_the_square_root_keeps_the_sign():
+    """A quarter of the peak against is half of the colours away from the neutral middle."""
+    picture = overlay(GREY, np.array([[1.0, -0.25], [0.0, 0.0]]), opacity=1, scale="square root")
+    table = colour_table(DIVERGING)
+    assert picture[0, 0].tolist() == table[254].tolist() and picture[1, 0].tolist() == table[127].tolist()
+    assert picture[0, 1].tolist() == table[127 - 63].tolist()
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_shades_are_the_colours_that_overlay_chooses(scale):
+    maps = torch.rand(3, 2, 2, 2, generator=torch.Generator().manual_seed(0)) + 0.01
+    assert np.array_equal(overlay(GREY, maps, "viridis", 1, scale), colour_table("viridis")[shades(maps, scale)])
+
+
+def test_shades_need_evidence_of_one_sign():
+    with pytest.raises(ValueError, match="below: overlay draws it in blue-red"):
+        shades(np.array([[-1.0, 1.0]]))
+    assert not shades(np.zeros((2, 2))).any()

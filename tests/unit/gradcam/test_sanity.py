@@ -81,3 +81,17 @@ def test_similarity_equals_scikit_images_ssim(seed):
         one, other, data_range=1, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
     )
     assert structural_similarity(one, other) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("most", "ends", "names"),
+    [(2, (2, 5), ["13 and 1 before it", "6 and 2 before it"]), (5, range(1, 6), ["13", "11", "6", "3", "0"])],
+)
+def test_steps_of_several_layers_are_those_of_one_by_one(network, images, most, ends, names):
+    """A step that draws several layers anew ends where as many single steps do: same layers, same random numbers."""
+    explain = heatmap_of_class_1(network, images)
+    single, grouped = cascading_randomisation(network, explain), cascading_randomisation(network, explain, 0, most)
+    assert [step.randomised for step in grouped] == ["", *names]
+    for step, end in zip(grouped[1:], ends, strict=True):
+        assert step.rank_correlation == single[end].rank_correlation and step.similarity == single[end].similarity
+    assert cascading_randomisation(network, explain, 0, 99) == single
