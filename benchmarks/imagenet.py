@@ -79,7 +79,8 @@ def main():
     rounds = parser.parse_args().rounds
     print(describe_device("cpu"))
     model, service = classifiers.load("imagenet"), ExplanationService()
-    process, log = start(Path(tempfile.mkdtemp()), "--model", "embedded")
+    home = tempfile.TemporaryDirectory()
+    process, log = start(Path(home.name), "--model", "embedded")
     try:
         url = wait_until_served(process, log)
         before = resident_mb(process.pid)
@@ -95,6 +96,7 @@ def main():
     finally:
         process.terminate()
         process.wait()
+        home.cleanup()
     forward = statistics.median(times["forward"])
     for name, values in times.items():
         middle = statistics.median(values)

@@ -45,8 +45,6 @@ SCALE_LABELS = {
 }
 CONTROLS = ("photo", "examples", *SETTINGS)  # as the page's elements are called
 HUB_HINT = "or the name of an image classifier on the Hub, such as microsoft/resnet-50"
-
-
 PHOTO_LABEL = "image: a photo"  # of the endpoints
 
 

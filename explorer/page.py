@@ -79,7 +79,7 @@ def build(choice: Choice, examples: Examples, service: ExplanationService) -> gr
             api.define(service, examples, choice.name)
         gr.Markdown(INTRODUCTION, elem_id="introduction")
         told = _lay_out_story(examples)
-        gr.HTML(model_line(choice.reason, examples.rendered, examples.origin), elem_id="speaking")
+        gr.HTML(model_line(choice.name, choice.reason, examples.rendered, examples.origin), elem_id="speaking")
         with gr.Row(elem_id="frame"):
             with gr.Column(scale=3, min_width=280, elem_id="controls"):
                 controls = lay_out(service, examples, choice.name)

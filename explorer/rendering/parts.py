@@ -19,6 +19,6 @@ def strip(origin: str, photos: Iterable[tuple[np.ndarray, str, str]]) -> str:
     return render("parts.html", "strip", origin, buttons)
 
 
-def model_line(reason: str, rendered: bool, origin: str) -> str:
-    """Which model is used and why, and where the example photos come from."""
-    return render("parts.html", "model_line", reason, rendered, origin)
+def model_line(name: str, reason: str, rendered: bool, origin: str) -> str:
+    """Which model is used first and why, and where the example photos come from."""
+    return render("parts.html", "model_line", name, reason, rendered, origin)

@@ -197,3 +197,10 @@ def test_the_browser_repaints_as_the_server_does(tab):
     expected = repaint(before, pot, hues()[4])
     for x, y in ((80, 160), (100, 170), (60, 150), (110, 150)):
         assert pot[y, x] and np.abs(np.array(tab.evaluate(pixel, [x, y])) - expected[y, x]).max() <= 12  # JPEG before
+
+
+def test_points_of_a_link_are_for_its_photo_only(visit):
+    page = visit("/?tab=what-if&region=click&points=101,178")
+    wait_for_answer(page, "the part clicked on repainted red")
+    page.click("#examples button:has-text('Yuki') >> nth=0")
+    page.wait_for_selector("#what-if-answer :text('Nothing has been clicked yet')")

@@ -8,14 +8,14 @@ import os
 import re
 import socket
 import struct
-import threading
 import time
 import zlib
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 from huggingface_hub import constants
+from loopback import LoopbackServer
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 HTML = b"<!DOCTYPE html><html><body><p>Please log in to this network.</p></body></html>"
@@ -51,7 +51,7 @@ class Request:
     token: str | None = None  # what came as Authorization
 
 
-class FakeHub:
+class FakeHub(LoopbackServer):
     """Serves `files` ({repo}/{path} → content) as long as the `with` block lasts; `mode` says how.
 
     It answers for each repository of which it has a file, at any revision, always with the same commit.
@@ -64,16 +64,8 @@ class FakeHub:
         self.private: set[str] = set()  # repositories that are there for whoever sends a token
         self.requests: list[Request] = []
         self.chunk_pause = 0.0  # seconds between the chunks of a body
-        self.released = threading.Event()  # ends the responses that hang
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-        self._server.daemon_threads = True
-        self._server.hub = self
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        super().__init__(_Handler)
         self.mode = "ok"
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
 
     @property
     def mode(self) -> str:
@@ -89,20 +81,10 @@ class FakeHub:
     def got(self, method: str) -> list[Request]:
         return [request for request in self.requests if request.method == method]
 
-    def __enter__(self) -> FakeHub:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_) -> None:
-        self.released.set()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    hub = property(lambda self: self.server.hub)
+    hub = property(lambda self: self.server.owner)
 
     def do_HEAD(self) -> None:
         self._answer()

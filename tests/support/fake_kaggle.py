@@ -4,43 +4,26 @@ from __future__ import annotations
 
 import io
 import json
-import threading
 import zipfile
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
+
+from loopback import LoopbackServer
 
 CALL = "/v1/datasets.DatasetApiService/DownloadDataset"
 
 
-class FakeKaggle:
+class FakeKaggle(LoopbackServer):
     """Serves `archive` at version 1 of any dataset; `mode` is ok, hang, dribble, or a status."""
 
     def __init__(self, archive: bytes = b"", mode: str | int = "ok") -> None:
         self.archive, self.mode = archive, mode
         self.asked: list[dict] = []  # what came with each call, and "token"
-        self.released = threading.Event()  # ends the responses that hang
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-        self._server.daemon_threads = True
-        self._server.kaggle = self
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def __enter__(self) -> FakeKaggle:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_) -> None:
-        self.released.set()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        super().__init__(_Handler)
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    kaggle = property(lambda self: self.server.kaggle)
+    kaggle = property(lambda self: self.server.owner)
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))

@@ -71,9 +71,8 @@ class Endpoint:
         """  # noqa: E501 (Gradio takes an argument's description from one line only, and MCP shows the first as it is)
         with as_sentence():
             _check_mask(region, mask)
-            _check_points(region, points)
+            _check_points(region, points, tolerance)
             before = self.service.explain_file(image, model, method, cancellable(), target)
-            tolerance = _given(tolerance, "tolerance")
             drawn = read_drawing(mask, image, before.frame) if region == "brush" else None
             change = Change(region, percent, target, layer, edit, colour, points, tolerance)
             example = self.examples.known(image)
@@ -125,15 +124,11 @@ def _check_mask(region, mask):
         )
 
 
-def _check_points(region, points):
-    """Raises ValueError for points without the region click, and for none at all."""
-    if _given(points, "points").strip() and region != "click":
+def _check_points(region, points, tolerance):
+    """Raises ValueError for points without the region click, and for null in place of points or tolerance."""
+    if points is None or tolerance is None:
+        raise ValueError("Points and tolerance cannot be null: leave them out, or give a text and a number.")
+    if points.strip() and region != "click":
         raise ValueError(
             f"Points go with the region click, and the region asked for is {region}: leave one of them out."
         )
-
-
-def _given(value, name):
-    if value is None:
-        raise ValueError(f"There is nothing where the {name} should be: leave it out, or give a value.")
-    return value

@@ -39,7 +39,7 @@ class EditSettings:
 
 
 def points_on(text: str | None, photo: str) -> str:
-    """The points that were clicked on the named photo; those that name no photo are meant for any."""
+    """The points that were clicked on the named photo; those that name none are a link's, for the one it opens."""
     points, _, name = (text or "").partition("@")
     return points.strip() if not name or name == photo else ""
 

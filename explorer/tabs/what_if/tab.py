@@ -153,6 +153,8 @@ def _wire_pad(own: Components, controls: Controls, service: ExplanationService):
         return gr.skip(), gr.skip(), f"{points.strip()} @{photo}", gr.skip() if pad is None else pad
 
     clicked = [controls.photo, controls.model, own.tolerance]
+    another = [controls.examples.select, controls.photo.input]
+    gr.on(another, None, own.points, own.points, js=script("points_kept.js"), **QUIET)
     own.pad.select(keep, clicked, [own.strokes, own.drawing, own.points, own.pad], queue=False, **QUIET)
 
 
