@@ -12,6 +12,7 @@ import classifiers
 import potplants
 from classifiers.photos.decode import read_photo
 from explorer.explanation.grid import BASES
+from explorer.explanation.outlines import OUTLINES
 from explorer.explanation.service import ExplanationService, Progress
 from explorer.explanation.targets import MIXTURE, layer_choices, target_choices
 from explorer.photos.examples import Examples
@@ -42,6 +43,12 @@ SCALE_LABELS = {
     "each map": "each map",
     "shared": "shared over the grid",
     "square root": "shared, and its square root",
+}
+OUTLINE_LABELS = {
+    "none": "none",
+    "15 %": "15 % of the peak (the paper's)",
+    "otsu": "Otsu's threshold",
+    "hottest tenth": "nine tenths of the photo",
 }
 CONTROLS = ("photo", "examples", *SETTINGS)  # as the page's elements are called
 HUB_HINT = "or the name of an image classifier on the Hub, such as microsoft/resnet-50"
@@ -100,6 +107,7 @@ class Controls:
     base: gr.Radio
     colormap: gr.Radio
     scale: gr.Radio
+    outline: gr.Radio
     front: (
         gr.Textbox
     )  # hidden: the id of the tab in front, "" until the URL has been read; a browser keeps it over a restart
@@ -189,9 +197,10 @@ def lay_out(service: ExplanationService, examples: Examples, default_model: str)
         base = _radio(BASES, BASE_LABELS, view.base, label="Heat lies over", elem_id="base")
         colormap = _radio(COLORMAPS, COLORMAP_LABELS, view.colormap, label="Colours", elem_id="colormap")
         scale = _radio(SCALES, SCALE_LABELS, view.scale, label="Hottest colour is the peak of", elem_id="scale")
+        outline = _radio(OUTLINES, OUTLINE_LABELS, view.outline, label="Line around what is above", elem_id="outline")
     front = gr.Textbox(visible="hidden", elem_id="front")
     link = gr.Textbox(visible=False)
-    controls = Controls(photo, strip, model, method, target, layer, base, colormap, scale, front, link)
+    controls = Controls(photo, strip, model, method, target, layer, base, colormap, scale, outline, front, link)
     _wire(controls, service, examples)
     return controls
 

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 import classifiers
 from explorer.explanation.grid import BASES
+from explorer.explanation.outlines import OUTLINES
 from explorer.explanation.targets import layer_choices, target_choices, target_named
 from explorer.photos.examples import Examples
 from explorer.settings import View
@@ -54,6 +55,7 @@ def link_of(
         "base": BASES.__contains__,
         "colormap": COLORMAPS.__contains__,
         "scale": SCALES.__contains__,
+        "outline": OUTLINES.__contains__,
         "tab": tabs.__contains__,
     }
     given = {name: parameters[name] for name in checks if name in parameters}

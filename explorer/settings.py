@@ -17,6 +17,7 @@ class View:
     base: str = "edges"  # a key of grid.BASES: what lies under the heat
     colormap: str = "jet"  # a key of gradcam.COLORMAPS
     scale: str = "each map"  # a key of gradcam.SCALES
+    outline: str = "none"  # a key of outlines.OUTLINES: what is drawn around where a map is hot
 
 
 SETTINGS = tuple(field.name for field in fields(View))

@@ -28,12 +28,21 @@ def regions(heatmap: Tensor, rule: str | float = "15 %") -> Regions:
     Only evidence counts: what is at or below zero is in no region, so that an empty map has none. Parts that touch at a
     corner are one. Raises ValueError for another shape or rule, and for a map that is not finite.
     """
-    if not isinstance(heatmap, Tensor) or heatmap.ndim != 2 or not heatmap.isfinite().all():
-        got = list(heatmap.shape) if isinstance(heatmap, Tensor) else type(heatmap).__name__
-        raise ValueError(f"expected one heatmap [H, W] of finite numbers, got {got}")
-    heat = heatmap.detach().cpu().double().clamp(min=0).numpy()
+    heat = _evidence(heatmap)
     mask = (heat > _threshold(heat, rule)) & (heat > 0)
     return Regions(torch.from_numpy(mask), _boxes(mask))
+
+
+def _evidence(heatmap):
+    """What is above zero of a map, float64 [H, W]. By numpy: on busy cores torch's threads cost a small map 100 times
+    as much (0.1 ms against 10)."""
+    if isinstance(heatmap, Tensor) and heatmap.ndim == 2:
+        single = torch.promote_types(heatmap.dtype, torch.float32)
+        heat = heatmap.detach().cpu().to(single).numpy().astype(np.float64)
+        if np.isfinite(heat).all():
+            return heat.clip(min=0)
+    got = list(heatmap.shape) if isinstance(heatmap, Tensor) else type(heatmap).__name__
+    raise ValueError(f"expected one heatmap [H, W] of finite numbers, got {got}")
 
 
 def _threshold(heat, rule):

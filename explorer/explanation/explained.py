@@ -11,6 +11,7 @@ from explorer.settings import PREDICTED
 from gradcam import Explanation, peaks
 
 from .device import joined
+from .outlines import PAPERS_RULE, hot_box
 from .targets import column_named, many_classes, target_named
 
 
@@ -105,6 +106,7 @@ class ExplainedPhoto:
     def report(self) -> dict:
         """The results as numbers, ready for JSON."""
         strongest = peaks(self.evidence).tolist()  # [K, L]
+        boxes = [[hot_box(heat, PAPERS_RULE, self.frame) for heat in row] for row in self.evidence]
         return {
             "model": self.model.name,
             "weights": self.model.origin,
@@ -114,9 +116,9 @@ class ExplainedPhoto:
             "classes": [self.entry(name) for name in self.shown_classes],
             "layers": list(self.model.layer_names),
             "cells": [
-                {"target": target, "layer": layer, "peak": peak, "empty": peak <= 0}
-                for target, row in zip(self.targets, strongest)
-                for layer, peak in zip(self.model.layer_names, row)
+                {"target": target, "layer": layer, "peak": peak, "empty": peak <= 0, "box": box}
+                for target, row, row_boxes in zip(self.targets, strongest, boxes)
+                for layer, peak, box in zip(self.model.layer_names, row, row_boxes)
             ],
             "note": self.note,
         }

@@ -1,9 +1,10 @@
 """The grid of heatmaps: targets down, layers across, each cell a coloured picture with a caption."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from classifiers import Frame
@@ -13,6 +14,7 @@ from explorer.settings import View
 from gradcam import colour_table, edge_map, overlay, shades
 
 from .explained import ExplainedPhoto
+from .outlines import Outline, drawn, outline
 
 ALL_LAYERS = "all layers"
 UNSEEN = 0.65  # how far what a crop leaves out fades to grey
@@ -32,6 +34,7 @@ class Cell:
     picture: np.ndarray  # [H, W, 3] uint8, the photo as people see it; or shades of the heat, see `shaded`
     peak: float | None  # the strongest evidence; None for ALL_LAYERS, whose layers were rescaled
     empty: bool
+    outline: Outline | None = None  # around where it is hot, where the view asks for it
 
     @property
     def caption(self) -> str:
@@ -98,12 +101,18 @@ def draw(explained: ExplainedPhoto, view: View) -> list[list[Cell]]:
     """The cells of an explained photo, K rows of L + 1, as pictures.
 
     The column for all layers always has each map's own scale, since its layers were rescaled.
-    Raises ValueError for an unknown base, colormap or scale.
+    Raises ValueError for an unknown base, colormap, scale or outline.
     """
     ground = ground_of(explained.frame, view)
     layers = coloured(ground, explained.evidence, view, view.scale)  # [K, L, H, W, 3]
     combined = coloured(ground, explained.combined, view)  # [K, H, W, 3]
-    return _cells(explained, np.concatenate([layers, combined[:, None]], 1))
+    cells = _cells(explained, np.concatenate([layers, combined[:, None]], 1), view)
+    if view.outline == "none":
+        return cells
+    return [
+        [replace(cell, picture=drawn(cell.picture, cell.outline)) if cell.outline else cell for cell in row]
+        for row in cells
+    ]
 
 
 @dataclass(frozen=True)
@@ -136,19 +145,28 @@ def shaded(explained: ExplainedPhoto, view: View) -> Sheet:
         *((box.left - left) / width, (box.top - top) / height),
         *((box.right - box.left) / width, (box.bottom - box.top) / height),
     )
-    cells = _cells(explained, np.concatenate([layers, combined[:, None]], 1))
+    cells = _cells(explained, np.concatenate([layers, combined[:, None]], 1), view)
     return Sheet(frame.shown(ground.picture), ground.opacity, place, colour_table(view.colormap), cells)
 
 
-def _cells(explained, pictures):
+def _cells(explained, pictures, view):
     """The cells with these pictures [K, L + 1, …]."""
+    outlines = _outlines(explained, view.outline)
     peaks = explained.evidence.amax((-2, -1)).tolist()
     combined_empty = (explained.combined.amax((-2, -1)) <= 0).tolist()
     headings = columns(explained)
     return [
         [
-            Cell(target, layer, headings[layer], picture, peak, empty=no_heat if peak is None else peak <= 0)
-            for layer, picture, peak in zip(headings, row, [*row_peaks, None])
+            Cell(target, layer, headings[layer], picture, peak, no_heat if peak is None else peak <= 0, line)
+            for layer, picture, peak, line in zip(headings, row, [*row_peaks, None], lines)
         ]
-        for target, row, row_peaks, no_heat in zip(explained.targets, pictures, peaks, combined_empty)
+        for target, row, row_peaks, no_heat, lines in zip(explained.targets, pictures, peaks, combined_empty, outlines)
     ]
+
+
+def _outlines(explained, name):
+    """For each target the outlines of its cells, or None where there are none to be drawn."""
+    if name == "none":
+        return [[None] * (explained.evidence.shape[1] + 1)] * len(explained.targets)
+    maps = torch.cat([explained.evidence, explained.combined[:, None]], 1)  # [K, L + 1, h, w]
+    return [[outline(heat, name, explained.frame) for heat in row] for row in maps]

@@ -1,7 +1,8 @@
-"""Images as JPEG bytes and data URIs for the page."""
+"""Images as JPEG bytes and data URIs for the page, and lines as paths."""
 
 import base64
 import io
+from collections.abc import Iterable
 
 import cv2
 import numpy as np
@@ -36,6 +37,12 @@ def png_uri(picture: np.ndarray, palette: np.ndarray | None = None) -> str:
     buffer = io.BytesIO()
     image.save(buffer, "PNG")
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def svg_path(lines: Iterable[np.ndarray]) -> str:
+    """Closed lines, each [points, 2] as (x, y) in 0…1, as the data of an SVG path in thousandths."""
+    steps = [np.diff(np.rint(1000 * line).astype(int), axis=0, prepend=0).tolist() for line in lines if len(line)]
+    return "".join(f"M{x} {y}l" + " ".join(f"{x} {y}" for x, y in further) + "Z" for (x, y), *further in steps)
 
 
 def thumbnail(photo: np.ndarray, side: int = 128) -> np.ndarray:

@@ -4,7 +4,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from explorer.rendering import static
 
-from .images import data_uri, png_uri, shade_uri
+from .images import data_uri, png_uri, shade_uri, svg_path
 from .wording import duration, percent, share, titled
 
 EXPLORER = static.FOLDER.parent
@@ -19,6 +19,7 @@ ENVIRONMENT.filters |= {
     "data_uri": data_uri,
     "duration": duration,
     "shade_uri": shade_uri,
+    "path": svg_path,
     "percent": percent,
     "png_uri": png_uri,
     "share": share,

@@ -18,6 +18,7 @@ const save = async (cell, strength) => {
   context.fillRect(0, 0, width, canvas.height);
   context.imageSmoothingQuality = 'high';
   context.drawImage(picture, 0, 0, width, height);
+  drawOutline(context, cell, width, height);
   context.fillStyle = '#000';
   context.font = '28px system-ui, sans-serif';
   context.fillText(cell.dataset.caption, 16, height + 38, width - 32);
@@ -32,6 +33,20 @@ const save = async (cell, strength) => {
 };
 
 const loaded = (source) => new Promise((resolve) => { const image = new Image(); image.onload = () => resolve(image); image.src = source; });
+
+// The lines over a cell, in thousandths of its sides, with the widths and colours that the style sheet gives them.
+const drawOutline = (context, cell, width, height) => {
+  for (const path of cell.querySelectorAll('.outline path')) {
+    const style = getComputedStyle(path);
+    const placed = new Path2D();
+    placed.addPath(new Path2D(path.getAttribute('d')), new DOMMatrix().scale(width / 1000, height / 1000));
+    context.strokeStyle = style.stroke;
+    context.lineWidth = 2 * parseFloat(style.strokeWidth);
+    context.setLineDash(style.strokeDasharray === 'none' ? [] : style.strokeDasharray.split(/[ ,]+/).map((length) => 2 * parseFloat(length)));
+    context.stroke(placed);
+  }
+  context.setLineDash([]);
+};
 
 // A cell of the grid with its heat in colours, or any other picture as it is.
 const pictureOf = async (cell, strength) => {

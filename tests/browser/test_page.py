@@ -2,9 +2,11 @@
 
 import re
 
+import numpy as np
 from browsing import settle, wait_for_verdict
 from PIL import Image
 
+from explorer.explanation.service import ExplanationService
 from explorer.photos import examples
 
 
@@ -44,6 +46,37 @@ def test_every_cell_has_an_alt_text_and_can_be_enlarged_and_saved(page):
     assert Image.open(download.value.path()).size == (1024, 1120)  # with its caption and the colours
     page.keyboard.press("Escape")
     page.wait_for_selector("dialog.lightbox", state="detached")
+
+
+def bright(picture):
+    """How many of a picture's pixels are nearly white."""
+    return (np.asarray(picture.convert("RGB")).min(-1) > 230).sum()
+
+
+def saved_cell(page):
+    page.locator("button.cell[data-target=baya][data-column=conv3]").click()
+    with page.expect_download() as download:
+        page.click("dialog.lightbox button.save")
+    page.keyboard.press("Escape")
+    return Image.open(download.value.path()).crop((0, 0, 1024, 1024))
+
+
+def test_a_line_is_drawn_around_what_is_hot_in_the_grid_in_a_large_cell_and_in_a_saved_one(page):
+    plain = saved_cell(page)
+    page.click("#appearance button.label-wrap")
+    page.click("#outline label:has-text('15 %')")
+    page.wait_for_selector("table.matrix svg.outline")
+    assert page.locator("table.matrix svg.outline").count() == 20
+    assert "outline=15+%25" in page.evaluate("location.search")
+    box = page.get_attribute("button.cell[data-target=baya][data-column=conv3] path.box", "d")
+    left, top, wide, _, _, high, *_ = map(int, re.findall(r"-?\d+", box))
+    report = ExplanationService().explain_file(examples.embedded().story.file, "embedded", "Grad-CAM").report()
+    (cell,) = [each for each in report["cells"] if each["target"] == "baya" and each["layer"] == "conv_layers.6"]
+    assert [left, top, left + wide, top + high] == [round(1000 * side) for side in cell["box"]]
+    assert bright(saved_cell(page)) > bright(plain) + 2000
+    page.locator("button.cell").first.click()
+    large = page.locator("dialog.lightbox svg.outline").bounding_box()
+    assert large == page.locator("dialog.lightbox .stage").bounding_box() and large["width"] > 500
 
 
 def test_a_cell_opens_step_by_step(page):

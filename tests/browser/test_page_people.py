@@ -252,10 +252,10 @@ def test_a_phone_shows_all_five_tabs(visit):
     ("tab", "hidden"),
     [
         ("Explain", set()),
-        ("Step by step", {"scale"}),
-        ("What if?", {"scale"}),
-        ("Audit", {"photo", "examples", "method", "target", "layer", "base", "scale"}),
-        ("Trust", {"scale"}),
+        ("Step by step", {"scale", "outline"}),
+        ("What if?", {"scale", "outline"}),
+        ("Audit", {"photo", "examples", "method", "target", "layer", "base", "scale", "outline"}),
+        ("Trust", {"scale", "outline"}),
     ],
 )
 def test_a_tab_shows_the_controls_that_it_reads(visit, tab, hidden):
@@ -264,5 +264,5 @@ def test_a_tab_shows_the_controls_that_it_reads(visit, tab, hidden):
     settle(page)
     page.click("#appearance button.label-wrap")
     page.locator("#colormap").wait_for()
-    names = ("photo", "examples", "model", "method", "target", "layer", "base", "colormap", "scale")
+    names = ("photo", "examples", "model", "method", "target", "layer", "base", "colormap", "scale", "outline")
     assert {name for name in names if not page.locator(f"#{name}").is_visible()} == hidden

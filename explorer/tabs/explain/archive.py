@@ -31,7 +31,7 @@ def archive(explained: ExplainedPhoto, view: View, link: str = "", truth: str | 
     """
     sheet = layout(explained, draw(explained, view), view, truth)
     image = as_image(sheet)
-    settings = {"base": view.base, "colormap": view.colormap, "scale": view.scale, "link": link}
+    appearance = {name: getattr(view, name) for name in ("base", "colormap", "scale", "outline")}
     files = {
         "figure.png": _png(image, DPI),
         "figure.pdf": _pdf(image),
@@ -39,7 +39,7 @@ def archive(explained: ExplainedPhoto, view: View, link: str = "", truth: str | 
         "photo.png": _png(Image.fromarray(explained.photo)),
         "maps.npz": maps(explained),
         "report.json": _json(explained.report()),
-        "made_with.json": _json(made_with(explained, settings)),
+        "made_with.json": _json(made_with(explained, {**appearance, "link": link})),
     }
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as file:

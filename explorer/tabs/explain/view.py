@@ -63,7 +63,7 @@ def matrix(explained: ExplainedPhoto, sheet: Sheet, view: View, selected=(None, 
     rows = [_row(explained, row) for row in sheet.cells]
     hottest = max((cell.peak for row in sheet.cells for cell in row if cell.peak is not None), default=0)
     channels = [(name, _table_values(values)) for name, values in zip("RGB", sheet.colours.T)]
-    drawn = sheet, channels, hottest, view.scale
+    drawn = sheet, channels, hottest, view.scale, view.outline
     return render(TEMPLATE, "matrix", columns(explained).items(), rows, selected, colour_stops(view), *drawn)
 
 

@@ -25,4 +25,4 @@ def build(controls: Controls, tabs: gr.Tabs, service: ExplanationService, exampl
     with gr.Tab("Step by step", id="steps") as tab:
         steps = gr.HTML(elem_id="steps", apply_default_css=False)
 
-    controls.bind(tab, show, [controls.photo, controls.view], [steps], unused=["scale"])
+    controls.bind(tab, show, [controls.photo, controls.view], [steps], unused=["scale", "outline"])

@@ -39,7 +39,7 @@ def build(controls: Controls, tabs: gr.Tabs, service: ExplanationService, exampl
         due = gr.State()  # when the checks were shown without the table, which is then to be measured
 
     inputs = [controls.photo, controls.view]
-    controls.bind(tab, handlers.check, inputs, [methods, sanity, costs, seeds, due], unused=["scale"])
+    controls.bind(tab, handlers.check, inputs, [methods, sanity, costs, seeds, due], unused=["scale", "outline"])
     due.change(
         handler(handlers.measure, [due, *inputs]),
         components_of([due, *inputs]),

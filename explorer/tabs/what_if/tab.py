@@ -90,7 +90,7 @@ def build(controls: Controls, tabs: gr.Tabs, service: ExplanationService, exampl
     _wire_controls(own)
     _wire_pad(own, controls, service)
     inputs = [controls.photo, controls.view, own.asking, own.displaced]
-    controls.bind(tab, show, inputs, own.shown, also=[own.drawing], unused=["scale"])
+    controls.bind(tab, show, inputs, own.shown, also=[own.drawing], unused=["scale", "outline"])
     _wire_wheel(own, controls, answers, f"front === '{tab.id}'")
     return own
 

@@ -11,6 +11,7 @@ import classifiers
 from explorer import deep_links
 from explorer.deep_links import Link, query
 from explorer.explanation.grid import BASES
+from explorer.explanation.outlines import OUTLINES
 from explorer.explanation.targets import target_choices
 from explorer.photos import examples
 from explorer.photos.edits import POT_COLOURS
@@ -41,6 +42,7 @@ def links(draw):
         "base": BASES,
         "colormap": COLORMAPS,
         "scale": SCALES,
+        "outline": OUTLINES,
     }
     settings = {name: draw(st.sampled_from(list(names))) for name, names in choices.items()}
     target = draw(st.sampled_from(target_choices(classifiers.find(model or "embedded"))))

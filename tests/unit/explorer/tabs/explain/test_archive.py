@@ -59,6 +59,7 @@ def test_provenance_has_weights_photo_settings_and_versions(packed):
         "base": "photo",
         "colormap": "viridis",
         "scale": "shared",
+        "outline": "none",
         "link": "?layer=conv2",
     }
     assert provenance["versions"]["torch"].startswith("2.13")
