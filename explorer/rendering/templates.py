@@ -24,6 +24,7 @@ ENVIRONMENT.filters |= {
     "png_uri": png_uri,
     "share": share,
     "titled": titled,
+    "zip": zip,
 }
 
 

@@ -4,7 +4,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,9 @@ from typing import Any
 import classifiers as catalogue
 import potplants
 from classifiers import Classifier
+from explorer.answers.files import FOLDER
 from explorer.explanation.coalescing import ResultCache
-from explorer.explanation.device import joined
+from explorer.explanation.device import ignore_progress, joined
 from explorer.explanation.service import ExplanationService, Progress
 from explorer.photos.edits import POT_COLOURS
 from explorer.photos.examples import SPLITS, Example, Examples
@@ -22,6 +23,7 @@ from potplants.weights import sha256
 from .audit import METHOD, Audit, audit, raise_if_stopped
 from .causal_test import RepaintedPrediction, in_every_pot, plant_of_colour
 from .photo_reader import Fault
+from .shipped import ship, shipped, shipped_file
 
 NO_COMPARISON = "none"  # in place of the second model
 BOTH = "both"  # splits
@@ -51,11 +53,14 @@ class AuditResult:
     repainted: dict[str, tuple[RepaintedPrediction, ...]]
     plant_of_colour: dict[str, str]  # pot colour → plant
     note: str = ""  # where it was computed, if not as usual
+    beforehand: bool = False  # whether any of it came with the app
 
     @property
     def name(self) -> str:
         """The same for the same request about the same bytes."""
-        return hashlib.sha256(repr((self.request, self.photos, self.weights)).encode()).hexdigest()[:16]
+        return hashlib.sha256(repr((self.request, self.photos, self.weights, self.beforehand)).encode()).hexdigest()[
+            :16
+        ]
 
     @property
     def unreadable(self) -> tuple[Fault, ...]:
@@ -120,6 +125,7 @@ class Audits:
     def __init__(self, service: ExplanationService, examples: Examples, kept: ResultCache | None = None):
         self._service, self._examples = service, examples
         self._kept = ResultCache(KEPT) if kept is None else kept
+        self._shipped = ResultCache(KEPT)
 
     def count(self, split: str, models: Sequence[str]) -> int:
         """How many photos an audit of the split has."""
@@ -143,14 +149,41 @@ class Audits:
         return self._result(request, photos, photos_digest, weights, results)
 
     def known(self, request: AuditRequest) -> AuditResult | None:
-        """The audit if all of it is cached."""
-        models = [catalogue.find(name) for name in request.models]
-        photos = self._photos(request.split, models)
-        weights, photos_digest = _weights_sha256(models), _photos_sha256(photos)
-        results = {step: self._kept.peek(_key(step, weights, photos_digest)) for step in _steps(request, photos)}
-        if any(result is None for result in results.values()):
-            return None
-        return self._result(request, photos, photos_digest, weights, results)
+        """The audit if all of it is cached, or comes with the app."""
+        results, beforehand = {}, False
+        models, photos, weights, photos_digest = self._asked(request)
+        for step in _steps(request, photos):
+            key = _key(step, weights, photos_digest)
+            results[step] = self._kept.peek(key)
+            if results[step] is None:
+                beforehand, results[step] = True, (self._shipped_step(step, key, models[step.model], photos), "")
+            if results[step][0] is None:
+                return None
+        return replace(self._result(request, photos, photos_digest, weights, results), beforehand=beforehand)
+
+    def ship(self, request: AuditRequest, progress: StoppableProgress, folder: Path = FOLDER) -> list[Path]:
+        """The files of the audit's steps that come with the app; computed and written where they are missing."""
+        models, photos, weights, photos_digest = self._asked(request)
+        files = []
+        for step in _steps(request, photos):
+            key = _key(step, weights, photos_digest)
+            file = shipped_file(step.kind, key, folder)
+            if not file.is_file():
+                result, _ = self._run(step, photos, _part_of(progress, 0, 1, 1))
+                ship(file, models[step.model], photos, result)
+            files.append(file)
+        return files
+
+    def _asked(self, request):
+        """The models by name, the photos, the weights' digests and that of the photos."""
+        models = {name: catalogue.find(name) for name in request.models}
+        photos = self._photos(request.split, list(models.values()))
+        return models, photos, _weights_sha256(models.values()), _photos_sha256(photos)
+
+    def _shipped_step(self, step, key, model, photos):
+        """What comes with the app, read once; None where it does not."""
+        file = shipped_file(step.kind, key)
+        return self._shipped.get(file, lambda progress: shipped(file, model, photos), ignore_progress)
 
     def _run(self, step: _Step, photos: Sequence[Example], progress: Progress) -> tuple[Any, str]:
         """What the step computes, and the device's note."""

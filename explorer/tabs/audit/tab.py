@@ -11,10 +11,13 @@ from explorer.controls import AUDIT_QUEUE, QUIET, Caller, Controls, Group, compo
 from explorer.explanation.service import ExplanationService
 from explorer.photos.examples import Examples
 from explorer.rendering.parts import error_message
+from explorer.rendering.static import script
 from explorer.server.errors import EXPECTED
 from explorer.settings import SETTINGS, View
 from gradcam import Cancelled
 
+from .chosen import filter_of
+from .chosen_view import sheet
 from .report import ReportFiles
 from .store import (
     BOTH,
@@ -53,6 +56,7 @@ class Parts:
     start: gr.Button
     cancel: gr.Button
     result: gr.HTML
+    photos: gr.HTML  # those behind a number of the result
     files: list[gr.DownloadButton]
 
     @property
@@ -91,6 +95,17 @@ class _Handlers:
         if result is None:
             return invitation(self._audits.count(options.split, request.models), request.models), *_buttons(NO_FILES)
         return self._show_result(result, view)
+
+    def choose(self, event: gr.EventData, *values):
+        """The photos behind a number that was pressed, or of another filter."""
+        view, options = View(*values[: len(SETTINGS)]), Options(*values[len(SETTINGS) :])
+        try:
+            result = self._audits.known(options.request(view))
+            if result is None:
+                raise ValueError("This audit is no longer kept: press Audit to compute it again.")
+            return sheet(result, filter_of(event._data or {}, result))
+        except EXPECTED as error:
+            return error_message(str(error))
 
     def run(self, view: View, options: Options, caller: Caller):
         with self._stop_flags.of(caller.session) as stop:
@@ -135,11 +150,12 @@ def _lay_out(examples: Examples, comparison: str, initial: str) -> Parts:
     with gr.Row():
         start = gr.Button("Audit", variant="primary", elem_id="audit-start")
         cancel = gr.Button("Stop", variant="stop", visible=False, elem_id="audit-stop")
-    result = gr.HTML(initial, elem_id="audit-result", apply_default_css=False)
+    result = gr.HTML(initial, elem_id="audit-result", js_on_load=script("counts.js"), apply_default_css=False)
+    photos = gr.HTML(elem_id="audit-photos", js_on_load=script("sheet.js"), apply_default_css=False)
     with gr.Row():
         kinds = ("CSV", "JSON", "report")
         files = [gr.DownloadButton(f"Download {kind}", visible=False, size="sm", min_width=120) for kind in kinds]
-    return Parts(compare, split, repaint, start, cancel, result, files)
+    return Parts(compare, split, repaint, start, cancel, result, photos, files)
 
 
 def _wire(parts: Parts, handlers: _Handlers, inputs: list):
@@ -155,6 +171,8 @@ def _wire(parts: Parts, handlers: _Handlers, inputs: list):
         **AUDIT_QUEUE,
         **{**QUIET, "show_progress": "full"},
     )
+    for each in (parts.result, parts.photos):
+        each.select(handlers.choose, components_of(inputs), parts.photos, queue=False, **QUIET)
     parts.cancel.click(handlers.stop, None, status, queue=False, cancels=[running], **QUIET)
     assert Context.root_block is not None  # a tab is built inside the page's Blocks
     Context.root_block.unload(handlers.leave)

@@ -45,14 +45,18 @@ def document(result: AuditResult, view: View) -> str:
 
 def _content(result, view, linked):
     """The template's arguments, for the page and the report."""
+    pots = _pots(result)
     return {
         "note": result.note,
+        "beforehand": result.beforehand,
+        "pressable": linked,
         "splits": result.splits,
         "rates": [(audit.model.name, _rates(audit, result.splits)) for audit in result.audits],
         "difference": _difference(result),
         "faults": _faults(result),
         "confusions": [_confusion(audit, split) for audit in result.audits for split in result.splits],
-        "pots": _pots(result),
+        "pots": pots,
+        "follows": _headline(result, pots),
         "parts": PARTS,
         "heats": _heats(result),
         "means": [(audit.model.name, _means(audit, view)) for audit in result.audits],
@@ -140,6 +144,20 @@ def _pots_of(result, audit):
             for plant, row in table.items()
         ],
     }
+
+
+def _headline(result, pots):
+    """The audit in one sentence: what each model's answers follow, else how often they are right."""
+    if not pots["missing"] and all(model["rates"] for model in pots["models"]):
+        return "; ".join(_headline_of(model) for model in pots["models"]) + "."
+    rates = [(audit.model.name, statistics.accuracy(audit.predictions)) for audit in result.audits]
+    return "; ".join(f"{name} is right about {rate.count} of {rate.total} photos" for name, rate in rates) + "."
+
+
+def _headline_of(model):
+    rates = model["rates"]
+    followed = max(rates.pot, rates.plant, key=lambda rate: rate.count)
+    return f"{model['name']} follows {model['follows']} ({share(followed.share)})"
 
 
 def _follows(rates):

@@ -53,6 +53,12 @@ class Trust:
     def __init__(self, service: ExplanationService, kept: int = KEPT):
         self._service, self._checks, self._measured = service, ResultCache(kept), ResultCache(kept)
 
+    def tested(
+        self, file, model: str, target: str, column: str, mask=None, progress: Progress | None = None
+    ) -> MapUnderTest:
+        """The map that is examined. Raises what `map_under_test` raises."""
+        return map_under_test(self._service, file, model, target, column, mask, progress)
+
     def checks(
         self, file, model: str, method: str, target: str, column: str, mask=None, progress: Progress | None = None
     ) -> Checks:
@@ -62,7 +68,7 @@ class Trust:
         """
         if method not in METHODS:
             raise ValueError(f"There is no method {method!r}; choose one of {', '.join(METHODS)}.")
-        tested = map_under_test(self._service, file, model, target, column, mask, progress)
+        tested = self.tested(file, model, target, column, mask, progress)
         work = partial(_check, tested=tested, method=method)
         return self._checks.get((*_key(tested), method), self._on_device(tested, work), progress or ignore_progress)
 
@@ -70,7 +76,7 @@ class Trust:
         self, file, model: str, target: str, column: str, mask=None, progress: Progress | None = None
     ) -> Measured:
         """Every method measured, and the costs. Raises what `map_under_test` raises."""
-        tested = map_under_test(self._service, file, model, target, column, mask, progress)
+        tested = self.tested(file, model, target, column, mask, progress)
         work = partial(_measure, tested=tested)
         return self._measured.get(_key(tested), self._on_device(tested, work), progress or ignore_progress)
 

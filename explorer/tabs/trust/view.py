@@ -66,6 +66,11 @@ def methods(measured: Measured, view: View) -> str:
     return render(TEMPLATE, "methods", heading, summary, areas, rows, view.method, explained.note)
 
 
+def beforehand() -> str:
+    """That the checks were not computed now, and a button to compute them."""
+    return render(TEMPLATE, "beforehand")
+
+
 def waiting() -> str:
     """In place of the table until it is measured."""
     return render(TEMPLATE, "waiting")
