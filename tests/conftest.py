@@ -31,7 +31,7 @@ def pytest_collection_modifyitems(items):
         group = _group(item)
         item.add_marker(group)
         together = group if group != "unit" else _maker(item)
-        if together and WORKER:
+        if together and WORKER and not item.get_closest_marker("xdist_group"):  # a module may know better
             item.add_marker(pytest.mark.xdist_group(together))
 
 
