@@ -14,9 +14,7 @@ if WORKER:  # where processes share the cores, threads that wait for each other 
     for library in ("OMP", "OPENBLAS", "MKL"):
         os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 
-import torch  # noqa: E402
 from live import running_app  # noqa: E402
-from torch import nn  # noqa: E402
 
 APP_STARTERS = {"App", "running_app"}  # a test or fixture that calls one of these needs a running app
 SPACE_ENVIRONMENT = {"SYSTEM": "spaces", "SPACE_ID": "user/space", "SPACE_HOST": "user-space.hf.space"}
@@ -24,12 +22,17 @@ SPACE_ENVIRONMENT = {"SYSTEM": "spaces", "SPACE_ID": "user/space", "SPACE_HOST":
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Marks tests as browser, server or unit. The first two each stay in one process, sharing apps and browsers."""
+    """Marks tests as browser, server or unit. The first two each stay in one process, sharing apps and browsers.
+
+    So do the unit tests that share what their module makes once, or each process would make it. All others are given
+    out one by one, after the groups, to whoever is free.
+    """
     for item in items:
         group = _group(item)
         item.add_marker(group)
-        if group != "unit" and WORKER:
-            item.add_marker(pytest.mark.xdist_group(group))
+        together = group if group != "unit" else _maker(item)
+        if together and WORKER and not item.get_closest_marker("xdist_group"):  # a module may know better
+            item.add_marker(pytest.mark.xdist_group(together))
 
 
 def _group(item):
@@ -37,6 +40,14 @@ def _group(item):
         return "browser"
     fixtures = [fixture.func for defs in item._fixtureinfo.name2fixturedefs.values() for fixture in defs]
     return "server" if any(APP_STARTERS & _names_used(function) for function in (item.function, *fixtures)) else "unit"
+
+
+def _maker(item):
+    """The module whose fixtures a test shares with others, and which of their parameters; "" if it shares none."""
+    made = [name for name, defs in item._fixtureinfo.name2fixturedefs.items() if defs[-1].scope == "module"]
+    indices = item.callspec.indices if hasattr(item, "callspec") else {}
+    module = item.nodeid.partition("::")[0]
+    return "-".join([module, *(str(indices[name]) for name in made if name in indices)]) if made else ""
 
 
 def _names_used(function):
@@ -58,12 +69,17 @@ def no_loop_running(request):
 
 @pytest.fixture
 def images():
+    import torch  # here, for the process that only hands out the tests needs none of it
+
     return torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))  # [B, 3, H, W]
 
 
 @pytest.fixture
 def network():
     """Three convolutions with pooling, two linear layers: the article's architecture, scaled down."""
+    import torch
+    from torch import nn
+
     torch.manual_seed(0)
     return nn.Sequential(
         nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),

@@ -27,6 +27,7 @@ PAGES = {
     "trust-debiased": "/?tab=trust&example=test%2F1_000&model=debiased&target=greg&layer=conv2",
     "link-to-nothing": "/?tab=explain&example=nothing&model=nobody",
 }
+CONTROLS = {name: f"controls-{name.removesuffix('-before')}" for name in PAGES if "&" not in PAGES[name]}
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -37,23 +38,23 @@ def test_tab(name, visit):
             page.wait_for_selector(f"#trust-{part}")
     settle(page)
     compare_with_golden(f"page/{name}", page_lines(page, TABS))
+    if name in CONTROLS:  # of the tab as its bare link opens it
+        compare_with_golden(f"page/{CONTROLS[name]}", control_lines(page))
 
 
-def test_frame_and_controls(visit):
-    compare_with_golden("page/frame", page_lines(visit("/"), "#frame > .column:first-child, #speaking"))
-
-
-@pytest.mark.parametrize("tab", ["explain", "steps", "what-if", "audit", "trust"])
-def test_controls_of_a_tab(tab, visit):
-    page = visit(f"/?tab={tab}")
-    settle(page)
+def control_lines(page):
+    """A tab's own labels, buttons and fields."""
     labels = page.eval_on_selector_all(
         "#tabs [role=tabpanel] :is(label, button, input, [role=radio])",
         """elements => elements
             .filter((e) => e.getClientRects().length && !e.closest('.html-container'))
             .map((e) => `${e.tagName} ${e.innerText || e.value || e.type}`)""",
     )
-    compare_with_golden(f"page/controls-{tab}", [" ".join(label.split()) for label in labels])
+    return [" ".join(label.split()) for label in labels]
+
+
+def test_frame_and_controls(visit):
+    compare_with_golden("page/frame", page_lines(visit("/"), "#frame > .column:first-child, #speaking"))
 
 
 def test_page_without_a_photo(visit):

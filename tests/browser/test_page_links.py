@@ -51,7 +51,7 @@ def test_address_bar_follows_the_controls(page):
         ("/", 1),
         ("/?__theme=dark", 1),
         ("/?model=debiased", 3),
-        ("/?tab=trust&model=debiased&target=greg", 4),
+        ("/?tab=trust&model=debiased&target=greg&layer=conv1", 4),
         ("/?tab=what-if&example=test/3_001", 3),
     ],
 )

@@ -12,6 +12,7 @@ from browsing import PATIENCE, settle
 from mcp_client import STORY, inline, needs_mcp
 
 PREFIX = "/look"
+pytestmark = pytest.mark.xdist_group("browser")  # one of the tests looks at the page, and all share an app
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "upgrade"}  # RFC 9110, section 7.6.1
 
 

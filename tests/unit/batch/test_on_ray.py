@@ -8,7 +8,28 @@ import pytest
 
 from batch import Pace
 
-pytest.importorskip("ray", reason="Ray is not installed: pip install -r batch/requirements.txt")
+ray = pytest.importorskip("ray", reason="Ray is not installed: pip install -r batch/requirements.txt")
+
+
+@pytest.fixture(scope="module")
+def one_ray():
+    """One Ray for all tests, whose start takes longer than their work: the first run starts it, none ends it.
+
+    Gives a list, one element longer for each run that would have ended it.
+    """
+    ends = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ray, "shutdown", lambda: ends.append("of a run"))
+        yield ends
+    ray.shutdown()
+
+
+@pytest.fixture(autouse=True)
+def ended(one_ray):
+    """The run on Ray ends it."""
+    before = len(one_ray)
+    yield
+    assert len(one_ray) == before + 1
 
 
 def test_rays_rows_are_those_of_the_local_engine(photos, run, tmp_path):
