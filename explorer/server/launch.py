@@ -13,7 +13,7 @@ from starlette.middleware import Middleware
 from explorer.rendering.static import styles
 from gradcam.allocator import keep_freed_memory
 
-from . import mcp_tools, multipart, noscript
+from . import frontend, mcp_tools, multipart
 from .allocator import with_memory_trimming
 from .cleanup import sweep_lifespan
 from .environment import without_proxies
@@ -34,7 +34,7 @@ def serve(page: gr.Blocks, address: ReservedAddress, theme: Base, share=False):
     """Serve the page until the process ends, and print its URL. Raises ServingError where it cannot be served."""
     keep_freed_memory()
     multipart.install()
-    noscript.install()
+    frontend.install()
     with _serving_on(address), without_proxies():
         page.launch(
             share=False,  # made below: the page's URL is printed first, and waits for no network
@@ -50,6 +50,7 @@ def serve(page: gr.Blocks, address: ReservedAddress, theme: Base, share=False):
                 "middleware": [Middleware(RequestLimits)],
                 "lifespan": _lifespan(page),
                 "exception_handlers": HANDLERS,
+                "routes": [frontend.card_route()],
             },
             footer_links=["api", "settings"],
             run_history=False,

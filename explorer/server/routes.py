@@ -32,7 +32,11 @@ class Route:
 
 
 OPEN = (
-    Route("GET", r"/|/config/?|/theme\.css|/favicon\.ico|/manifest\.json|/robots\.txt|/(static|assets)/.+"),
+    Route("GET", r"/share-card\.jpg"),  # ours, see frontend.py
+    Route(
+        "GET",
+        r"/|/config/?|/theme\.css|/favicon\.ico|/manifest\.json|/robots\.txt|/(static|assets)/.+",
+    ),
     Route("GET", rf"{API}(info/?|openapi\.json|app_id/?|startup-events|theme\.css|upload_progress|queue/status)"),
     Route("GET", rf"{API}heartbeat/(?P<session>[^/]+)"),
     Route("GET", rf"{API}file[=/](?!(?i:https?:)).+"),

@@ -1,2 +1,2 @@
-// Clicks the hidden download button once the zip file is there.
-() => document.querySelector('#saved')?.click()
+// Clicks the hidden download button once its file is there.
+() => document.querySelector('#$button')?.click()

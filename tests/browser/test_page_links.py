@@ -163,6 +163,25 @@ def test_without_javascript_there_is_a_notice_with_links(browser, app_url):
     context.close()
 
 
+def test_a_shared_link_shows_the_story_and_not_gradio(browser, app_url):
+    """As a reader of previews sees it: without scripts, the picture by its whole address."""
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(app_url)
+    tags = dict(
+        page.eval_on_selector_all(
+            "head meta[property^='og:'], head meta[name^='twitter:']",
+            "tags => tags.map(tag => [tag.getAttribute('property') ?? tag.name, tag.content])",
+        )
+    )
+    assert tags["og:title"] == "Where did it look?" and "Baya" in tags["og:description"]
+    assert tags["og:url"] == f"{app_url}/" and not any("radio" in words for words in tags.values())
+    picture = context.request.get(tags["og:image"])
+    assert tags["og:image"].startswith(f"{app_url}/") and picture.headers["content-type"] == "image/jpeg"
+    assert Image.open(io.BytesIO(picture.body())).size == (1200, 630)
+    context.close()
+
+
 def test_errors_while_a_page_is_unloaded_are_ignored(window, app_url, complaints):
     page = window.open(app_url)
     page.evaluate("addEventListener('beforeunload', () => console.error('aborted'))")

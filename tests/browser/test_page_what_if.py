@@ -54,6 +54,13 @@ def test_one_click_repaints_the_pot_red(tab):
     assert "Baya" in captions[0] and "Rudo" in captions[1]
 
 
+def test_a_picture_to_share_is_saved(tab):
+    with tab.expect_download() as download:
+        tab.click("#card")
+    assert download.value.suggested_filename == "where-did-it-look.jpg"
+    assert Image.open(download.value.path()).size == (1200, 630)
+
+
 def test_the_slider_moves_by_pointer_and_keys_and_keeps_its_position(tab):
     cut = "document.querySelector('.curtain').style.getPropertyValue('--cut')"
     tab.locator(".curtain .stage").scroll_into_view_if_needed()

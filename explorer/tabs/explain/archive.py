@@ -14,9 +14,10 @@ import classifiers
 from classifiers.photos.decode import pixels_sha256
 from explorer.explanation.explained import ExplainedPhoto
 from explorer.explanation.grid import draw
+from explorer.rendering.drawing import as_image
 from explorer.settings import View
 
-from .figure import as_image, as_svg, layout
+from .figure import as_svg, layout
 
 PACKAGES = ("torch", "numpy", "opencv-python-headless", "pillow", "safetensors", "gradio")
 DPI = 300

@@ -19,7 +19,11 @@ from explorer.server.values import event_value, name_in
 from .archive import archive
 from .view import copied, matrix, verdict
 
-ASK, DOWNLOAD, GRID = script("ask.js"), script("take.js"), script("shades.js", "lightbox.js", "crosshair.js")
+ASK, DOWNLOAD, GRID = (
+    script("ask.js"),
+    script("take.js", button="saved"),
+    script("shades.js", "lightbox.js", "crosshair.js"),
+)
 COPY = script("copy.js", space=os.environ.get("SPACE_ID", ""))  # a Space's page has the app in a frame
 
 ABOUT = """

@@ -9,6 +9,7 @@ from explorer.photos.examples import Examples
 from explorer.rendering.parts import error_message
 from explorer.server.errors import EXPECTED
 
+from .card import as_jpeg, card
 from .hue_view import heat_at, wheel
 from .hues import Wheel
 from .intervention import apply, compare_both, repaint_in_every_colour
@@ -80,6 +81,14 @@ class Answers:
             return Turned(heat=heat_at(int(wanted), intervention, cells, view))
         except EXPECTED as error:
             return Turned(heat=error_message(str(error)))
+
+    def card(self, file, view, settings: EditSettings, caller) -> bytes:
+        """What is shown as a picture to share, JPEG. Raises what explaining and changing the photo raise."""
+        before = self.service.explain_file(file, view.model, view.method, caller.progress, view.target)
+        change, region = self._region(file, before, view, settings)
+        intervention = apply(self.service, before, change, region, caller.progress)
+        cells = compare_both(self.service, intervention, view, caller.progress)
+        return as_jpeg(card(intervention, cells[0][0], cells[-1][1]))
 
     def _region(self, file, before, view, settings):
         change = settings.change(view, name_of(before.photo))

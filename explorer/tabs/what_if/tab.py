@@ -13,6 +13,8 @@ from explorer.photos.edits import POT_COLOURS
 from explorer.photos.examples import Examples
 from explorer.photos.grown import TOLERANCE, TOLERANCES
 from explorer.rendering.static import script
+from explorer.server.errors import as_sentence
+from explorer.server.upload import save_for_download
 from explorer.server.values import MAX_TEXT, event_value
 
 from .answers import ALL, Answers
@@ -42,6 +44,8 @@ class Components:
     tolerance: gr.Slider
     pad: gr.HTML
     answer: gr.HTML
+    card: gr.Button
+    saved: gr.DownloadButton  # hidden: the card, to be taken
     hues: gr.HTML
     hue_heat: gr.HTML
     more: gr.HTML
@@ -91,6 +95,7 @@ def build(controls: Controls, tabs: gr.Tabs, service: ExplanationService, exampl
     _wire_pad(own, controls, service)
     inputs = [controls.photo, controls.view, own.asking, own.displaced]
     controls.bind(tab, show, inputs, own.shown, also=[own.drawing], unused=["scale", "outline"])
+    _wire_card(own, controls, answers)
     _wire_wheel(own, controls, answers, f"front === '{tab.id}'")
     return own
 
@@ -113,6 +118,8 @@ def _lay_out(marked: bool) -> Components:
     tolerance = gr.Slider(*TOLERANCES, TOLERANCE, step=1, label=alike, visible=False, elem_id="tolerance")
     pad = gr.HTML(visible="hidden", js_on_load=PAD_SCRIPT, elem_id="pad", **html)
     answer = gr.HTML(js_on_load=ANSWER_SCRIPT, elem_id="what-if-answer", **html)
+    card = gr.Button("Save a picture to share", size="sm", elem_id="card")
+    saved = gr.DownloadButton(visible="hidden", elem_id="saved-card")
     hues = gr.HTML(js_on_load=WHEEL_SCRIPT, elem_id="hues", **html)
     hue_heat = gr.HTML(js_on_load=HEAT_SCRIPT, elem_id="hue-heat", **html)
     rest = gr.HTML(js_on_load=HEAT_SCRIPT, elem_id="what-if-more", **html)
@@ -120,7 +127,7 @@ def _lay_out(marked: bool) -> Components:
     points, drawing, hue, turning = hidden
     states = gr.State(None), gr.State("")
     chosen = red_pot, region, missing, percent, edit, colour, custom_colour, tolerance, pad
-    return Components(*chosen, answer, hues, hue_heat, rest, points, drawing, hue, turning, *states)
+    return Components(*chosen, answer, card, saved, hues, hue_heat, rest, points, drawing, hue, turning, *states)
 
 
 def _wire_controls(own: Components):
@@ -156,6 +163,20 @@ def _wire_pad(own: Components, controls: Controls, service: ExplanationService):
     another = [controls.examples.select, controls.photo.input]
     gr.on(another, None, own.points, own.points, js=script("points_kept.js"), **QUIET)
     own.pad.select(keep, clicked, [own.strokes, own.drawing, own.points, own.pad], queue=False, **QUIET)
+
+
+def _wire_card(own: Components, controls: Controls, answers: Answers):
+    """The button makes the picture, and then takes it."""
+
+    def save(*arguments):
+        with as_sentence():
+            picture = answers.card(*arguments)
+        return save_for_download(picture, "where-did-it-look.jpg", own.saved.GRADIO_CACHE)
+
+    inputs = [controls.photo, controls.view, own.asking]
+    options: dict[str, Any] = {"show_progress_on": own.answer, **QUIET, **ONE_AT_A_TIME}
+    saved = own.card.click(handler(save, inputs), components_of(inputs), own.saved, **options)
+    saved.then(None, js=script("take.js", button="saved-card"), **QUIET)
 
 
 def _wire_wheel(own: Components, controls: Controls, answers: Answers, in_front: str):

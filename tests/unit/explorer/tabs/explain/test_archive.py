@@ -15,9 +15,10 @@ import potplants
 from explorer.explanation.grid import draw
 from explorer.explanation.service import ExplanationService
 from explorer.photos import examples
+from explorer.rendering.drawing import as_image
 from explorer.settings import View
 from explorer.tabs.explain.archive import archive
-from explorer.tabs.explain.figure import as_image, as_svg, layout
+from explorer.tabs.explain.figure import as_svg, layout
 
 STORY = examples.embedded().story.file
 VIEW = View(base="photo", colormap="viridis", scale="shared")
