@@ -23,7 +23,7 @@ from explorer.server.cancellation import cancellable
 from explorer.server.errors import EXPECTED
 from explorer.server.upload import upload
 from explorer.server.values import event_value
-from explorer.settings import DEEPEST, PREDICTED, SETTINGS, View
+from explorer.settings import DEEPEST, NOBODY, PREDICTED, SETTINGS, View
 from gradcam import COLORMAPS, METHODS, SCALES
 
 # options of Gradio's events: a forward pass uses every core, so more than two requests at once slow each other down
@@ -50,6 +50,7 @@ OUTLINE_LABELS = {
     "otsu": "Otsu's threshold",
     "hottest tenth": "nine tenths of the photo",
 }
+EXPLAIN_ONLY = ("scale", "outline", "beside")  # settings that no other tab reads
 CONTROLS = ("photo", "examples", *SETTINGS)  # as the page's elements are called
 HUB_HINT = "or the name of an image classifier on the Hub, such as microsoft/resnet-50"
 PHOTO_LABEL = "image: a photo"  # of the endpoints
@@ -108,6 +109,7 @@ class Controls:
     colormap: gr.Radio
     scale: gr.Radio
     outline: gr.Radio
+    beside: gr.Dropdown
     front: (
         gr.Textbox
     )  # hidden: the id of the tab in front, "" until the URL has been read; a browser keeps it over a restart
@@ -193,6 +195,13 @@ def lay_out(service: ExplanationService, examples: Examples, default_model: str)
         layer = gr.Dropdown(
             **layer_dropdown(view), label="Layer", allow_custom_value=True, min_width=80, elem_id="layer"
         )
+    beside = gr.Dropdown(
+        [("no other", NOBODY), *_model_choices()],
+        value=view.beside,
+        label="Beside it",
+        allow_custom_value=True,
+        elem_id="beside",
+    )
     with gr.Accordion("Appearance", open=False, elem_id="appearance"):
         base = _radio(BASES, BASE_LABELS, view.base, label="Heat lies over", elem_id="base")
         colormap = _radio(COLORMAPS, COLORMAP_LABELS, view.colormap, label="Colours", elem_id="colormap")
@@ -200,7 +209,7 @@ def lay_out(service: ExplanationService, examples: Examples, default_model: str)
         outline = _radio(OUTLINES, OUTLINE_LABELS, view.outline, label="Line around what is above", elem_id="outline")
     front = gr.Textbox(visible="hidden", elem_id="front")
     link = gr.Textbox(visible=False)
-    controls = Controls(photo, strip, model, method, target, layer, base, colormap, scale, outline, front, link)
+    controls = Controls(photo, strip, model, method, target, layer, base, colormap, scale, outline, beside, front, link)
     _wire(controls, service, examples)
     return controls
 

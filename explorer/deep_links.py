@@ -11,7 +11,7 @@ from explorer.explanation.grid import BASES
 from explorer.explanation.outlines import OUTLINES
 from explorer.explanation.targets import layer_choices, target_choices, target_named
 from explorer.photos.examples import Examples
-from explorer.settings import View
+from explorer.settings import NOBODY, View
 from explorer.tabs.what_if.settings import LINKED, EditSettings, from_link, to_link
 from gradcam import COLORMAPS, METHODS, SCALES
 
@@ -56,6 +56,7 @@ def link_of(
         "colormap": COLORMAPS.__contains__,
         "scale": SCALES.__contains__,
         "outline": OUTLINES.__contains__,
+        "beside": _is_model_or_nobody,
         "tab": tabs.__contains__,
     }
     given = {name: parameters[name] for name in checks if name in parameters}
@@ -75,6 +76,10 @@ def _is_target(model, text):
     with suppress(ValueError):
         return text in target_choices(found) or bool(target_named(found, text))
     return False
+
+
+def _is_model_or_nobody(name):
+    return name == NOBODY or classifiers.is_name(name)
 
 
 def _is_layer(model, text):

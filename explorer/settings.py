@@ -3,6 +3,7 @@
 from dataclasses import dataclass, fields
 
 PREDICTED = "predicted"  # the target: the class with the largest logit
+NOBODY = "none"  # in place of a second classifier
 DEEPEST = "deepest"  # the layer: the last that a classifier's heat is read from
 
 
@@ -18,6 +19,7 @@ class View:
     colormap: str = "jet"  # a key of gradcam.COLORMAPS
     scale: str = "each map"  # a key of gradcam.SCALES
     outline: str = "none"  # a key of outlines.OUTLINES: what is drawn around where a map is hot
+    beside: str = NOBODY  # a second classifier's name: its grid stands beside the first's
 
 
 SETTINGS = tuple(field.name for field in fields(View))

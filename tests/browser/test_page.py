@@ -79,6 +79,20 @@ def test_a_line_is_drawn_around_what_is_hot_in_the_grid_in_a_large_cell_and_in_a
     assert large == page.locator("dialog.lightbox .stage").bounding_box() and large["width"] > 500
 
 
+def test_two_models_are_asked_about_one_photo(page):
+    page.click("#beside input")
+    page.click("[role=option]:has-text('debiased')")
+    page.wait_for_selector(".pair section:nth-child(2) table.matrix")
+    heads = page.locator(".pair h3").all_inner_texts()
+    assert heads[0].startswith("embedded says Baya") and heads[1].startswith("debiased says Rudo")
+    assert page.evaluate("location.search").endswith("beside=debiased")
+    boxes = [section.bounding_box() for section in page.locator(".pair section").all()]
+    assert boxes[0]["y"] == boxes[1]["y"] and boxes[1]["x"] > boxes[0]["x"] + boxes[0]["width"]
+    page.locator(".pair section:nth-child(2) button.cell").first.click()
+    page.wait_for_selector("dialog.lightbox img.heat")
+    assert page.locator("dialog.lightbox button:has-text('Step by step')").is_hidden()
+
+
 def test_a_cell_opens_step_by_step(page):
     page.click("button.cell[data-target=greg][data-column=conv2]")
     page.click("dialog.lightbox button:has-text('Step by step')")

@@ -113,7 +113,7 @@ RECORD_WARNINGS = """if (location.search.includes('evil')) {
 def test_a_link_injects_no_markup(window, visit):
     """No value of a link becomes part of the page, and none causes an external request: `visit` would fail the test."""
     window.page.add_init_script(RECORD_WARNINGS)
-    names = ["example", "model", "method", "target", "layer", "base", "colormap", "scale", "tab"]
+    names = ["example", "model", "method", "target", "layer", "base", "colormap", "scale", "outline", "beside", "tab"]
     page = visit("/?" + urlencode([*zip(names, MARKUP * 2), ("other", MARKUP[0])]))
     page.wait_for_function(
         """names => names.every((name) =>

@@ -252,10 +252,10 @@ def test_a_phone_shows_all_five_tabs(visit):
     ("tab", "hidden"),
     [
         ("Explain", set()),
-        ("Step by step", {"scale", "outline"}),
-        ("What if?", {"scale", "outline"}),
-        ("Audit", {"photo", "examples", "method", "target", "layer", "base", "scale", "outline"}),
-        ("Trust", {"scale", "outline"}),
+        ("Step by step", {"scale", "outline", "beside"}),
+        ("What if?", {"scale", "outline", "beside"}),
+        ("Audit", {"photo", "examples", "method", "target", "layer", "base", "scale", "outline", "beside"}),
+        ("Trust", {"scale", "outline", "beside"}),
     ],
 )
 def test_a_tab_shows_the_controls_that_it_reads(shared, tab, hidden):
@@ -264,7 +264,19 @@ def test_a_tab_shows_the_controls_that_it_reads(shared, tab, hidden):
     settle(shared)
     shared.click("#appearance button.label-wrap")
     shared.locator("#colormap").wait_for()
-    names = ("photo", "examples", "model", "method", "target", "layer", "base", "colormap", "scale", "outline")
+    names = (
+        "photo",
+        "examples",
+        "model",
+        "method",
+        "target",
+        "layer",
+        "base",
+        "colormap",
+        "scale",
+        "outline",
+        "beside",
+    )
     assert {name for name in names if not shared.locator(f"#{name}").is_visible()} == hidden
     shared.click("#appearance button.label-wrap")  # folded again, as the others of this page find it
     shared.locator("#colormap").wait_for(state="hidden")

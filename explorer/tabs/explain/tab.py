@@ -15,9 +15,10 @@ from explorer.rendering.wording import file_name
 from explorer.server.errors import EXPECTED, as_sentence
 from explorer.server.upload import save_for_download
 from explorer.server.values import event_value, name_in
+from explorer.settings import NOBODY
 
 from .archive import archive
-from .view import copied, matrix, verdict
+from .view import beside, copied, matrix, verdict
 
 ASK, DOWNLOAD, GRID = (
     script("ask.js"),
@@ -64,7 +65,18 @@ def build(controls: Controls, tabs: gr.Tabs, service: ExplanationService, exampl
             selected = explained.target(view.target), explained.column(view.layer)
         except EXPECTED as error:
             return error_message(str(error)), ""
-        return verdict(explained, examples.known(file)), matrix(explained, sheet, view, selected)
+        words = verdict(explained, examples.known(file))
+        if view.beside in (NOBODY, view.model):
+            return words, matrix(explained, sheet, view, selected)
+        return words, beside((explained, sheet), second(file, view, caller), view, selected)
+
+    def second(file, view, caller):
+        """What the classifier beside it says, or a sentence on why it cannot."""
+        try:
+            explained = service.explain_file(file, view.beside, view.method, caller.progress)
+            return explained, shaded(explained, view)
+        except EXPECTED as error:
+            return str(error)
 
     def save(file, link, view, caller):
         with as_sentence():

@@ -9,9 +9,11 @@ from explorer.explanation.targets import FOR_AND_AGAINST, MIXTURE
 from explorer.photos.class_folders import class_of_folder
 from explorer.photos.examples import Example
 from explorer.rendering.templates import render
+from explorer.rendering.wording import percent, titled
 from explorer.settings import View
 
 TEMPLATE = "explain/template.html"
+BESIDE = 2  # columns of each grid where two stand side by side: the deepest layer, and all in one
 DESCRIPTIONS = {  # of targets without logit and probability
     MIXTURE: "all classes, weighted by probability",
     **dict.fromkeys(FOR_AND_AGAINST, "what moves the answer there"),
@@ -26,6 +28,22 @@ class Row:
     description: str  # in place of logit and probability
     logit: float | None = None
     probability: float | None = None
+
+
+@dataclass(frozen=True)
+class Grid:
+    """What the template draws a table of cells from."""
+
+    columns: list[tuple[str, str]]  # layer, its heading
+    rows: list[Row]
+    selected: tuple  # target and column of the cell with a frame
+    opens: bool  # whether a cell can be taken apart: only those of the page's own classifier
+    sheet: Sheet
+    colours: list[list[int]]  # see colour_stops
+    channels: list[tuple[str, str]]  # of the filter from shades to colours
+    hottest: float  # the strongest peak
+    scale: str
+    outline: str
 
 
 def verdict(explained: ExplainedPhoto, example: Example | None) -> str:
@@ -60,11 +78,42 @@ def matrix(explained: ExplainedPhoto, sheet: Sheet, view: View, selected=(None, 
 
     selected: target and column of the cell that the other tabs show; it gets a frame.
     """
-    rows = [_row(explained, row) for row in sheet.cells]
-    hottest = max((cell.peak for row in sheet.cells for cell in row if cell.peak is not None), default=0)
-    channels = [(name, _table_values(values)) for name, values in zip("RGB", sheet.colours.T)]
-    drawn = sheet, channels, hottest, view.scale, view.outline
-    return render(TEMPLATE, "matrix", columns(explained).items(), rows, selected, colour_stops(view), *drawn)
+    return render(TEMPLATE, "matrix", _grid(explained, sheet, view, selected))
+
+
+def beside(
+    one: tuple[ExplainedPhoto, Sheet], other: tuple[ExplainedPhoto, Sheet] | str, view: View, selected=(None, None)
+) -> str:
+    """The last columns of two classifiers' grids, side by side. other: a sentence where the second cannot answer."""
+    grid = _grid(*one, view, selected, BESIDE)
+    if isinstance(other, str):
+        second = view.beside, "", other
+    else:
+        second = view.beside, _answer(other[0]), _grid(*other, view, columns_shown=BESIDE, opens=False)
+    return render(TEMPLATE, "beside", [(one[0].model.name, _answer(one[0]), grid), second], grid)
+
+
+def _grid(explained, sheet, view, selected=(None, None), columns_shown=None, opens=True):
+    shown = slice(-columns_shown if columns_shown else None, None)
+    rows = [_row(explained, row[shown]) for row in sheet.cells]
+    return Grid(
+        columns=list(columns(explained).items())[shown],
+        rows=rows,
+        selected=selected,
+        opens=opens,
+        sheet=sheet,
+        colours=colour_stops(view),
+        channels=[(name, _table_values(values)) for name, values in zip("RGB", sheet.colours.T)],
+        hottest=max((cell.peak for row in rows for cell in row.cells if cell.peak is not None), default=0),
+        scale=view.scale,
+        outline=view.outline,
+    )
+
+
+def _answer(explained):
+    if explained.model.answers == "number":
+        return f"{explained.predicted} {explained.logits[0]:+.3f}"
+    return f"{titled(explained.predicted)}, {percent(explained.entry(explained.predicted)['probability'])}"
 
 
 def _table_values(channel):

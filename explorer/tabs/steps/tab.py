@@ -2,7 +2,7 @@
 
 import gradio as gr
 
-from explorer.controls import Controls
+from explorer.controls import EXPLAIN_ONLY, Controls
 from explorer.explanation.service import ExplanationService
 from explorer.photos.examples import Examples
 from explorer.rendering.parts import error_message
@@ -25,4 +25,4 @@ def build(controls: Controls, tabs: gr.Tabs, service: ExplanationService, exampl
     with gr.Tab("Step by step", id="steps") as tab:
         steps = gr.HTML(elem_id="steps", apply_default_css=False)
 
-    controls.bind(tab, show, [controls.photo, controls.view], [steps], unused=["scale", "outline"])
+    controls.bind(tab, show, [controls.photo, controls.view], [steps], unused=EXPLAIN_ONLY)

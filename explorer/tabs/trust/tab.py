@@ -5,7 +5,7 @@ from typing import Any
 
 import gradio as gr
 
-from explorer.controls import ONE_AT_A_TIME, QUIET, Caller, Controls, components_of, handler
+from explorer.controls import EXPLAIN_ONLY, ONE_AT_A_TIME, QUIET, Caller, Controls, components_of, handler
 from explorer.explanation.service import ExplanationService
 from explorer.photos.examples import Examples
 from explorer.rendering.parts import error_message
@@ -41,7 +41,7 @@ def build(controls: Controls, tabs: gr.Tabs, service: ExplanationService, exampl
         due = gr.State()  # when the checks were shown without the table, which is then to be measured
 
     inputs, shown = [controls.photo, controls.view], [origin, methods, sanity, costs, seeds, due]
-    controls.bind(tab, handlers.check, inputs, shown, unused=["scale", "outline"])
+    controls.bind(tab, handlers.check, inputs, shown, unused=EXPLAIN_ONLY)
     # one progress at a time: the others keep what they show
     options: dict[str, Any] = {"trigger_mode": "always_last", "show_progress_on": methods, **QUIET, **ONE_AT_A_TIME}
     origin.select(handler(handlers.check_again, inputs), components_of(inputs), shown, **options)

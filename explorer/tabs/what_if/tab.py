@@ -7,7 +7,17 @@ from uuid import uuid4
 import gradio as gr
 from gradio.components import Component
 
-from explorer.controls import ONE_AT_A_TIME, QUIET, Controls, Group, components_of, debounced, handler, labelled
+from explorer.controls import (
+    EXPLAIN_ONLY,
+    ONE_AT_A_TIME,
+    QUIET,
+    Controls,
+    Group,
+    components_of,
+    debounced,
+    handler,
+    labelled,
+)
 from explorer.explanation.service import ExplanationService
 from explorer.photos.edits import POT_COLOURS
 from explorer.photos.examples import Examples
@@ -94,7 +104,7 @@ def build(controls: Controls, tabs: gr.Tabs, service: ExplanationService, exampl
     _wire_controls(own)
     _wire_pad(own, controls, service)
     inputs = [controls.photo, controls.view, own.asking, own.displaced]
-    controls.bind(tab, show, inputs, own.shown, also=[own.drawing], unused=["scale", "outline"])
+    controls.bind(tab, show, inputs, own.shown, also=[own.drawing], unused=EXPLAIN_ONLY)
     _wire_card(own, controls, answers)
     _wire_wheel(own, controls, answers, f"front === '{tab.id}'")
     return own

@@ -43,6 +43,7 @@ def links(draw):
         "colormap": COLORMAPS,
         "scale": SCALES,
         "outline": OUTLINES,
+        "beside": ("none", *MODELS),
     }
     settings = {name: draw(st.sampled_from(list(names))) for name, names in choices.items()}
     target = draw(st.sampled_from(target_choices(classifiers.find(model or "embedded"))))

@@ -199,3 +199,25 @@ def test_strip_shows_the_middle_square_of_a_photo(shape, tmp_path):
     expected[32:96, 32:96] = (20, 160, 20)
     assert shown.shape == expected.shape and np.abs(shown - expected).max() < 24
     assert "a &lt;caption&gt;" in html and "From &lt;here&gt;." in html
+
+
+def test_two_classifiers_stand_side_by_side_with_their_last_columns(explained):
+    one = explained, shaded(explained, View())
+    other = ExplanationService().explain_file(examples.embedded().story.file, "debiased", "Grad-CAM")
+    two_views = View(beside="debiased")
+    html = flat(view.beside(one, (other, shaded(other, View())), two_views, ("baya", "conv3")))
+    assert re.findall(r"<h3>(\w+) says<b>(\w+),", html) == [("embedded", "Baya"), ("debiased", "Rudo")]
+    first, second = html.split("</table>")[:2]
+    for table in (first, second):
+        assert table.count('class="heat') == 5 * 2 and "conv2" not in table
+        assert re.findall(r'<th scope="col">(\S+?)<small', table.replace("all layers", "all")) == ["conv3", "all"]
+    assert first.count("data-target") == 10 and "data-target" not in second  # only the first can be taken apart
+    assert "cell chosen" in first and "cell chosen" not in second
+    assert html.count('class="colour-bar"') == 1
+    logits = [f"{value:+.2f}" for value in other.logits]
+    assert all(logit in second for logit in logits)
+
+
+def test_a_classifier_that_cannot_answer_leaves_the_other_as_it_is(explained):
+    html = flat(view.beside((explained, shaded(explained, View())), "No <b>such</b> model.", View(beside="nobody/x")))
+    assert html.count("<table") == 1 and "No &lt;b&gt;such&lt;/b&gt; model." in html and "<h3>nobody/x</h3>" in html
