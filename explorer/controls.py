@@ -15,10 +15,10 @@ from explorer.explanation.grid import BASES
 from explorer.explanation.outlines import OUTLINES
 from explorer.explanation.service import ExplanationService, Progress
 from explorer.explanation.targets import MIXTURE, layer_choices, target_choices
+from explorer.labels import BASE_LABELS, COLORMAP_LABELS, OUTLINE_LABELS, SCALE_LABELS, TARGET_LABELS, labelled
 from explorer.photos.examples import Examples
 from explorer.rendering import parts
 from explorer.rendering.static import script
-from explorer.rendering.wording import titled
 from explorer.server.cancellation import cancellable
 from explorer.server.errors import EXPECTED
 from explorer.server.upload import upload
@@ -32,24 +32,6 @@ ONE_AT_A_TIME: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit":
 AUDIT_QUEUE: dict[str, Any] = {"concurrency_id": "audit", "concurrency_limit": 1}
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal"}
 
-TARGET_LABELS = {PREDICTED: "predicted", MIXTURE: "mixture"}
-BASE_LABELS = {"edges": "edges (the article's)", "photo": "photo", "none": "none"}
-COLORMAP_LABELS = {
-    "jet": "jet (the article's)",
-    "viridis": "viridis (even steps)",
-    "cividis": "cividis (even steps, colour-blind safe)",
-}
-SCALE_LABELS = {
-    "each map": "each map",
-    "shared": "shared over the grid",
-    "square root": "shared, and its square root",
-}
-OUTLINE_LABELS = {
-    "none": "none",
-    "15 %": "15 % of the peak (the paper's)",
-    "otsu": "Otsu's threshold",
-    "hottest tenth": "nine tenths of the photo",
-}
 EXPLAIN_ONLY = ("scale", "outline", "beside")  # settings that no other tab reads
 CONTROLS = ("photo", "examples", *SETTINGS)  # as the page's elements are called
 HUB_HINT = "or the name of an image classifier on the Hub, such as microsoft/resnet-50"
@@ -202,16 +184,22 @@ def lay_out(service: ExplanationService, examples: Examples, default_model: str)
         allow_custom_value=True,
         elem_id="beside",
     )
+    appearance = _appearance(view)
+    front = gr.Textbox(visible="hidden", elem_id="front")
+    link = gr.Textbox(visible=False)
+    controls = Controls(photo, strip, model, method, target, layer, *appearance, beside, front, link)
+    _wire(controls, service, examples)
+    return controls
+
+
+def _appearance(view):
+    """What is folded away: how the heat is drawn."""
     with gr.Accordion("Appearance", open=False, elem_id="appearance"):
         base = _radio(BASES, BASE_LABELS, view.base, label="Heat lies over", elem_id="base")
         colormap = _radio(COLORMAPS, COLORMAP_LABELS, view.colormap, label="Colours", elem_id="colormap")
         scale = _radio(SCALES, SCALE_LABELS, view.scale, label="Hottest colour is the peak of", elem_id="scale")
         outline = _radio(OUTLINES, OUTLINE_LABELS, view.outline, label="Line around what is above", elem_id="outline")
-    front = gr.Textbox(visible="hidden", elem_id="front")
-    link = gr.Textbox(visible=False)
-    controls = Controls(photo, strip, model, method, target, layer, base, colormap, scale, outline, beside, front, link)
-    _wire(controls, service, examples)
-    return controls
+    return base, colormap, scale, outline
 
 
 def _wire(controls: Controls, service: ExplanationService, examples: Examples):
@@ -291,11 +279,6 @@ def examples_strip(examples: Examples) -> str:
     """The examples as labelled pictures that are buttons."""
     pictures = [(read_photo(example.file).pixels, example.caption, example.credit) for example in examples.shown]
     return parts.strip(examples.shown_origin, pictures)
-
-
-def labelled(names, labels=None):
-    """Choices as Gradio takes them, (label, name). The default label is the name, capitalised."""
-    return [((labels or {}).get(name, titled(name)), name) for name in names]
 
 
 def _radio(names, labels, value, **options):

@@ -17,6 +17,7 @@ from explorer.photos import examples as photos
 from explorer.photos.examples import Example, Examples
 from explorer.settings import View
 from explorer.tabs.audit.store import Audits, audit_request
+from explorer.tabs.steps.strongest import Strongest
 from explorer.tabs.trust.checks import Trust
 from explorer.tabs.trust.costs import captums_kernel_shap
 from explorer.tabs.trust.shipped import Answer, ship, shipped, shipped_file
@@ -34,7 +35,7 @@ def main():
     captums_kernel_shap()  # or the costs would ship without it
     service, examples = ExplanationService(), photos.embedded()
     kept = set()
-    for file in chain(audits(service, examples), trusts(service, examples)):
+    for file in chain(audits(service, examples), strongest(service, examples), trusts(service, examples)):
         print(file.name, file.stat().st_size, flush=True)  # noqa: T201 (the program's output)
         kept.add(file)
     for file in set(FOLDER.glob("*.zip")) - kept:
@@ -46,6 +47,13 @@ def audits(service: ExplanationService, examples: Examples, folder: Path = FOLDE
     store = Audits(service, examples)
     for model, compare in AUDITED:
         yield from store.ship(audit_request(model, compare), lambda part, task: None, folder)
+
+
+def strongest(service: ExplanationService, examples: Examples, folder: Path = FOLDER) -> Iterator[Path]:
+    """The files of each layer's strongest photos, computed where they are missing."""
+    store = Strongest(service, examples)
+    for model in TRUSTED:
+        yield from (store.ship(model, column, folder) for column in service.classifier(model).columns)
 
 
 def trusts(service: ExplanationService, examples: Examples, folder: Path = FOLDER) -> Iterator[Path]:

@@ -1,11 +1,11 @@
-// The sheet of an audit's photos: another filter asks again; Close, Escape or a link put it away.
+// A sheet of photos over the page: another filter asks again; Close, Escape or a link put it away.
 let asked = ''; // the filter that was changed last: it has the focus again in the new sheet
 element.addEventListener('change', (event) => {
   const form = event.target.closest('form');
   asked = event.target.name;
   if (form) trigger('select', Object.fromEntries(new FormData(form)));
 });
-const sheet = element.closest('#audit-photos');
+const sheet = element.closest('.sheet');
 const close = () => sheet.classList.remove('open');
 element.addEventListener('click', (event) => { if (event.target.closest('[data-close], a')) close(); });
 element.addEventListener('keydown', (event) => { if (event.key === 'Escape') close(); });

@@ -4,6 +4,10 @@ import re
 
 import pytest
 
+from explorer.explanation.service import ExplanationService
+from explorer.photos import examples
+from explorer.tabs.steps.breakdown import steps_of_file
+
 
 @pytest.fixture
 def steps(page):
@@ -35,6 +39,32 @@ def test_formulas_are_typeset_all_maps_are_shown_and_peaks_agree_with_explain(st
     cell = steps.locator("button.cell.chosen + small").inner_text()
     peak = float(re.search(r"peak \+(\S+)", caption)[1])
     assert peak == pytest.approx(float(cell.split()[1]), rel=0.06)  # two digits there
+
+
+def test_a_map_taken_out_of_the_sum_and_a_point_are_computed_as_by_the_server(steps):
+    service, story = ExplanationService(), examples.embedded().story.file
+    numbers = steps_of_file(service, story, "embedded", "predicted", "conv3")
+    k = numbers.by_share[0]
+    whole = numbers.anatomy.summed.double()
+    without = whole - numbers.anatomy.weights[k].double() * numbers.anatomy.activation[k].double()
+    assert "All maps in" in steps.inner_text(".recomputed [role=status]")
+    steps.locator("button.take").first.click()
+    words = steps.inner_text(".recomputed [role=status]")
+    largest = re.search(r"largest \+(\S+), (\d+) %", words).groups()
+    assert words.startswith(f"Without map {k}:") and float(largest[0]) == pytest.approx(without.max().item(), rel=0.01)
+    share = without.clamp(min=0).sum() / whole.clamp(min=0).sum()
+    assert int(largest[1]) == pytest.approx(100 * share.item(), abs=0.6)
+    steps.focus(".recomputed canvas")
+    for key in ("ArrowUp", "ArrowLeft"):  # from the middle of 64 × 64, row and column 31
+        steps.keyboard.press(key)
+    at = steps.inner_text(".recomputed .at")
+    row, column, total = re.match(r"Row (\d+), column (\d+): .* the sum is (\S+)\.$", at).groups()
+    assert (row, column) == ("30", "30")
+    value = float(total.replace("−", "-"))
+    assert value == pytest.approx(without[30, 30].item(), abs=whole.abs().max().item() * 13 / 32767 + abs(value) / 200)
+    assert f"map {k} " not in at
+    steps.locator("button.take").first.click()
+    assert "All maps in" in steps.inner_text(".recomputed [role=status]")
 
 
 def test_controls_select_the_heatmap_and_a_missing_photo_is_a_sentence(steps):

@@ -151,7 +151,9 @@ def _lay_out(examples: Examples, comparison: str, initial: str) -> Parts:
         start = gr.Button("Audit", variant="primary", elem_id="audit-start")
         cancel = gr.Button("Stop", variant="stop", visible=False, elem_id="audit-stop")
     result = gr.HTML(initial, elem_id="audit-result", js_on_load=script("counts.js"), apply_default_css=False)
-    photos = gr.HTML(elem_id="audit-photos", js_on_load=script("sheet.js"), apply_default_css=False)
+    photos = gr.HTML(
+        elem_id="audit-photos", elem_classes="sheet", js_on_load=script("sheet.js"), apply_default_css=False
+    )
     with gr.Row():
         kinds = ("CSV", "JSON", "report")
         files = [gr.DownloadButton(f"Download {kind}", visible=False, size="sm", min_width=120) for kind in kinds]

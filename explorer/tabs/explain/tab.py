@@ -5,7 +5,7 @@ import os
 import gradio as gr
 
 import classifiers
-from explorer.controls import ONE_AT_A_TIME, QUIET, Controls, components_of, handler
+from explorer.controls import ONE_AT_A_TIME, QUIET, Caller, Controls, components_of, handler
 from explorer.explanation.grid import shaded
 from explorer.explanation.service import ExplanationService
 from explorer.photos.examples import Examples
@@ -15,7 +15,7 @@ from explorer.rendering.wording import file_name
 from explorer.server.errors import EXPECTED, as_sentence
 from explorer.server.upload import save_for_download
 from explorer.server.values import event_value, name_in
-from explorer.settings import NOBODY
+from explorer.settings import NOBODY, View
 
 from .archive import archive
 from .view import beside, copied, matrix, verdict
@@ -55,28 +55,34 @@ def ask_another(event: gr.EventData):
     return event_value(event, "model", classifiers.names())
 
 
+def answered(service: ExplanationService, examples: Examples, file, view: View, caller: Caller) -> tuple[str, str]:
+    """The verdict and the grid, or both classifiers' grids."""
+    try:
+        explained = service.explain_file(file, view.model, view.method, caller.progress, view.target)
+        sheet = shaded(explained, view)
+        selected = explained.target(view.target), explained.column(view.layer)
+    except EXPECTED as error:
+        return error_message(str(error)), ""
+    words = verdict(explained, examples.known(file))
+    if view.beside in (NOBODY, view.model):
+        return words, matrix(explained, sheet, view, selected)
+    return words, beside((explained, sheet), _second(service, file, view, caller), view, selected)
+
+
+def _second(service, file, view, caller):
+    """What the classifier beside it says, or a sentence on why it cannot."""
+    try:
+        explained = service.explain_file(file, view.beside, view.method, caller.progress)
+        return explained, shaded(explained, view)
+    except EXPECTED as error:
+        return str(error)
+
+
 def build(controls: Controls, tabs: gr.Tabs, service: ExplanationService, examples: Examples):
     """Lay the tab out in the current `tabs` and wire it."""
 
     def show(file, view, caller):
-        try:
-            explained = service.explain_file(file, view.model, view.method, caller.progress, view.target)
-            sheet = shaded(explained, view)
-            selected = explained.target(view.target), explained.column(view.layer)
-        except EXPECTED as error:
-            return error_message(str(error)), ""
-        words = verdict(explained, examples.known(file))
-        if view.beside in (NOBODY, view.model):
-            return words, matrix(explained, sheet, view, selected)
-        return words, beside((explained, sheet), second(file, view, caller), view, selected)
-
-    def second(file, view, caller):
-        """What the classifier beside it says, or a sentence on why it cannot."""
-        try:
-            explained = service.explain_file(file, view.beside, view.method, caller.progress)
-            return explained, shaded(explained, view)
-        except EXPECTED as error:
-            return str(error)
+        return answered(service, examples, file, view, caller)
 
     def save(file, link, view, caller):
         with as_sentence():

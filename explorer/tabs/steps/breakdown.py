@@ -1,5 +1,6 @@
 """Grad-CAM step by step: every quantity between a photo and its heatmap, for one class at one layer."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache, cached_property, lru_cache, partial
 
@@ -52,6 +53,14 @@ class Steps:
         """The maps, largest |αₖ| first."""
         return tuple(self.anatomy.weights.abs().argsort(descending=True, stable=True).tolist())
 
+    @cached_property
+    def by_share(self) -> tuple[int, ...]:
+        """The maps in the order of the heat that they bring, those that take most away last; without heat `order`."""
+        if self.shares is None:
+            return self.order
+        shares = self.shares
+        return tuple(sorted(self.order, key=lambda k: -shares[k]))
+
     @property
     def peak(self) -> float:
         """The strongest evidence in the finished heatmap."""
@@ -91,7 +100,7 @@ class Steps:
 
     def share_of_top(self, count: int) -> float | None:
         """The part of the heat that the `count` maps of the largest |αₖ| contribute together; None without heat."""
-        return None if self.shares is None else sum(self.shares[k] for k in self.order[:count])
+        return self.share_of(self.order[:count])
 
     @cached_property
     def hottest(self) -> tuple[int, int]:
@@ -101,6 +110,10 @@ class Steps:
     def terms(self, point: tuple[int, int]) -> Tensor:
         """αₖAᵏ at one point of the layer's grid, [C]; their sum is S there."""
         return self.anatomy.weights.double() * self.anatomy.activation[:, *point].double()
+
+    def share_of(self, maps: Sequence[int]) -> float | None:
+        """The part of the heat that these maps bring together; None without heat."""
+        return None if self.shares is None else sum(self.shares[k] for k in maps)
 
     @property
     def _summed(self):

@@ -1,8 +1,14 @@
 """HTML of the tab Step by step: captioned maps, bars, and the formulas with this photo's numbers in them."""
 
-import cv2
-from torch import Tensor
+import base64
 
+import cv2
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from classifiers.photos.decode import read_photo
+from explorer.deep_links import Link, query
 from explorer.explanation.targets import FOR_AND_AGAINST, MIXTURE
 from explorer.rendering.images import data_uri, png_uri
 from explorer.rendering.templates import render
@@ -20,6 +26,7 @@ from explorer.settings import View
 
 from .breakdown import (
     METHOD,
+    ZERO,
     Steps,
     colour_indices,
     diverging_table,
@@ -29,11 +36,14 @@ from .breakdown import (
     signed_picture,
     value_range,
 )
+from .strongest import Found
 
 TEMPLATE = "steps/template.html"
 SHOWN = 12  # maps that are not folded away
 WRITTEN_OUT = 3  # terms of the weighted sum
 DRAWN = 96  # maps with a picture: of a layer of two thousand the page would have megabytes
+SENT = 64  # the longest side of the numbers that the browser adds up: 8 kB a map
+LEVELS = 32767  # of a number's share of the largest magnitude
 SMALL = 128  # a map up to this side is shown pixel by pixel, a larger one reduced to it
 
 
@@ -56,6 +66,23 @@ def walkthrough(steps: Steps, view: View) -> str:
     )
 
 
+def strongest_photos(k: int, found: Found, looked_through: int, view: View) -> str:
+    """A sheet of the photos that excite map k most. Raises ValueError for a map that the layer does not have."""
+    if k >= len(found):
+        raise ValueError(f"This layer has {len(found)} maps, and none of that number.")
+    tiles = [
+        {
+            "picture": read_photo(strong.example.file).pixels,
+            "at": (f"{100 * strong.x:.1f}%", f"{100 * strong.y:.1f}%"),
+            "key": strong.example.key,
+            "words": f"{titled(strong.example.really)}, {signed_number(strong.value)}",
+            "link": query(Link(strong.example.key, view, "steps")),
+        }
+        for strong in found[k]
+    ]
+    return render(TEMPLATE, "strongest", k, looked_through, tiles)
+
+
 # -------------------------------------------------------------------------------------------------------- the steps
 
 
@@ -73,7 +100,8 @@ def _score(steps):
 
 def _maps(steps):
     height, width = steps.anatomy.summed.shape
-    cards = [_card(steps, k) for k in steps.order[:DRAWN]]
+    shown = steps.by_share[:DRAWN]
+    cards = [_card(steps, k, sent=place < SHOWN) for place, k in enumerate(shown)]
     return {
         "shape": (height, width),
         "first": cards[:SHOWN],
@@ -90,14 +118,41 @@ def _rest(maps):
     return more if maps <= DRAWN else f"{more}; the weakest {maps - DRAWN} are in the sum and have no picture"
 
 
-def _card(steps, k):
+def _card(steps, k, sent):
+    """sent: whether the browser gets the map's numbers, to take it out of the sum."""
     anatomy = steps.anatomy
     pictures = (
         _map(f"feature map {k}", anatomy.activation[k], largest_magnitude),
         _map(f"gradient of map {k}", anatomy.gradient[k], robust_magnitude),
     )
     share = None if steps.shares is None else signed_share(steps.shares[k])
-    return {"k": k, "weight": scientific(anatomy.weights[k].item()), "share": share, "pictures": pictures}
+    return {
+        "k": k,
+        "weight": scientific(anatomy.weights[k].item()),
+        "share": share,
+        "pictures": pictures,
+        "term": _term(steps, k) if sent else None,
+    }
+
+
+def _term(steps, k):
+    """What map k brings to the sum at each point, αₖAᵏ, for the browser."""
+    anatomy = steps.anatomy
+    return _sent(anatomy.weights[k].double() * anatomy.activation[k].double())
+
+
+def _sent(values):
+    """Numbers [h, w] at most SENT a side, as 16-bit shares of the largest magnitude: (limit, base64)."""
+    if max(values.shape) > SENT:
+        height, width = (min(side, SENT) for side in values.shape)
+        values = functional.adaptive_avg_pool2d(values[None], (height, width))[0]
+    limit = largest_magnitude(values)
+    levels = (values / (limit or 1.0) * LEVELS).round().to(torch.int16)
+    return limit, base64.b64encode(levels.numpy().astype("<i2").tobytes()).decode()
+
+
+def _hex(colour):
+    return f"#{bytes(colour).hex()}"
 
 
 def _map(name, values, limit):
@@ -106,7 +161,7 @@ def _map(name, values, limit):
 
 
 def _weights(steps):
-    anatomy, k = steps.anatomy, steps.order[0]
+    anatomy, k = steps.anatomy, steps.by_share[0]
     without = int((anatomy.gradient == 0).all(2).all(1).sum())
     return {
         "k": k,
@@ -133,9 +188,12 @@ def _bars(weights, order):
 def _sum(steps, view):
     limit = largest_magnitude(steps.anatomy.summed)
     return {
-        "terms": [(k, scientific(steps.anatomy.weights[k].item())) for k in steps.order[:WRITTEN_OUT]],
+        "terms": [(k, scientific(steps.anatomy.weights[k].item())) for k in steps.by_share[:WRITTEN_OUT]],
         "rest": len(steps.order) - WRITTEN_OUT,
         "pictures": _pictures(steps, view, limit),
+        "whole": _sent(steps.anatomy.summed.double()),
+        "sent": [min(side, SENT) for side in steps.anatomy.summed.shape],
+        "colours": [_hex(colour) for colour in diverging_table()[ZERO::4]],
         "limit": (signed_number(-limit), signed_number(limit)),
         "balance": _balance(steps),
         "example": _example(steps),
@@ -174,19 +232,21 @@ def _balance(steps):
 
 
 def _top_maps(steps):
-    """A sentence on the maps that contribute most heat: not always those of the largest weights."""
-    share, largest = steps.share_of_top(WRITTEN_OUT), max(steps.order, key=lambda k: steps.shares[k])
-    verb = f"bring {signed_share(share)} of" if share >= 0 else f"take {signed_share(-share)} away from"
-    return (
-        f"The {WRITTEN_OUT} heaviest weights together {verb} the heat; "
-        f"the map that brings the most, {signed_share(steps.shares[largest])}, is number {largest}."
+    """A sentence on the maps that bring most heat, and on the one of the heaviest weight where it is none of them."""
+    first, heaviest = steps.by_share[:WRITTEN_OUT], steps.order[0]
+    sentence = (
+        f"The {WRITTEN_OUT} maps that bring most bring {signed_share(steps.share_of(first))} of the heat together."
     )
+    if heaviest in first:
+        return sentence
+    weight, share = signed_number(steps.anatomy.weights[heaviest].item()), signed_share(steps.shares[heaviest])
+    return f"{sentence} Map {heaviest} has the heaviest weight, {weight}, and {share} of the heat."
 
 
 def _example(steps):
     """The sum at its largest point, term by term: the largest terms by their maps, then all others as one."""
     terms, total = steps.terms(steps.hottest), steps.anatomy.summed[steps.hottest].item()
-    parts = [(k, terms[k].item()) for k in steps.order[:WRITTEN_OUT]]
+    parts = [(k, terms[k].item()) for k in steps.by_share[:WRITTEN_OUT]]
     if len(steps.order) > WRITTEN_OUT:
         parts.append((None, terms.sum().item() - sum(part for _, part in parts)))
     exponent = magnitude(max(abs(value) for value in (*(part for _, part in parts), total)))

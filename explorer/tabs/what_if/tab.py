@@ -16,9 +16,9 @@ from explorer.controls import (
     components_of,
     debounced,
     handler,
-    labelled,
 )
 from explorer.explanation.service import ExplanationService
+from explorer.labels import labelled
 from explorer.photos.edits import POT_COLOURS
 from explorer.photos.examples import Examples
 from explorer.photos.grown import TOLERANCE, TOLERANCES

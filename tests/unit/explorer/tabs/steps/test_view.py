@@ -3,14 +3,17 @@
 import base64
 import io
 import re
+import struct
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from explorer.rendering.wording import signed_number
 from explorer.settings import View
+from explorer.tabs.steps import view
 from explorer.tabs.steps.breakdown import diverging_table
 from explorer.tabs.steps.view import SHOWN, walkthrough
 
@@ -61,7 +64,7 @@ def test_printed_weights_times_maps_are_the_printed_sum(steps, page):
 
 def test_printed_mean_is_the_printed_gradient_sum_over_its_area(steps, page):
     k, height, width, total, mean = re.match(r"α(\d+)Baya=1(\d+)·(\d+)·\((.+?)\)=(.+)", formula(page, "ours")).groups()
-    assert int(k) == steps.order[0]
+    assert int(k) == steps.by_share[0]
     assert parse(total) / (int(height) * int(width)) == pytest.approx(parse(mean), rel=0.01)
 
 
@@ -85,14 +88,16 @@ def test_shares_for_and_against_add_up_to_100_percent(steps, page):
 def test_formula_has_the_three_largest_terms(steps, page):
     written = formula(page, "sum")
     assert written.endswith("… and 61 more")
-    for k in steps.order[:3]:
+    for k in steps.by_share[:3]:
         assert re.search(rf"·A{k}\b", written)
 
 
 def test_every_map_has_a_card_and_the_shares_add_up(steps, page):
-    cards = re.findall(r'<figure class="card" data-map="(\d+)">.*?<small>(−?\d+) % of the heat', flat(page))
-    assert [int(k) for k, _ in cards] == list(steps.order)
-    assert page.index("<details>") > page.index(f'data-map="{steps.order[SHOWN - 1]}"')
+    cards = re.findall(r'<figure class="card" data-map="(\d+)"[^>]*>.*?<small>(−?\d+) % of the heat', flat(page))
+    assert [int(k) for k, _ in cards] == list(steps.by_share)
+    shares = [steps.shares[int(k)] for k, _ in cards]
+    assert shares == sorted(shares, reverse=True) and shares[-1] < 0
+    assert page.index("<details>") > page.index(f'data-map="{steps.by_share[SHOWN - 1]}"')
     assert sum(parse(share) for _, share in cards) == pytest.approx(100, abs=32)  # 64 roundings to a whole percent
     assert sum(steps.shares) == pytest.approx(1)
 
@@ -149,3 +154,28 @@ def test_names_are_escaped(steps):
         replace(steps, target="<b>aya", explained=replace(steps.explained, model=odd, note="<i>note")), View()
     )
     assert "<b>aya" not in html.lower() and "<i>note" not in html and "&lt;i&gt;note" in html
+
+
+def received(limit, values):
+    """What the browser makes of the numbers of a map, by the struct module."""
+    data = base64.b64decode(values)
+    return np.array(struct.unpack(f"<{len(data) // 2}h", data)) * float(limit) / 32767
+
+
+def test_the_browser_gets_each_shown_term_and_the_sum(steps, page):
+    terms = re.findall(r'<figure class="card" data-map="(\d+)" data-limit="(\S+)" data-values="(\S+)"', page)
+    assert [int(k) for k, *_ in terms] == list(steps.by_share[:SHOWN])
+    activation, weights = steps.anatomy.activation.double().numpy(), steps.anatomy.weights.double().numpy()
+    for k, limit, values in terms:
+        term = weights[int(k)] * activation[int(k)].ravel()
+        assert np.abs(received(limit, values) - term).max() <= 0.51 / 32767 * np.abs(term).max()
+    whole = re.search(r'class="recomputed" data-limit="(\S+)" data-values="(\S+)"', page).groups()
+    summed = steps.anatomy.summed.double().numpy().ravel()
+    assert np.abs(received(*whole) - summed).max() <= 0.51 / 32767 * np.abs(summed).max()
+
+
+def test_a_large_map_is_reduced_for_the_browser():
+    """By means of its blocks, so that terms still add up."""
+    limit, values = view._sent(torch.arange(128.0 * 128).reshape(128, 128))
+    by_hand = np.arange(128.0 * 128).reshape(64, 2, 64, 2).mean((1, 3)).ravel()
+    assert np.abs(received(limit, values) - by_hand).max() <= 0.51 / 32767 * limit
