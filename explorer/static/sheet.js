@@ -5,7 +5,7 @@ element.addEventListener('change', (event) => {
   asked = event.target.name;
   if (form) trigger('select', Object.fromEntries(new FormData(form)));
 });
-const sheet = element.closest('.sheet');
+const sheet = element.closest('.block.sheet');
 const close = () => sheet.classList.remove('open');
 element.addEventListener('click', (event) => { if (event.target.closest('[data-close], a')) close(); });
 element.addEventListener('keydown', (event) => { if (event.key === 'Escape') close(); });
