@@ -61,6 +61,7 @@ class Explainer:
         self._copies = ModelCopies(model)
         self._layers = find_layers(model, layers)
         self._reshape = reshape
+        self._kept: dict[tuple, int] = {}  # kind of image → bytes that a forward pass keeps for one, measured once
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -161,7 +162,10 @@ class Explainer:
         if len(together) > 1 and free is not None and together.nbytes * SURELY_FITS > free:
             what = f"the activations of {len(together)} images"
             remedy = "pass at_once, how many images may share a batch, if the model treats each by itself"
-            require(len(together) * self._bytes_kept(images[:1]), images.device, what, remedy)
+            kind = images.shape[1:], images.dtype, images.device
+            if kind not in self._kept:
+                self._kept[kind] = self._bytes_kept(images[:1])
+            require(len(together) * self._kept[kind], images.device, what, remedy)
 
     def _bytes_kept(self, images):
         """What a forward pass keeps for its backward; 0 where that cannot be measured with these images."""

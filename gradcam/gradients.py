@@ -35,15 +35,17 @@ def gradients(recording: Recording, cotangents: Tensor) -> tuple[Tensor | None, 
 
 def _batched(recording, cotangents):
     """All targets in one backward through `vmap`."""
+    def of_one(cotangent):
+        found = torch.autograd.grad(
+            recording.outputs, recording.activations, cotangent, retain_graph=True, allow_unused=True
+        )  # the graph is kept: many targets come in groups
+        leads.extend(one is not None for one in found)
+        return tuple(one for one in found if one is not None)
+
+    leads = []
     with _fast_products(recording):
-        return torch.autograd.grad(
-            recording.outputs,
-            recording.activations,
-            cotangents,
-            retain_graph=True,  # many targets come in groups
-            is_grads_batched=True,
-            allow_unused=True,
-        )
+        found = iter(torch.vmap(of_one)(cotangents))
+    return tuple(next(found) if leads_there else None for leads_there in leads)
 
 
 def _one_by_one(recording, cotangents):
