@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from .forward_pass import logits_of, record
 from .heatmaps import states, upsample, weighted_sum
-from .images import as_batch
+from .images import as_batch, channels_last_pays, minds_layout
 from .layer_view import ForwardPass, LayerView
 from .layers import find_layers
 from .memory import available, in_halves, require
@@ -120,10 +120,21 @@ class Explainer:
 
     def _explain(self, images, targets, settings):
         """Outputs [B, N], heatmaps [B, K, L, H, W] and the L layers' maps [B, K, h, w] of one batch."""
+        if not (self._copies.any_layout and channels_last_pays(images, settings.method.passes, targets)):
+            return self._explain_in_layout(images, targets, settings, False)
+        try:
+            return self._explain_in_layout(images, targets, settings, True)
+        except RuntimeError as error:
+            if not minds_layout(error):
+                raise
+        self._copies.any_layout = False  # a `view` in its forward or backward, as it fits plain images
+        return self._explain_in_layout(images, targets, settings, False)
+
+    def _explain_in_layout(self, images, targets, settings, channels_last):
         with torch.no_grad(), self._copies.borrow() as borrowed:
             forward_pass = ForwardPass(
                 *(self._copies, borrowed, self._layers, images, targets),
-                *(self._reshape, settings.counter, settings.at_once),
+                *(self._reshape, settings.counter, settings.at_once, channels_last),
             )
 
             def explain(some):

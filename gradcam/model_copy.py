@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from .copying import copy_model
-from .forward_checks import CheckedForward, WritesToWeights, forbid_modules
+from .forward_checks import CheckedForward, ReadsMemory, WritesToWeights, forbid_modules
 from .random_numbers import GeneratorStates, PrivateRandomNumbers
 from .snapshots import Snapshot
 from .tensor_copies import memory_of
@@ -40,6 +40,7 @@ class ModelCopies:
         self._idle: list[_ModelCopy] = []
         self._private: frozenset[int] = frozenset()  # ids of the parameters that the forward writes into
         self._draws: dict[tuple, bool] = {}  # shape of images that needs no checks → whether their forward draws
+        self.any_layout = True  # whether the forward may see images whose channels lie last in memory
 
     @contextmanager
     def borrow(self) -> Iterator["BorrowedCopy"]:
@@ -62,13 +63,16 @@ class ModelCopies:
                 return model_copy
         return _ModelCopy(self.model, self._private)
 
-    def run(self, model_copy: "_ModelCopy", images: Tensor):
-        """The outputs of a copy; checked, if need be. Raises WritesToWeights before weights are changed."""
-        kind = images.shape, images.dtype, images.device
+    def run(self, model_copy: "_ModelCopy", images: Tensor, channels_last: bool = False):
+        """The outputs of a copy; checked, if need be. Raises WritesToWeights before weights are changed.
+
+        channels_last: how `images` lie in memory, by this module's choice. Raises ReadsMemory where that would count.
+        """
+        kind = images.shape, images.dtype, images.device, channels_last
         if kind in self._draws and model_copy.private == self._private:
             with PrivateRandomNumbers(GeneratorStates()) if self._draws[kind] else nullcontext():
                 return model_copy.root(images)
-        with CheckedForward(model_copy.weights) as checked, forbid_modules(model_copy.originals):
+        with CheckedForward(model_copy.weights, channels_last) as checked, forbid_modules(model_copy.originals):
             outputs = model_copy.root(images)
         if not checked.value_dependent and len(self._draws) < MAX_CHECKED:
             self._draws[kind] = checked.drew
@@ -96,12 +100,15 @@ class BorrowedCopy:
     def root(self) -> nn.Module:
         return self.model_copy.root
 
-    def forward(self, images: Tensor, attach: Callable[[nn.Module], list] = lambda root: []):
+    def forward(
+        self, images: Tensor, attach: Callable[[nn.Module], list] = lambda root: [], *, channels_last: bool = False
+    ):
         """The model's outputs for `images`, which stay as they are even where it writes into them.
 
         attach: puts hooks on the copy's layers and returns their handles; called anew where the first pass has to be
         made again. They stay as long as the copy is borrowed: a network that checkpoints runs a second time in its
         backward.
+        channels_last: may lay the images out so, for speed, where the model does not mind.
 
         Raises TypeError for a model that runs a part of the original, and what the model's forward raises.
         """
@@ -109,9 +116,13 @@ class BorrowedCopy:
             self.remove_hooks()
             self._handles = attach(self.model_copy.root)
             try:
+                if channels_last and self._pool.any_layout:
+                    return self._pool.run(self.model_copy, images.clone(memory_format=torch.channels_last), True)
                 return self._pool.run(self.model_copy, images.clone())
             except WritesToWeights as error:
                 self._pool.keep_private(error.parameters, self.model_copy)
+            except ReadsMemory:
+                self._pool.any_layout = False
             self.model_copy = self._pool.take()  # after the handler: its traceback refers to the forward pass
 
     def remove_hooks(self):
