@@ -152,7 +152,8 @@ class Explainer:
         """The heatmaps of a forward pass's targets, [K, B, L, H, W], then each layer's maps [K, B, h, w]."""
         views = [LayerView(forward_pass, index) for index in range(len(self._layers))]
         maps = [_map(view, settings.method.weights, settings.signed) for view in views]
-        return torch.stack([upsample(one, forward_pass.images.shape[2:]) for one in maps], 2), *maps
+        enlarged = [upsample(one, forward_pass.images.shape[2:])[:, :, None] for one in maps]
+        return enlarged[0] if len(enlarged) == 1 else torch.cat(enlarged, 2), *maps
 
     def _without_callables(self, images, targets, at_once):
         """Targets that depend on no image outside its batch: callables are evaluated on all images' outputs at once."""

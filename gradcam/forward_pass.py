@@ -33,9 +33,7 @@ class Recording:
     activations: tuple[Tensor, ...]  # per layer [B, C, h, w]; `outputs` can be differentiated with respect to each
 
 
-def record(
-    borrowed: BorrowedCopy, layers: tuple[Layer, ...], images: Tensor, channels_last: bool = False
-) -> Recording:
+def record(borrowed: BorrowedCopy, layers: tuple[Layer, ...], images: Tensor, channels_last: bool = False) -> Recording:
     """Run the model once on `images` and record the output of each of the `layers`. Call it with gradients enabled.
 
     The graph starts at the shallowest recorded layer: below it nothing needs a gradient, so nothing is kept.

@@ -141,9 +141,14 @@ class _ModelCopy:
         self.weights: dict[int | None, set[int]] = {}  # memory that is shared → ids of the parameters that lie there
         for weight, _ in session.aliases:
             self.weights.setdefault(memory_of(weight), set()).add(id(weight))
-        self._aliases, self._clones = session.aliases, session.clones
-        self._storages, self._generators = session.storages, session.generators
-        self._places = [clone.detach() for _, clone in session.clones]  # where the clones' own memory is
+        self._clones, self._generators = session.clones, session.generators
+        # Lists side by side, one of originals: to compare them is the most that a further call has to do.
+        self._weights, self._aliases = _sides(session.aliases)
+        self._tensors, clones = _sides(session.clones)
+        self._places = [clone.detach() for clone in clones]  # where the clones' own memory is
+        self._layouts = [_layout(clone) for clone in clones]
+        self._storages, self._own = _sides(session.storages)
+        self._sizes = [one.numel() for one in self._own]
         self._originals_then, self._copies_then = (
             Snapshot(*([pair[side] for pair in pairs] for pairs in (session.dicts, session.lists, session.cells)))
             for side in (0, 1)
@@ -167,9 +172,8 @@ class _ModelCopy:
         if not self._is_current():
             return False
         if self._storages:
-            own, originals = [own for _, own in self._storages], [original for original, _ in self._storages]
-            with torch.no_grad():
-                torch._foreach_copy_(own, originals)  # pyright: ignore[reportPrivateImportUsage]  one call for all
+            with torch.no_grad():  # one call for all
+                torch._foreach_copy_(self._own, self._storages)  # pyright: ignore[reportPrivateImportUsage]
         for original, own in self._generators:
             own.set_state(original.get_state())
         return True
@@ -178,24 +182,25 @@ class _ModelCopy:
         return (
             self._originals_then.unchanged()
             and all(type(module) is kind for module, kind in self._original_classes)
-            and all(_same_memory(weight, alias) for weight, alias in self._aliases)
-            and all(_same_memory(clone, place) for (_, clone), place in zip(self._clones, self._places))
-            and all(_same_layout(tensor, clone) for tensor, clone in self._clones)
-            and all(original.numel() == own.numel() for original, own in self._storages)
+            and _same_memory(self._weights, self._aliases)
+            and _same_memory([clone for _, clone in self._clones], self._places)
+            and [_layout(tensor) for tensor in self._tensors] == self._layouts
+            and [one.numel() for one in self._storages] == self._sizes
         )
 
 
-def _same_memory(one, other):
+def _sides(pairs):
+    """Pairs as two lists."""
+    return [one for one, _ in pairs], [other for _, other in pairs]
+
+
+def _same_memory(tensors, others):
     try:
-        return one.is_set_to(other)
+        return all(map(Tensor.is_set_to, tensors, others))
     except RuntimeError:  # sparse, quantised: torch cannot tell
         return False
 
 
-def _same_layout(one, other):
-    """Whether two tensors of different memory lie there in the same way."""
-    return _layout(one) == _layout(other)
-
-
 def _layout(tensor):
+    """How a tensor lies in its memory."""
     return tensor.shape, tensor.dtype, tensor.storage_offset(), tensor.stride()
