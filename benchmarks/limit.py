@@ -42,7 +42,7 @@ def by_hand(network, image):
         heat.insert(0, torch.einsum("kc,chw->khw", weights, activations[layer][0]).relu()[:, None])
         if layer:
             indices = places[layer].expand(len(CLASSES), -1, -1, -1)
-            unpooled = F.max_unpool2d(gradient, indices, 2)
+            unpooled = F.max_unpool2d(gradient, indices, [2, 2], [2, 2])
             gradient = F.conv_transpose2d(unpooled, convolutions[layer].weight, padding=1)
     size = image.shape[2:]
     return torch.cat([F.interpolate(one, size, mode="bilinear", align_corners=False) for one in heat], 1)
@@ -61,7 +61,7 @@ def head(hidden, last, maps):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--keep", action="store_true", help="let glibc keep freed memory")

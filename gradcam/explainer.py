@@ -138,22 +138,22 @@ class Explainer:
             )
 
             def explain(some):
-                return self._heatmaps(forward_pass.for_targets(some), settings)
+                return self._maps(forward_pass.for_targets(some), settings)
 
             if settings.method.passes == "1":
                 groups = forward_pass.groups(GRADIENT_BYTES)
                 parts = [part for group in groups for part in in_halves(explain, group)]
             else:  # these halve their forward passes; another half of the targets would need them all again
                 parts = [explain(targets)]
-            by_image = (part.transpose(0, 1).to(settings.device) for part in map(_joined, zip(*parts)))
+            maps = [*map(_joined, zip(*parts))]
+            heatmaps = _enlarged(maps, images.shape[2:])
+            by_image = (part.transpose(0, 1).to(settings.device) for part in (heatmaps, *maps))
             return forward_pass.outputs.to(settings.device), *by_image
 
-    def _heatmaps(self, forward_pass, settings):
-        """The heatmaps of a forward pass's targets, [K, B, L, H, W], then each layer's maps [K, B, h, w]."""
+    def _maps(self, forward_pass, settings):
+        """Each layer's maps for a forward pass's targets: L tensors [K, B, h, w]."""
         views = [LayerView(forward_pass, index) for index in range(len(self._layers))]
-        maps = [_map(view, settings.method.weights, settings.signed) for view in views]
-        enlarged = [upsample(one, forward_pass.images.shape[2:])[:, :, None] for one in maps]
-        return enlarged[0] if len(enlarged) == 1 else torch.cat(enlarged, 2), *maps
+        return [_map(view, settings.method.weights, settings.signed) for view in views]
 
     def _without_callables(self, images, targets, at_once):
         """Targets that depend on no image outside its batch: callables are evaluated on all images' outputs at once."""
@@ -213,6 +213,16 @@ class _Settings:
 def _joined(parts):
     """Parts in one tensor; a single part as it is, without a copy."""
     return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+
+def _enlarged(maps, size):
+    """Heatmaps [K, B, L, H, W] of the L layers' maps [K, B, h, w]."""
+
+    def enlarge(some):
+        return upsample(some, size)[:, :, None]
+
+    layers = [_joined(in_halves(enlarge, one)) for one in maps]
+    return layers[0] if len(layers) == 1 else torch.cat(layers, 2)
 
 
 def _map(view, weights_of, signed):
