@@ -120,7 +120,8 @@ class Explainer:
 
     def _explain(self, images, targets, settings):
         """Outputs [B, N], heatmaps [B, K, L, H, W] and the L layers' maps [B, K, h, w] of one batch."""
-        if not (self._copies.any_layout and channels_last_pays(images, settings.method.passes, targets)):
+        wanted = settings.method.passes == "1" and channels_last_pays(images, self.model, len(targets))
+        if not (wanted and self._copies.any_layout):
             return self._explain_in_layout(images, targets, settings, False)
         try:
             return self._explain_in_layout(images, targets, settings, True)

@@ -57,6 +57,17 @@ def test_the_forward_of_one_target_has_its_channels_last(photos):
     assert orders[-2:] == [1, 1]
 
 
+@pytest.mark.parametrize(("count", "order"), [(1, 400), (16, 1)])
+def test_weights_that_outweigh_the_images_keep_the_order(count, order):
+    orders = []
+    network = Net()
+    network.layer = nn.Sequential(nn.Conv2d(5, 256, 1), nn.Conv2d(256, 256, 3, padding=1), nn.Conv2d(256, 6, 1))
+    network.first.register_forward_hook(lambda module, args, output: orders.append(args[0].stride(1)))
+    photos = torch.rand(count, 3, 20, 20)
+    check(network, photos)
+    assert orders[-1] == order
+
+
 def test_a_caller_in_double_precision_keeps_the_order(photos):
     orders = []
     network = Net().double()
@@ -97,6 +108,12 @@ MINDING = {
 @pytest.mark.parametrize("parts", MINDING.values(), ids=MINDING)
 def test_networks_that_mind_the_order_get_plain_images(parts, photos):
     assert not check(Net(**parts), photos)._copies.any_layout
+
+
+def test_a_lazy_convolution_is_refused_in_the_usual_words(photos):
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.LazyConv2d(5, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    with pytest.raises(ValueError, match="a lazy layer of it has not seen an image yet"):
+        Explainer(network, "0").explain(photos, 0)
 
 
 def test_what_the_caller_wrote_sees_plain_tensors(photos):
