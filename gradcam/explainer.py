@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from .forward_pass import logits_of, record
 from .heatmaps import states, upsample, weighted_sum
-from .images import as_batch
+from .images import as_batch, channels_last_pays, minds_layout
 from .layer_view import ForwardPass, LayerView
 from .layers import find_layers
 from .memory import available, in_halves, require
@@ -61,6 +61,7 @@ class Explainer:
         self._copies = ModelCopies(model)
         self._layers = find_layers(model, layers)
         self._reshape = reshape
+        self._kept: dict[tuple, int] = {}  # kind of image → bytes that a forward pass keeps for one, measured once
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -119,28 +120,41 @@ class Explainer:
 
     def _explain(self, images, targets, settings):
         """Outputs [B, N], heatmaps [B, K, L, H, W] and the L layers' maps [B, K, h, w] of one batch."""
+        wanted = settings.method.passes == "1" and channels_last_pays(images, self.model, len(targets))
+        if not (wanted and self._copies.any_layout):
+            return self._explain_in_layout(images, targets, settings, False)
+        try:
+            return self._explain_in_layout(images, targets, settings, True)
+        except RuntimeError as error:
+            if not minds_layout(error):
+                raise
+        self._copies.any_layout = False  # a `view` in its forward or backward, as it fits plain images
+        return self._explain_in_layout(images, targets, settings, False)
+
+    def _explain_in_layout(self, images, targets, settings, channels_last):
         with torch.no_grad(), self._copies.borrow() as borrowed:
             forward_pass = ForwardPass(
                 *(self._copies, borrowed, self._layers, images, targets),
-                *(self._reshape, settings.counter, settings.at_once),
+                *(self._reshape, settings.counter, settings.at_once, channels_last),
             )
 
             def explain(some):
-                return self._heatmaps(forward_pass.for_targets(some), settings)
+                return self._maps(forward_pass.for_targets(some), settings)
 
             if settings.method.passes == "1":
                 groups = forward_pass.groups(GRADIENT_BYTES)
                 parts = [part for group in groups for part in in_halves(explain, group)]
             else:  # these halve their forward passes; another half of the targets would need them all again
                 parts = [explain(targets)]
-            by_image = (part.transpose(0, 1).to(settings.device) for part in map(_joined, zip(*parts)))
+            maps = [*map(_joined, zip(*parts))]
+            heatmaps = _enlarged(maps, images.shape[2:])
+            by_image = (part.transpose(0, 1).to(settings.device) for part in (heatmaps, *maps))
             return forward_pass.outputs.to(settings.device), *by_image
 
-    def _heatmaps(self, forward_pass, settings):
-        """The heatmaps of a forward pass's targets, [K, B, L, H, W], then each layer's maps [K, B, h, w]."""
+    def _maps(self, forward_pass, settings):
+        """Each layer's maps for a forward pass's targets: L tensors [K, B, h, w]."""
         views = [LayerView(forward_pass, index) for index in range(len(self._layers))]
-        maps = [_map(view, settings.method.weights, settings.signed) for view in views]
-        return torch.stack([upsample(one, forward_pass.images.shape[2:]) for one in maps], 2), *maps
+        return [_map(view, settings.method.weights, settings.signed) for view in views]
 
     def _without_callables(self, images, targets, at_once):
         """Targets that depend on no image outside its batch: callables are evaluated on all images' outputs at once."""
@@ -161,7 +175,10 @@ class Explainer:
         if len(together) > 1 and free is not None and together.nbytes * SURELY_FITS > free:
             what = f"the activations of {len(together)} images"
             remedy = "pass at_once, how many images may share a batch, if the model treats each by itself"
-            require(len(together) * self._bytes_kept(images[:1]), images.device, what, remedy)
+            kind = images.shape[1:], images.dtype, images.device
+            if kind not in self._kept:
+                self._kept[kind] = self._bytes_kept(images[:1])
+            require(len(together) * self._kept[kind], images.device, what, remedy)
 
     def _bytes_kept(self, images):
         """What a forward pass keeps for its backward; 0 where that cannot be measured with these images."""
@@ -197,6 +214,16 @@ class _Settings:
 def _joined(parts):
     """Parts in one tensor; a single part as it is, without a copy."""
     return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+
+def _enlarged(maps, size):
+    """Heatmaps [K, B, L, H, W] of the L layers' maps [K, B, h, w]."""
+
+    def enlarge(some):
+        return upsample(some, size)[:, :, None]
+
+    layers = [_joined(in_halves(enlarge, one)) for one in maps]
+    return layers[0] if len(layers) == 1 else torch.cat(layers, 2)
 
 
 def _map(view, weights_of, signed):

@@ -34,12 +34,13 @@ class ForwardPass:
         reshape: Callable[[Tensor], Tensor] | None,
         counter: PassCounter,
         at_once: int | None = None,
+        channels_last: bool = False,
     ):
         self.copies, self.layers, self.images, self.targets = copies, layers, images, targets
         self.reshape, self.counter, self.at_once = reshape, counter, at_once
         with torch.enable_grad():
-            self._recording = record(borrowed, layers, images)
-        self.outputs = self._recording.outputs.detach()  # [B, N]
+            self._recording = record(borrowed, layers, images, channels_last)
+        self.outputs = self._recording.outputs.detach().contiguous()  # [B, N]
         counter.expect(sum(self.activation(index).shape[1] for index in range(len(layers))))
 
     @property
@@ -86,7 +87,7 @@ class ForwardPass:
             )
         reshape = self.reshape_of(index)
         if reshape is not None:
-            gradient = torch.stack([reshape(row) for row in gradient])
+            gradient = torch.stack([reshape(row.contiguous()) for row in gradient])
         return _at_least_float32(gradient)  # [K, B, C, h, w]
 
     def reshape_of(self, index: int) -> Callable[[Tensor], Tensor] | None:
@@ -101,7 +102,7 @@ class ForwardPass:
     def _maps(self, index):
         """What the layer put out, as maps with as many axes as the images have."""
         reshape = self.reshape_of(index)
-        maps = self.output(index) if reshape is None else reshape(self.output(index))
+        maps = self.output(index) if reshape is None else reshape(self.output(index).contiguous())
         if not isinstance(maps, Tensor) or maps.ndim != self.images.ndim or len(maps) != len(self.images):
             axes = {3: "l", 4: "h, w", 5: "d, h, w"}[self.images.ndim]
             got = list(maps.shape) if isinstance(maps, Tensor) else type(maps).__name__

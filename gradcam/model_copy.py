@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from .copying import copy_model
-from .forward_checks import CheckedForward, WritesToWeights, forbid_modules
+from .forward_checks import CheckedForward, ReadsMemory, WritesToWeights, forbid_modules
 from .random_numbers import GeneratorStates, PrivateRandomNumbers
 from .snapshots import Snapshot
 from .tensor_copies import memory_of
@@ -40,6 +40,7 @@ class ModelCopies:
         self._idle: list[_ModelCopy] = []
         self._private: frozenset[int] = frozenset()  # ids of the parameters that the forward writes into
         self._draws: dict[tuple, bool] = {}  # shape of images that needs no checks → whether their forward draws
+        self.any_layout = True  # whether the forward may see images whose channels lie last in memory
 
     @contextmanager
     def borrow(self) -> Iterator["BorrowedCopy"]:
@@ -62,13 +63,16 @@ class ModelCopies:
                 return model_copy
         return _ModelCopy(self.model, self._private)
 
-    def run(self, model_copy: "_ModelCopy", images: Tensor):
-        """The outputs of a copy; checked, if need be. Raises WritesToWeights before weights are changed."""
-        kind = images.shape, images.dtype, images.device
+    def run(self, model_copy: "_ModelCopy", images: Tensor, channels_last: bool = False):
+        """The outputs of a copy; checked, if need be. Raises WritesToWeights before weights are changed.
+
+        channels_last: how `images` lie in memory, by this module's choice. Raises ReadsMemory where that would count.
+        """
+        kind = images.shape, images.dtype, images.device, channels_last
         if kind in self._draws and model_copy.private == self._private:
             with PrivateRandomNumbers(GeneratorStates()) if self._draws[kind] else nullcontext():
                 return model_copy.root(images)
-        with CheckedForward(model_copy.weights) as checked, forbid_modules(model_copy.originals):
+        with CheckedForward(model_copy.weights, channels_last) as checked, forbid_modules(model_copy.originals):
             outputs = model_copy.root(images)
         if not checked.value_dependent and len(self._draws) < MAX_CHECKED:
             self._draws[kind] = checked.drew
@@ -96,12 +100,15 @@ class BorrowedCopy:
     def root(self) -> nn.Module:
         return self.model_copy.root
 
-    def forward(self, images: Tensor, attach: Callable[[nn.Module], list] = lambda root: []):
+    def forward(
+        self, images: Tensor, attach: Callable[[nn.Module], list] = lambda root: [], *, channels_last: bool = False
+    ):
         """The model's outputs for `images`, which stay as they are even where it writes into them.
 
         attach: puts hooks on the copy's layers and returns their handles; called anew where the first pass has to be
         made again. They stay as long as the copy is borrowed: a network that checkpoints runs a second time in its
         backward.
+        channels_last: may lay the images out so, for speed, where the model does not mind.
 
         Raises TypeError for a model that runs a part of the original, and what the model's forward raises.
         """
@@ -109,9 +116,13 @@ class BorrowedCopy:
             self.remove_hooks()
             self._handles = attach(self.model_copy.root)
             try:
+                if channels_last and self._pool.any_layout:
+                    return self._pool.run(self.model_copy, images.clone(memory_format=torch.channels_last), True)
                 return self._pool.run(self.model_copy, images.clone())
             except WritesToWeights as error:
                 self._pool.keep_private(error.parameters, self.model_copy)
+            except ReadsMemory:
+                self._pool.any_layout = False
             self.model_copy = self._pool.take()  # after the handler: its traceback refers to the forward pass
 
     def remove_hooks(self):
@@ -130,9 +141,14 @@ class _ModelCopy:
         self.weights: dict[int | None, set[int]] = {}  # memory that is shared → ids of the parameters that lie there
         for weight, _ in session.aliases:
             self.weights.setdefault(memory_of(weight), set()).add(id(weight))
-        self._aliases, self._clones = session.aliases, session.clones
-        self._storages, self._generators = session.storages, session.generators
-        self._places = [clone.detach() for _, clone in session.clones]  # where the clones' own memory is
+        self._clones, self._generators = session.clones, session.generators
+        # Lists side by side, one of originals: to compare them is the most that a further call has to do.
+        self._weights, self._aliases = _sides(session.aliases)
+        self._tensors, clones = _sides(session.clones)
+        self._places = [clone.detach() for clone in clones]  # where the clones' own memory is
+        self._layouts = [_layout(clone) for clone in clones]
+        self._storages, self._own = _sides(session.storages)
+        self._sizes = [one.numel() for one in self._own]
         self._originals_then, self._copies_then = (
             Snapshot(*([pair[side] for pair in pairs] for pairs in (session.dicts, session.lists, session.cells)))
             for side in (0, 1)
@@ -156,9 +172,8 @@ class _ModelCopy:
         if not self._is_current():
             return False
         if self._storages:
-            own, originals = [own for _, own in self._storages], [original for original, _ in self._storages]
-            with torch.no_grad():
-                torch._foreach_copy_(own, originals)  # pyright: ignore[reportPrivateImportUsage]  one call for all
+            with torch.no_grad():  # one call for all
+                torch._foreach_copy_(self._own, self._storages)  # pyright: ignore[reportPrivateImportUsage]
         for original, own in self._generators:
             own.set_state(original.get_state())
         return True
@@ -167,24 +182,25 @@ class _ModelCopy:
         return (
             self._originals_then.unchanged()
             and all(type(module) is kind for module, kind in self._original_classes)
-            and all(_same_memory(weight, alias) for weight, alias in self._aliases)
-            and all(_same_memory(clone, place) for (_, clone), place in zip(self._clones, self._places))
-            and all(_same_layout(tensor, clone) for tensor, clone in self._clones)
-            and all(original.numel() == own.numel() for original, own in self._storages)
+            and _same_memory(self._weights, self._aliases)
+            and _same_memory([clone for _, clone in self._clones], self._places)
+            and [_layout(tensor) for tensor in self._tensors] == self._layouts
+            and [one.numel() for one in self._storages] == self._sizes
         )
 
 
-def _same_memory(one, other):
+def _sides(pairs):
+    """Pairs as two lists."""
+    return [one for one, _ in pairs], [other for _, other in pairs]
+
+
+def _same_memory(tensors, others):
     try:
-        return one.is_set_to(other)
+        return all(map(Tensor.is_set_to, tensors, others))
     except RuntimeError:  # sparse, quantised: torch cannot tell
         return False
 
 
-def _same_layout(one, other):
-    """Whether two tensors of different memory lie there in the same way."""
-    return _layout(one) == _layout(other)
-
-
 def _layout(tensor):
+    """How a tensor lies in its memory."""
     return tensor.shape, tensor.dtype, tensor.storage_offset(), tensor.stride()

@@ -67,7 +67,7 @@ class PrivateRandomNumbers(TorchDispatchMode):
 
     def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
         kwargs = kwargs or {}
-        if isinstance(operation, OpOverload) and torch.Tag.nondeterministic_seeded in operation.tags:
+        if _draws(operation, args, kwargs):
             self.drew = True
             return self._draw(operation, args, kwargs)
         return operation(*args, **kwargs)
@@ -84,6 +84,14 @@ class PrivateRandomNumbers(TorchDispatchMode):
         if kwargs.get("generator") is None:
             kwargs = {**kwargs, "generator": self._states.generator(_device(args, kwargs))}
         return operation(*args, **kwargs)
+
+
+def _draws(operation, args, kwargs):
+    """Whether an operation draws random numbers. Torch marks attention so: with a dropout of zero it draws none."""
+    if not isinstance(operation, OpOverload) or torch.Tag.nondeterministic_seeded not in operation.tags:
+        return False
+    arguments = {argument.name: argument.default_value for argument in operation._schema.arguments}
+    return (arguments | dict(zip(arguments, args)) | kwargs).get("dropout_p") != 0
 
 
 def _dropout(tensor, p, train, *, states):

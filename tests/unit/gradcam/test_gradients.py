@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from gradcam import Explainer
-from gradcam.gradients import _ThinProducts
+from gradcam.gradients import _SparseProducts
 
 
 @pytest.mark.parametrize("rows", [1, 4, 32])
@@ -14,9 +14,9 @@ def test_the_product_by_blocks_equals_the_plain_product(rows):
     sparse = torch.randn(rows, 37, generator=generator, dtype=torch.float64)
     sparse[:, ::3] = 0  # inactive hidden units
     weights = torch.randn(37, 40_000, generator=generator, dtype=torch.float64)
-    mode = _ThinProducts()
+    mode = _SparseProducts()
     calls = []
-    mode._by_blocks = lambda *args: calls.append(1) or _ThinProducts._by_blocks(mode, *args)
+    mode._by_blocks = lambda *args: calls.append(1) or _SparseProducts._by_blocks(mode, *args)
     with mode:
         product = sparse @ weights
     assert calls == [1]
@@ -24,7 +24,7 @@ def test_the_product_by_blocks_equals_the_plain_product(rows):
 
 
 def test_zero_rows_give_zeros():
-    with _ThinProducts():
+    with _SparseProducts():
         assert torch.equal(torch.zeros(4, 30) @ torch.rand(30, 40_000), torch.zeros(4, 40_000))
 
 
