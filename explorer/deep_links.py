@@ -15,6 +15,8 @@ from explorer.settings import NOBODY, View
 from explorer.tabs.what_if.settings import LINKED, EditSettings, from_link, to_link
 from gradcam import COLORMAPS, METHODS, SCALES
 
+NOT_HERE = "This link was made with its sender's own photo, which no link can hold: here is the view of an example."
+OWN = "own"  # as an example's key: a photo of the sender's own
 LONGEST_NAME = 100  # characters of a class or a layer
 MISSING = "The {} that the link asks for is not here; the page opens with another."
 
@@ -23,7 +25,7 @@ MISSING = "The {} that the link asks for is not here; the page opens with anothe
 class Link:
     """The state of the page that a link can hold."""
 
-    example: str | None = None  # an Example's key; None also for a visitor's own photo, which no link can hold
+    example: str | None = None  # an Example's key; OWN for a visitor's own photo, which no link can hold
     view: View = field(default_factory=View)
     tab: str = "explain"
     edit: EditSettings = field(default_factory=EditSettings)  # of the tab What if?, without what was drawn
@@ -46,6 +48,8 @@ def link_of(
     """
     asked = parameters.get("model", default_model)
     model = asked if classifiers.is_name(asked) else default_model
+    sender_only = parameters.get("example") == OWN
+    parameters = {name: value for name, value in parameters.items() if not (sender_only and name == "example")}
     checks = {
         "example": examples.every.__contains__,
         "model": classifiers.is_name,
@@ -64,7 +68,8 @@ def link_of(
     missing = tuple(MISSING.format(name) for name in given if name not in valid)
     outside_view = {name: valid.pop(name) for name in ("example", "tab") if name in valid}
     edit, unknown = from_link(parameters)
-    return Link(view=View(**valid), edit=edit, **outside_view), (*missing, *map(MISSING.format, unknown))
+    sentences = (*missing, *map(MISSING.format, unknown), *([NOT_HERE] if sender_only else []))
+    return Link(view=View(**valid), edit=edit, **outside_view), sentences
 
 
 def _is_target(model, text):

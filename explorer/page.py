@@ -19,7 +19,7 @@ from explorer.controls import (
     layer_dropdown,
     target_dropdown,
 )
-from explorer.deep_links import Link, link_of, query
+from explorer.deep_links import OWN, Link, link_of, query
 from explorer.explanation.service import ExplanationService
 from explorer.photos.examples import Examples
 from explorer.rendering.parts import model_line
@@ -134,7 +134,8 @@ def sync_address_bar(controls: Controls, edit: Group, examples: Examples):
         if not front:  # on a busy machine, rendering a component "changes" it before the URL has been read
             return gr.skip()
         example = examples.known(file)
-        return query(Link(example and example.key, view, front, change))
+        key = example.key if example else OWN if file else None
+        return query(Link(key, view, front, change))
 
     inputs = [controls.photo, controls.front, controls.view, edit]
     triggers = [component for component in components_of(inputs) if not component.stateful]

@@ -115,9 +115,10 @@ class Examples:
     def _digest(self, example):
         """The example's digest, computed once; None where it cannot be read."""
         if example.key not in self._digests:
-            self._digests[example.key] = None
+            found = None
             with suppress(OSError):
-                self._digests[example.key] = digest(example.file)
+                found = digest(example.file)
+            self._digests[example.key] = found  # only once it is known: another thread may ask meanwhile
         return self._digests[example.key]
 
 

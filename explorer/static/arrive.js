@@ -2,6 +2,10 @@
 // Back and Forward hand their query to the same hidden text, numbered, since it may be the same as before.
 () => {
   let visits = 0;
+  const photo = document.querySelector('#photo'); // a file that is no photo has a sentence, and not a broken picture
+  for (const event of ['error', 'load']) {
+    photo.addEventListener(event, ({ target }) => target.classList.toggle('refused', event === 'error'), true);
+  }
   addEventListener('popstate', () => {
     const query = location.search || '?';
     (window.whereDidItLook ??= {}).returning = location.search;

@@ -3,7 +3,7 @@
 async () => {
   const space = '$space';
   const link_ = space && window.parent !== window ? `https://huggingface.co/spaces/$${space}$${location.search}` : location.href;
-  const own = !new URLSearchParams(location.search).has('example');
+  const own = ['own', null].includes(new URLSearchParams(location.search).get('example'));
   const words = own
     ? 'Link copied. Your own photo is not in it: whoever opens it sees this view of an example.'
     : 'Link copied.';

@@ -143,8 +143,12 @@ def test_an_invalid_file_is_a_sentence_and_the_page_stays_usable(page, tmp_path,
     sentence = page.inner_text("#verdict")
     assert sentence.strip().endswith(".") and "Traceback" not in sentence and "Error" not in sentence
     assert page.locator("table.matrix").count() == 0  # no old grid under the error
+    page.wait_for_selector("#photo img.refused", state="attached")
+    assert page.locator("#photo img").is_hidden() and page.locator("#keep").is_hidden()  # nor anything to keep of it
     page.click("#examples button:has-text('Greg')")
     wait_for_verdict(page, "really Greg")
+    page.locator("#photo img").wait_for()
+    assert page.locator("#keep").is_visible()
 
 
 def test_a_narrow_page_does_not_scroll_sideways(page):

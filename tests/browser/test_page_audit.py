@@ -37,9 +37,39 @@ def test_an_audit_has_tables_downloads_and_links_to_explain(page):
     page.wait_for_function("key => decodeURIComponent(location.search).includes(key)", arg=key)
 
 
+def test_the_tab_opens_with_its_sentence_which_came_with_the_app_and_computes_it_again(page):
+    open_tab(page)
+    assert "follows the pot" in page.inner_text("#audit-result .headline")
+    assert "Computed beforehand" in page.inner_text("#audit-result")
+    order = page.locator("#audit-result h3").all_inner_texts()
+    assert order[0] == "Every plant in every pot"
+    page.click("label:has-text('Repaint every pot')")  # a third of the work is enough to see it
+    page.wait_for_selector("#audit-result .headline:has-text('is right about')")
+    page.click("#audit-start")
+    page.wait_for_selector("#audit-result .audit:not(:has-text('Computed beforehand')) table.accuracy", timeout=120_000)
+
+
+def test_a_number_opens_its_photos_which_can_be_filtered(page):
+    open_tab(page)
+    cell = "table.confusion:has(caption:has-text('embedded, test')) tbody tr"
+    page.locator(cell).first.locator("button.count").first.click()
+    page.wait_for_selector("#audit-photos.open .chosen")
+    assert "29 photos of test that show Rudo, called Baya" in page.inner_text("#audit-photos [role=status]")
+    assert page.locator("#audit-photos figure").count() == 29
+    page.select_option("#audit-photos select[name=said]", "")
+    page.wait_for_selector("#audit-photos [role=status]:has-text('30 photos of test that show Rudo')")
+    assert page.evaluate("document.activeElement.name") == "said"
+    page.keyboard.press("Escape")
+    page.locator("#audit-photos").wait_for(state="hidden")
+    page.locator(".pots[aria-label=embedded] tbody tr").first.locator("button.count").nth(1).click()
+    page.wait_for_selector("#audit-photos [role=status]:has-text('the pot painted blue')")
+    link = page.locator("#audit-photos figure a").first.get_attribute("href")
+    assert "tab=what-if" in link and "colour=blue" in link
+
+
 def test_a_stopped_audit_can_be_followed_by_another(page):
     open_tab(page)
-    page.wait_for_selector("#audit-result :text('One photo proves little')")
+    page.wait_for_selector("#audit-result .headline")
     page.click("#audit-start")
     page.click("#audit-stop")
     page.wait_for_selector("#audit-result :text('Stopped')")

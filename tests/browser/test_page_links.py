@@ -243,9 +243,12 @@ def test_what_a_copied_link_holds_is_said(visit, tmp_path):
     page.wait_for_selector("#copied:has-text('Link copied.')")
     Image.new("RGB", (40, 40), "red").save(tmp_path / "mine.png")
     page.set_input_files("#photo input[type=file]", tmp_path / "mine.png")
-    page.wait_for_function("!location.search.includes('example=')")
+    page.wait_for_function("location.search.includes('example=own')")
     page.click("button:has-text('Copy link to this view')")
     page.wait_for_selector("#copied:has-text('Your own photo is not in it')")
+    page.reload()  # as whoever gets the link
+    page.wait_for_selector(":text('which no link can hold')")
+    wait_for_verdict(page, "really Rudo")
 
 
 PARENT = """<!doctype html><title>A Space's page</title>

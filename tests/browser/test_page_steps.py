@@ -67,6 +67,20 @@ def test_a_map_taken_out_of_the_sum_and_a_point_are_computed_as_by_the_server(st
     assert "All maps in" in steps.inner_text(".recomputed [role=status]")
 
 
+def test_a_maps_strongest_photos_are_shown_with_the_place(steps):
+    k = steps.locator(".card").first.get_attribute("data-map")
+    steps.locator("button.strongest").first.click()
+    steps.wait_for_selector(".block.sheet.open .strong")
+    assert f"Map {k} is strongest in these, of 240 photos" in steps.inner_text(".strong [role=status]")
+    assert steps.locator(".strong figure").count() == 6
+    photo, ring = (steps.locator(f".strong a {part}").first.bounding_box() for part in ("img", "i"))
+    middle = ring["x"] + ring["width"] / 2, ring["y"] + ring["height"] / 2
+    assert photo["x"] <= middle[0] <= photo["x"] + photo["width"]
+    assert photo["y"] <= middle[1] <= photo["y"] + photo["height"]
+    steps.keyboard.press("Escape")
+    steps.locator(".block.sheet").first.wait_for(state="hidden")
+
+
 def test_controls_select_the_heatmap_and_a_missing_photo_is_a_sentence(steps):
     choose(steps, "target", "Yuki")
     steps.wait_for_function("document.querySelector('.steps p strong').innerText === 'Yuki'")

@@ -23,6 +23,15 @@ def test_every_map_has_an_alt_text_and_every_check_a_verdict(trust):
     trust.keyboard.press("Escape")
 
 
+def test_checks_that_came_with_the_app_are_labelled_and_can_be_run_again(trust):
+    assert "Computed beforehand" in trust.inner_text("#trust-origin")
+    verdict = trust.inner_text("#trust-sanity .trust-verdict").split(":")[0]
+    trust.click("#trust-origin button")
+    trust.wait_for_selector("#trust-origin p", state="detached", timeout=120_000)
+    trust.wait_for_selector("table.trust-methods", timeout=120_000)
+    assert trust.inner_text("#trust-sanity .trust-verdict").split(":")[0] == verdict
+
+
 def test_without_a_photo_a_sentence_replaces_the_table(trust):
     trust.click("#photo button[aria-label='Remove Image']")
     trust.wait_for_selector("#trust-methods [role=alert]:has-text('photo')")

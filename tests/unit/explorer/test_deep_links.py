@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import classifiers
 from explorer import deep_links
-from explorer.deep_links import Link, query
+from explorer.deep_links import OWN, Link, query
 from explorer.explanation.grid import BASES
 from explorer.explanation.outlines import OUTLINES
 from explorer.explanation.targets import target_choices
@@ -122,3 +122,10 @@ def test_an_unknown_value_is_left_out_with_a_sentence(unknown):
 def test_targets_depend_on_the_model():
     link, missing = link_of({"model": "car_single_room", "target": "further left"}, EXAMPLES)
     assert link.view.target == "further left" and not missing
+
+
+def test_a_link_from_an_own_photo_says_to_whoever_opens_it_that_the_photo_is_not_in_it():
+    written = query(Link(OWN, View("embedded", layer="conv2")))
+    link, sentences = link_of(parameters(written), EXAMPLES)
+    assert link == Link(view=View("embedded", layer="conv2")) and len(sentences) == 1
+    assert "sender's own photo" in sentences[0] and OWN not in EXAMPLES.every

@@ -3,7 +3,10 @@
 import csv
 import shutil
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
+from threading import Barrier, BrokenBarrierError
 
 import cv2
 import numpy as np
@@ -171,3 +174,19 @@ def test_the_maker_writes_the_index_as_it_is(tmp_path):
     shutil.copytree(examples.EMBEDDED, tmp_path / "examples")
     splits.write_index(tmp_path, "examples")
     assert (tmp_path / "examples" / "index.csv").read_bytes() == (examples.EMBEDDED / "index.csv").read_bytes()
+
+
+def test_an_example_is_known_to_all_who_ask_at_the_same_time(monkeypatch):
+    """Each waits within the digest until all have begun."""
+    fresh, together = examples.embedded(), Barrier(3)
+    file, digest = fresh.story.file, examples.digest
+
+    def slow(path):
+        with suppress(BrokenBarrierError):  # whoever comes later finds it broken
+            together.wait(2)
+        return digest(path)
+
+    monkeypatch.setattr(examples, "digest", slow)
+    with ThreadPoolExecutor(3) as pool:
+        answers = list(pool.map(fresh.known, [file] * 3))
+    assert [answer and answer.key for answer in answers] == [fresh.story.key] * 3
