@@ -110,12 +110,14 @@ class Controls:
         outputs: list,
         also: Collection[Component] = (),
         unused: Collection[str] = (),
+        progress_on: Component | None = None,
     ):
         """Run `show` whenever the tab comes to the front, and while it is there whenever one of its inputs changes.
 
         `show` takes one value for each of `inputs` and a Caller; it returns one value for each of `outputs`. It runs as
         well when one of `also` changes, and does not when only a setting named in `unused` does. A gr.State among the
         inputs is no trigger: the browser never learns its value. Controls that the tab does not read are hidden.
+        progress_on: the one component that shows progress; else each of `outputs` does.
         """
         # the first tab is "selected" before the URL has been read: no tab is in front then
         tab.select(None, self.front, self.front, js=script("in_front.js", tab=str(tab.id)), **QUIET)
@@ -124,9 +126,10 @@ class Controls:
         candidates = (*components_of(inputs), *also)
         triggers = [each for each in candidates if not each.stateful and each not in excluded]
         changed = debounced(triggers, self.front, f"front === '{tab.id}'")
-        changed.change(
-            handler(show, inputs), components_of(inputs), outputs, trigger_mode="always_last", **QUIET, **ONE_AT_A_TIME
-        )
+        options: dict[str, Any] = {"trigger_mode": "always_last", **QUIET, **ONE_AT_A_TIME}
+        if progress_on is not None:
+            options["show_progress_on"] = progress_on
+        changed.change(handler(show, inputs), components_of(inputs), outputs, **options)
 
     def _hide(self, tab: gr.Tab, names: Sequence[str]):
         """While the tab is in front, hide the controls of these names."""

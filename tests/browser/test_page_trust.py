@@ -32,6 +32,19 @@ def test_checks_that_came_with_the_app_are_labelled_and_can_be_run_again(trust):
     assert trust.inner_text("#trust-sanity .trust-verdict").split(":")[0] == verdict
 
 
+SHOWING_PROGRESS = """() => [...document.querySelectorAll('#tabs .progress-text, #tabs .eta-bar, #tabs .loader')]
+    .filter((e) => e.getClientRects().length).map((e) => e.closest('.block').id)"""
+
+
+def test_progress_is_shown_in_one_place_at_a_time(visit):
+    page = visit("/?tab=trust&layer=conv2")  # no answer for it comes with the app
+    seen = []
+    while not page.locator("table.trust-methods").count():
+        seen.append(page.evaluate(SHOWING_PROGRESS))
+        page.wait_for_timeout(100)
+    assert any(seen) and all(set(ids) <= {"trust-methods"} for ids in seen)
+
+
 def test_without_a_photo_a_sentence_replaces_the_table(trust):
     trust.click("#photo button[aria-label='Remove Image']")
     trust.wait_for_selector("#trust-methods [role=alert]:has-text('photo')")

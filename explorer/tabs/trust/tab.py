@@ -41,7 +41,7 @@ def build(controls: Controls, tabs: gr.Tabs, service: ExplanationService, exampl
         due = gr.State()  # when the checks were shown without the table, which is then to be measured
 
     inputs, shown = [controls.photo, controls.view], [origin, methods, sanity, costs, seeds, due]
-    controls.bind(tab, handlers.check, inputs, shown, unused=EXPLAIN_ONLY)
+    controls.bind(tab, handlers.check, inputs, shown, unused=EXPLAIN_ONLY, progress_on=methods)
     # one progress at a time: the others keep what they show
     options: dict[str, Any] = {"trigger_mode": "always_last", "show_progress_on": methods, **QUIET, **ONE_AT_A_TIME}
     origin.select(handler(handlers.check_again, inputs), components_of(inputs), shown, **options)
