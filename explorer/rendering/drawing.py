@@ -21,10 +21,12 @@ class Text:
 
     @property
     def font(self):
-        """Smaller where the words would be too wide."""
-        font = ImageFont.load_default(self.size)
-        width = font.getlength(self.words)
-        return font if width <= self.most else ImageFont.load_default(self.size * self.most / width)
+        """Smaller where the words would be too wide; letters do not shrink quite evenly, so perhaps more than once."""
+        size, font = float(self.size), ImageFont.load_default(self.size)
+        while (width := font.getlength(self.words)) > self.most:
+            size *= min(self.most / width, 0.99)
+            font = ImageFont.load_default(size)
+        return font
 
 
 @dataclass(frozen=True)

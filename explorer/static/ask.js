@@ -1,5 +1,5 @@
-// A button in the answer that asks another model.
+// A button in the answer that asks another model, or by another method.
 element.addEventListener('click', (event) => {
-  const button = event.target.closest('button[data-model]');
-  if (button) trigger('select', { model: button.dataset.model });
+  const button = event.target.closest('button[data-model], button[data-method]');
+  if (button) trigger('select', { ...button.dataset });
 });

@@ -151,6 +151,15 @@ def test_an_invalid_file_is_a_sentence_and_the_page_stays_usable(page, tmp_path,
     assert page.locator("#keep").is_visible()
 
 
+def test_where_cam_does_not_apply_a_button_says_what_to_do(page):
+    page.click("#method input")
+    page.click("[role=option][aria-label='CAM']")
+    page.wait_for_selector("#verdict [role=alert]")
+    page.click("#verdict button[data-method]")
+    wait_for_verdict(page, "really Rudo")
+    page.wait_for_function("!location.search.includes('method=')")
+
+
 def test_a_narrow_page_does_not_scroll_sideways(page):
     page.set_viewport_size({"width": 390, "height": 844})
     assert page.evaluate("document.documentElement.scrollWidth") <= 390

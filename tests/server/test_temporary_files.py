@@ -8,6 +8,8 @@ from app_process import STORY, App
 from mcp_client import inline, needs_mcp
 from plain_http import USUAL, press
 
+from explorer.settings import View
+
 # The app, with the test's own server treated as a public host.
 PUBLIC = """
 from explorer.photos import download as fetch
@@ -50,7 +52,7 @@ def begin_an_upload(app):
     return connection
 
 
-SETTINGS = ["embedded", "Grad-CAM", "predicted", "conv3", "edges", "jet", "each map"]  # of every control
+SETTINGS = list(vars(View("embedded", layer="conv3")).values())  # of every control
 
 
 def actions(app, port):

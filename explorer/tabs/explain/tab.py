@@ -16,9 +16,10 @@ from explorer.server.errors import EXPECTED, as_sentence
 from explorer.server.upload import save_for_download
 from explorer.server.values import event_value, name_in
 from explorer.settings import NOBODY, View
+from gradcam import METHODS
 
 from .archive import archive
-from .view import beside, copied, matrix, verdict
+from .view import beside, copied, matrix, no_cam, verdict
 
 ASK, DOWNLOAD, GRID = (
     script("ask.js"),
@@ -51,8 +52,10 @@ def open_steps(event: gr.EventData):
 
 
 def ask_another(event: gr.EventData):
-    """The model of a button in the verdict."""
-    return event_value(event, "model", classifiers.names())
+    """The model or the method of a button in the verdict."""
+    if "method" in (event._data or {}):
+        return gr.skip(), event_value(event, "method", METHODS)
+    return event_value(event, "model", classifiers.names()), gr.skip()
 
 
 def answered(service: ExplanationService, examples: Examples, file, view: View, caller: Caller) -> tuple[str, str]:
@@ -62,7 +65,7 @@ def answered(service: ExplanationService, examples: Examples, file, view: View, 
         sheet = shaded(explained, view)
         selected = explained.target(view.target), explained.column(view.layer)
     except EXPECTED as error:
-        return error_message(str(error)), ""
+        return (no_cam(str(error)) if view.method == "CAM" else error_message(str(error))), ""
     words = verdict(explained, examples.known(file))
     if view.beside in (NOBODY, view.model):
         return words, matrix(explained, sheet, view, selected)
@@ -107,6 +110,6 @@ def build(controls: Controls, tabs: gr.Tabs, service: ExplanationService, exampl
     )
     saved.then(None, js=DOWNLOAD, **QUIET)
     copy_button.click(None, js=COPY, **QUIET)
-    prediction.select(ask_another, None, controls.model, queue=False, **QUIET)
+    prediction.select(ask_another, None, [controls.model, controls.method], queue=False, **QUIET)
     grid.select(open_steps, None, [controls.target, controls.layer, tabs], queue=False, **QUIET)
     controls.bind(tab, show, [controls.photo, controls.view], [prediction, grid])

@@ -58,6 +58,11 @@ def verdict(explained: ExplainedPhoto, example: Example | None) -> str:
     return render(TEMPLATE, "verdict", shown, size, explained.note, truth, *answer, **named)
 
 
+def no_cam(sentence: str) -> str:
+    """The refusal of CAM, and a button for the method that applies to any network."""
+    return render(TEMPLATE, "no_cam", sentence)
+
+
 def copied() -> str:
     """Where the page says that a link was copied."""
     return render(TEMPLATE, "copied")

@@ -61,9 +61,10 @@ def methods(measured: Measured, view: View) -> str:
     """The table of methods and yardsticks; the method of the view is marked."""
     comparison, explained = measured.comparison, measured.comparison.tested.explained
     ground, areas = ground_of(explained.frame, view), comparison.part_areas
-    rows = [_method(comparison, row, _picture(ground, row.heat, view), areas) for row in comparison.rows]
+    curves = comparison.informative or CURVES  # one that cannot tell is named above the table, and not in it
+    rows = [_method(comparison, row, _picture(ground, row.heat, view), areas, curves) for row in comparison.rows]
     heading, summary = _heading(comparison.tested), _summary(comparison)
-    return render(TEMPLATE, "methods", heading, summary, areas, rows, view.method, explained.note)
+    return render(TEMPLATE, "methods", heading, summary, curves, areas, rows, view.method, explained.note)
 
 
 def beforehand() -> str:
@@ -125,7 +126,7 @@ def _summary(comparison: Comparison):
     return "; ".join(sentences) + "."
 
 
-def _method(comparison, row: Row, picture, parts):
+def _method(comparison, row: Row, picture, parts, curves):
     verdict = comparison.verdict(row)
     return {
         "name": row.name,
@@ -133,7 +134,7 @@ def _method(comparison, row: Row, picture, parts):
         "picture": picture,
         "measured": "no units" if row.yardstick else _peak(row.heat),
         "cost": row.cost,
-        "areas": [_area(comparison, row, curve) for curve in CURVES],
+        "areas": [_area(comparison, row, curve) for curve in curves],
         "shares": [(part, row.shares.get(part)) for part in parts],
         "mark": _mark(verdict.word),
         "sentence": verdict.sentence,
@@ -147,12 +148,13 @@ def _source(name):
 
 
 def _area(comparison, row, curve):
-    """The area under one curve. chance: of the random maps, the smallest and the largest."""
+    """The area under one curve. chance: of the random maps, the smallest and the largest; best_random: the better."""
     random = row.areas is not None and row.yardstick and row.name != EDGES
     return {
         "curve": curve,
         "mean": row.areas and getattr(row.areas, curve),
         "chance": comparison.chance(curve) if random else None,
+        "best_random": comparison.chance(curve)[curve == "insertion"] if comparison.draws else None,
         "unused": curve not in comparison.informative,
     }
 

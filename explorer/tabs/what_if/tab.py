@@ -178,14 +178,14 @@ def _wire_pad(own: Components, controls: Controls, service: ExplanationService):
 def _wire_card(own: Components, controls: Controls, answers: Answers):
     """The button makes the picture, and then takes it."""
 
-    def save(*arguments):
+    def save_card(*arguments):
         with as_sentence():
             picture = answers.card(*arguments)
         return save_for_download(picture, "where-did-it-look.jpg", own.saved.GRADIO_CACHE)
 
     inputs = [controls.photo, controls.view, own.asking]
     options: dict[str, Any] = {"show_progress_on": own.answer, **QUIET, **ONE_AT_A_TIME}
-    saved = own.card.click(handler(save, inputs), components_of(inputs), own.saved, **options)
+    saved = own.card.click(handler(save_card, inputs), components_of(inputs), own.saved, **options)
     saved.then(None, js=script("take.js", button="saved-card"), **QUIET)
 
 

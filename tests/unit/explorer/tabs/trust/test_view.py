@@ -8,7 +8,7 @@ import pytest
 
 from explorer.settings import View
 from explorer.tabs.trust import view
-from explorer.tabs.trust.methods import Row
+from explorer.tabs.trust.methods import CURVES, Comparison, Row
 
 
 def test_page_says_what_the_report_says(checks, measured):
@@ -44,3 +44,22 @@ def test_sanity_check_without_steps_has_no_pictures_and_no_note(checks):
 def test_unknown_base_is_refused_with_a_sentence(measured):
     with pytest.raises(ValueError, match="There is no base"):
         view.methods(measured, View(base="rainbow"))
+
+
+def test_a_bar_is_as_long_as_the_area_and_the_tick_is_at_the_best_random_map(measured):
+    comparison = measured.comparison
+    table = view.methods(measured, View())
+    curves = comparison.informative or CURVES
+    rows = [row for row in comparison.rows if row.areas]
+    widths = [int(width) for width in re.findall(r'<i style="width:(\d+)%"></i>', table)]
+    assert widths == [round(100 * getattr(row.areas, curve)) for row in rows for curve in curves]
+    best = {"insertion": max, "deletion": min}
+    ticks = [int(left) for left in re.findall(r'<em style="left:(\d+)%"', table)]
+    assert ticks == [round(100 * best[curve](comparison.chance(curve))) for _ in rows for curve in curves]
+
+
+def test_a_curve_that_cannot_tell_is_named_once_and_has_no_column(measured, monkeypatch):
+    reasons = {"insertion": "insertion is flat"}
+    monkeypatch.setattr(Comparison, "why_uninformative", lambda self, curve: reasons.get(curve, ""))
+    table = view.methods(measured, View())
+    assert table.count("insertion") == 1 and "insertion is flat" in table and 'data-name="deletion"' in table
