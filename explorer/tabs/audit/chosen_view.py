@@ -38,7 +38,7 @@ def sheet(result: AuditResult, wanted: Filter) -> str:
 def _words(count, wanted):
     photos = "1 photo" if count == 1 else f"{count} photos"
     split = f" of {wanted.split}" if wanted.split else ""
-    really = f" that show {titled(wanted.really)}" if wanted.really else ""
+    really = f" that show{'s' if count == 1 else ''} {titled(wanted.really)}" if wanted.really else ""
     painted = f", the pot painted {wanted.colour}" if wanted.colour else ""
     said = f", called {titled(wanted.said)}" if wanted.said else ""
     answer = f", {wanted.answer}" if wanted.answer else ""
