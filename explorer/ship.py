@@ -46,7 +46,7 @@ def audits(service: ExplanationService, examples: Examples, folder: Path = FOLDE
     """The files of the audits that ship, computed where they are missing."""
     store = Audits(service, examples)
     for model, compare in AUDITED:
-        yield from store.ship(audit_request(model, compare), lambda part, task: None, folder)
+        yield from store.ship(audit_request(model, compare), folder)
 
 
 def strongest(service: ExplanationService, examples: Examples, folder: Path = FOLDER) -> Iterator[Path]:

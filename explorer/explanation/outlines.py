@@ -1,5 +1,6 @@
 """Outlines: where a heatmap is hot by a rule, as lines over the photo and a box around the largest part."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import cv2
@@ -41,7 +42,7 @@ def outline(heat: Tensor, rule: str, frame: Frame) -> Outline:
     rule: a key of OUTLINES but "none". Raises ValueError for another.
     """
     found = _found(heat, rule, frame)
-    lines = tuple(_in_photo(line, frame) for line in _edges(found.mask.numpy()))
+    lines = tuple(_in_photo(line, frame) for line in edges(found.mask.numpy()))
     return Outline(lines, _box(found, frame))
 
 
@@ -58,6 +59,18 @@ def drawn(picture: np.ndarray, outline: Outline) -> np.ndarray:
     for colour, width in (((0, 0, 0), 3), ((255, 255, 255), 1)):
         cv2.polylines(picture, lines, True, colour, width, cv2.LINE_AA, DETAIL)
     return picture
+
+
+def edges(mask: np.ndarray) -> Iterator[np.ndarray]:
+    """The closed lines along a mask's pixels [H, W], holes included: float [points, 2] as (x, y), in pixels.
+
+    Contours run through the middles of pixels; in a mask enlarged threefold these lie a sixth of a pixel from edges.
+    """
+    large = cv2.resize(mask.astype(np.uint8), None, fx=3, fy=3, interpolation=cv2.INTER_NEAREST)
+    contours, _ = cv2.findContours(large, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    for contour in contours:
+        smooth = cv2.approxPolyDP(contour, 1.5, True)[:, 0]  # half a pixel of the mask: without the pixels' steps
+        yield (smooth + 0.5) / 3
 
 
 def _found(heat, name, frame):
@@ -82,15 +95,3 @@ def _box(found, frame):
         return None
     (left, top), (right, bottom) = _in_photo(np.reshape(found.boxes[0], (2, 2)), frame).tolist()
     return left, top, right, bottom
-
-
-def _edges(mask):
-    """The lines along the outer edges of a mask's pixels, holes included: float [points, 2] as (x, y).
-
-    Contours run through the middles of pixels; in a mask enlarged threefold these lie a sixth of a pixel from edges.
-    """
-    large = cv2.resize(mask.astype(np.uint8), None, fx=3, fy=3, interpolation=cv2.INTER_NEAREST)
-    contours, _ = cv2.findContours(large, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
-    for contour in contours:
-        smooth = cv2.approxPolyDP(contour, 1.5, True)[:, 0]  # half a pixel of the mask: without the pixels' steps
-        yield (smooth + 0.5) / 3

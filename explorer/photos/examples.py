@@ -84,7 +84,7 @@ class Examples:
         with suppress(OSError):  # the upload has been cleaned up
             alike = self._by_size.get(Path(file).stat().st_size, ()) if file is not None else ()
             wanted = digest(file) if alike else None
-            return next((example for example in alike if self._digest(example) == wanted), None)
+            return next((example for example in alike if self.digest_of(example) == wanted), None)
         return None
 
     def truth(self, file, classes: Collection[str] | None = None) -> str | None:
@@ -112,8 +112,8 @@ class Examples:
     def _digests(self):
         return {}
 
-    def _digest(self, example):
-        """The example's digest, computed once; None where it cannot be read."""
+    def digest_of(self, example: Example) -> str | None:
+        """The SHA-256 of the example's file, computed once; None where it cannot be read."""
         if example.key not in self._digests:
             found = None
             with suppress(OSError):

@@ -1,6 +1,7 @@
 """The tab Trust in a real browser."""
 
 import pytest
+from browsing import settle
 
 
 @pytest.fixture
@@ -30,6 +31,10 @@ def test_checks_that_came_with_the_app_are_labelled_and_can_be_run_again(trust):
     trust.wait_for_selector("#trust-origin p", state="detached", timeout=120_000)
     trust.wait_for_selector("table.trust-methods", timeout=120_000)
     assert trust.inner_text("#trust-sanity .trust-verdict").split(":")[0] == verdict
+    trust.click("button[role=tab]:has-text('Explain')")
+    trust.click("button[role=tab]:has-text('Trust')")
+    settle(trust)
+    assert trust.locator("#trust-origin p").count() == 0  # what was computed here stays
 
 
 SHOWING_PROGRESS = """() => [...document.querySelectorAll('#tabs .progress-text, #tabs .eta-bar, #tabs .loader')]

@@ -136,9 +136,9 @@ class Audits:
 
         Steps that are finished when it is stopped stay cached.
         """
-        models = [self._service.classifier(name, _fetching(progress, name)) for name in request.models]
-        photos = self._photos(request.split, models)
-        weights, photos_digest = _weights_sha256(models), _photos_sha256(photos)
+        for name in request.models:
+            self._service.classifier(name, _fetching(progress, name))
+        _, photos, weights, photos_digest = self._asked(request)
         steps = _steps(request, photos)
         results, done, total = {}, 0, sum(step.cost for step in steps)
         for step in steps:
@@ -161,7 +161,7 @@ class Audits:
                 return None
         return replace(self._result(request, photos, photos_digest, weights, results), beforehand=beforehand)
 
-    def ship(self, request: AuditRequest, progress: StoppableProgress, folder: Path = FOLDER) -> list[Path]:
+    def ship(self, request: AuditRequest, folder: Path = FOLDER) -> list[Path]:
         """The files of the audit's steps that come with the app; computed and written where they are missing."""
         models, photos, weights, photos_digest = self._asked(request)
         files = []
@@ -169,7 +169,7 @@ class Audits:
             key = _key(step, weights, photos_digest)
             file = shipped_file(step.kind, key, folder)
             if not file.is_file():
-                result, _ = self._run(step, photos, _part_of(progress, 0, 1, 1))
+                result, _ = self._run(step, photos, ignore_progress)
                 ship(file, models[step.model], photos, result)
             files.append(file)
         return files

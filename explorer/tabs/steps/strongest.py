@@ -13,10 +13,11 @@ from classifiers.photos.decode import read_photo
 from explorer.answers.code import code_digest
 from explorer.answers.files import FOLDER, Codec, file_of, read, write
 from explorer.explanation.coalescing import ResultCache
+from explorer.explanation.device import ignore_progress
 from explorer.explanation.explained import as_image
 from explorer.explanation.service import ExplanationService, Progress
 from explorer.explanation.targets import column_named
-from explorer.photos.examples import Example, Examples, digest
+from explorer.photos.examples import Example, Examples
 from gradcam import take_apart
 
 MOST = 6  # photos of each map
@@ -48,7 +49,7 @@ class Strongest:
         model = self._service.classifier(name, progress)
         layer = model.layers[model.columns.index(column_named(model, column))]
         photos = self.photos(model)
-        file = strongest_file(model, layer.column, photos)
+        file = self.file(model, layer.column)
 
         def make(progress):
             kept = read(file, _codec(photos))
@@ -64,14 +65,20 @@ class Strongest:
         of_splits = self._examples.splits_for(model.classes).values()
         return tuple(photo for photos in of_splits for photo in photos) or self._examples.shown
 
+    def file(self, model: Classifier, column: str, folder: Path = FOLDER) -> Path:
+        """Where the answer for a layer is, or would be, for these weights, photos and this code."""
+        weights = model.revision or classifiers.fingerprint(model.name)
+        names = tuple((photo.key, self._examples.digest_of(photo)) for photo in self.photos(model))
+        return file_of("strongest", (weights, column, names, code_digest(*CODE)), folder)
+
     def ship(self, name: str, column: str, folder: Path = FOLDER) -> Path:
         """The file that comes with the app; computed and written where it is missing."""
         model = self._service.classifier(name)
         photos = self.photos(model)
-        file = strongest_file(model, column_named(model, column), photos, folder)
+        file = self.file(model, column_named(model, column), folder)
         if not file.is_file():
             about = {"model": name, "layer": column, "photos": len(photos)}
-            write(file, about, _codec(photos), self.of(name, column, lambda part, task="": None))
+            write(file, about, _codec(photos), self.of(name, column, ignore_progress))
         return file
 
 
@@ -99,13 +106,6 @@ def _in_photo(frame: Frame, row, column, shape):
     y = seen.top + (row + 0.5) / shape[0] * (seen.bottom - seen.top) - photo.top
     inside = x / (photo.right - photo.left), y / (photo.bottom - photo.top)
     return tuple(min(1.0, max(0.0, part)) for part in inside)
-
-
-def strongest_file(model: Classifier, column: str, photos: Sequence[Example], folder: Path = FOLDER) -> Path:
-    """Where the answer for a layer is, or would be, for these weights, photos and this code."""
-    weights = model.revision or classifiers.fingerprint(model.name)
-    names = tuple((photo.key, digest(photo.file)) for photo in photos)
-    return file_of("strongest", (weights, column, names, code_digest(*CODE)), folder)
 
 
 def _codec(photos):

@@ -60,8 +60,8 @@ class _Handlers:
         try:
             mask = self._examples.mask_of(file)
             tested = self._trust.tested(file, view.model, view.target, view.layer, mask, caller.progress)
-            kept = shipped(tested, view.method)
-            if kept is None:
+            kept = None if self._trust.cached_measured(tested) else shipped(tested, view.method)
+            if kept is None:  # or it was computed here, by whoever asked for that
                 return self._check(file, view, caller)
             return html.beforehand(), *_sections(kept.checks, kept.measured, view), gr.skip()
         except EXPECTED as error:

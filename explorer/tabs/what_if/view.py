@@ -1,12 +1,12 @@
 """HTML of the tab What if?: both predictions, photos, logits and heatmaps, every colour, the drawing pad."""
 
-import cv2
 import numpy as np
 
 from classifiers import Frame
 from classifiers.photos.decode import pixels_sha256
 from explorer.explanation.explained import ExplainedPhoto
 from explorer.explanation.grid import Cell, colour_stops
+from explorer.explanation.outlines import edges
 from explorer.explanation.targets import MIXTURE
 from explorer.photos.colours import name_of as name_of_colour
 from explorer.photos.edits import POT_COLOURS
@@ -70,16 +70,13 @@ def drawing_pad(frame: Frame, mode: str, points: tuple[Point, ...] = (), region:
 
     mode: the region "brush" or "click". region: what the points select, bool [H, W], to be outlined.
     """
-    outline = [] if region is None else _rings(region)
+    outline = [] if region is None else _polygons(region)
     return render(TEMPLATE, "pad", frame.canvas, frame.aspect, name_of(frame.canvas), mode, points, outline)
 
 
-def _rings(region):
-    """A region's outlines as the points of SVG polygons, around its pixels."""
-    big = cv2.resize(region.astype(np.uint8), None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST)
-    rings, _ = cv2.findContours(big, cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
-    rings = [cv2.approxPolyDP(ring, 1.5, True)[:, 0] / 2 for ring in rings]
-    return [" ".join(f"{x + 0.25:g},{y + 0.25:g}" for x, y in ring) for ring in rings if len(ring) > 2]
+def _polygons(region):
+    """A region's outlines as the points of SVG polygons."""
+    return [" ".join(f"{x:.2f},{y:.2f}" for x, y in line) for line in edges(region)]
 
 
 def name_of(photo: np.ndarray) -> str:

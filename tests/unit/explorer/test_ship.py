@@ -12,11 +12,13 @@ from explorer.answers.files import FOLDER
 from explorer.explanation.device import ignore_progress
 from explorer.explanation.service import ExplanationService
 from explorer.photos import examples
+from explorer.tabs.audit import store
 from explorer.tabs.audit.audit import predict
 from explorer.tabs.audit.causal_test import in_every_pot
 from explorer.tabs.audit.photo_reader import read
 from explorer.tabs.audit.store import Audits, audit_request
-from explorer.tabs.steps.strongest import Strongest, find, strongest_file
+from explorer.tabs.steps.strongest import Strongest, find
+from explorer.tabs.trust import checks
 from explorer.tabs.trust.checks import Trust
 from explorer.tabs.trust.methods import DROP
 from explorer.tabs.trust.shipped import shipped, shipped_file
@@ -50,8 +52,7 @@ def wanted(service):
 def of_layers(service):
     for name in ship.TRUSTED:
         model = service.classifier(name)
-        photos = Strongest(service, EXAMPLES).photos(model)
-        yield from (strongest_file(model, column, photos) for column in model.columns)
+        yield from (Strongest(service, EXAMPLES).file(model, column) for column in model.columns)
 
 
 def test_every_answer_is_of_this_code_and_none_is_left_over(service):
@@ -139,3 +140,24 @@ def test_each_file_says_what_it_answers():
     for file in FOLDER.glob("*.zip"):
         about = json.loads(zipfile.ZipFile(file).read("answer.json"))["about"]
         assert about["model"] in (*potplants.MODELS, "imagenet") and {"photo", "photos"} & set(about)
+
+
+class ComputedError(Exception):
+    """The work was begun."""
+
+
+def begun(*arguments, **named):
+    raise ComputedError
+
+
+def test_whoever_calls_an_endpoint_has_it_computed(service, monkeypatch):
+    """Though the same answers come with the app; as the endpoints call, see the tabs' api.py."""
+    monkeypatch.setattr(store, "_WORK", {"audit": begun, "repaint": begun})
+    audits = Audits(service, EXAMPLES)
+    assert audits.known(audit_request("embedded", "debiased")).beforehand
+    with pytest.raises(ComputedError):
+        audits.of(audit_request("embedded", "debiased"), lambda part, task: None)
+    monkeypatch.setattr(checks, "_check", begun)
+    story = EXAMPLES.story
+    with pytest.raises(ComputedError):
+        Trust(service).checks(story.file, "embedded", ship.METHOD, "predicted", "deepest", story.mask)
