@@ -1,63 +1,87 @@
 """The backward pass: d target / d activation for all targets at all recorded layers."""
 
 from contextlib import nullcontext
+from dataclasses import dataclass
 from heapq import heappop, heappush
 from math import prod
 
 import torch
 from torch import Tensor
-from torch.autograd.graph import get_gradient_edge
+from torch.autograd.graph import GradientEdge, get_gradient_edge
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from .forward_pass import Recording
+from .pooled import averages, spread
 
 LARGE = 1 << 20  # weights of a Linear from which the library's product with a few rows is worth replacing
-MANY_TOKENS = 1 << 24  # multiplications of a Linear with tokens from which it is worth looking for rows of zeros
+MANY_ROWS = 1 << 24  # multiplications of a Linear, tokens × weights or targets × weights, from which zeros are left out
+MANY_TARGETS = 16  # from which it is worth looking for a global average
 
 
-def gradients(recording: Recording, cotangents: Tensor) -> tuple[Tensor | None, ...]:
+@dataclass(frozen=True)
+class Sources:
+    """What the outputs are differentiated with respect to: each layer's activation, or its global average."""
+
+    recording: Recording
+    edges: tuple[Tensor, ...] | tuple[GradientEdge, ...]
+    averaged: bool = False
+
+    def nodes(self) -> set:
+        """The edges' nodes in autograd's graph."""
+        return {(get_gradient_edge(one) if isinstance(one, Tensor) else one).node for one in self.edges}
+
+    def spread(self, found: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
+        """The gradients of the activations, [K, B, C, h, w], from those of the edges."""
+        if not self.averaged:
+            return found
+        return tuple(one if one is None else spread(one, to) for one, to in zip(found, self.recording.activations))
+
+
+def sources(recording: Recording, targets: int) -> Sources:
+    """Where to read so many targets' gradients."""
+    if targets >= MANY_TARGETS and recording.outputs.requires_grad and (found := averages(recording)):
+        return Sources(recording, found, averaged=True)
+    return Sources(recording, recording.activations)
+
+
+def gradients(source: Sources, cotangents: Tensor) -> tuple[Tensor | None, ...]:
     """Per layer [K, B, C, h, w] for cotangents [K, *outputs.shape]; None where no gradient path leads to the outputs.
 
     Raises ValueError for checkpoints of torch's reentrant kind, behind which no gradient can be read.
     """
-    if not recording.outputs.requires_grad:
-        return (None,) * len(recording.activations)
+    if not source.recording.outputs.requires_grad:
+        return (None,) * len(source.edges)
     if len(cotangents) > 1:
         try:
-            return _batched(recording, cotangents)
+            return source.spread(_batched(source, cotangents))
         except RuntimeError:  # `vmap` cannot batch a backward, or a GPU is too small; others are raised again below
             pass
-    return _one_by_one(recording, cotangents)  # after the handler: the error's traceback refers to what did not fit
+    return source.spread(_one_by_one(source, cotangents))  # after the handler: its traceback holds what did not fit
 
 
 # Chosen by measurement, 4 targets × 3 layers on 2 cores, nothing else running, whole call: batched 40 ms and one by one
 # 55 with 500 hidden units behind 65,536 activations; 49 and 53 with ResNet-18's shape, 37 and 40 with MobileNetV2's.
 
 
-def _batched(recording, cotangents):
+def _batched(source, cotangents):
     """All targets in one backward through `vmap`."""
 
     def of_one(cotangent):
-        found = torch.autograd.grad(
-            recording.outputs, recording.activations, cotangent, retain_graph=True, allow_unused=True
-        )  # the graph is kept: many targets come in groups
+        found = _gradients_of_one(source, cotangent)
         leads.extend(one is not None for one in found)
         return tuple(one for one in found if one is not None)
 
     leads = []
-    with _fast_products(recording):
+    with _fast_products(source.recording, len(cotangents)):
         found = iter(torch.vmap(of_one)(cotangents))
     return tuple(next(found) if leads_there else None for leads_there in leads)
 
 
-def _one_by_one(recording, cotangents):
+def _one_by_one(source, cotangents):
     """One backward per target."""
     try:
-        with _fast_products(recording):
-            rows = [
-                torch.autograd.grad(recording.outputs, recording.activations, row, retain_graph=True, allow_unused=True)
-                for row in cotangents
-            ]
+        with _fast_products(source.recording, 1):
+            rows = [_gradients_of_one(source, row) for row in cotangents]
     except RuntimeError as error:
         if "use_reentrant" in str(error):
             raise ValueError(
@@ -68,20 +92,26 @@ def _one_by_one(recording, cotangents):
     return tuple(None if layer[0] is None else _stacked(layer) for layer in zip(*rows))
 
 
+def _gradients_of_one(source, cotangent):
+    """The graph is kept: many targets come in groups."""
+    return torch.autograd.grad(source.recording.outputs, source.edges, cotangent, retain_graph=True, allow_unused=True)
+
+
 def _stacked(tensors):
     """One tensor of several; a single one without a copy."""
     return tensors[0][None] if len(tensors) == 1 else torch.stack(tensors)
 
 
-def bytes_held(recording: Recording) -> int:
+def bytes_held(source: Sources) -> int:
     """How many bytes of gradients a backward for one target holds at its peak; those recorded stay to the end.
 
     Traverses the graph in the engine's order: of the nodes whose gradients are complete, the latest made runs first.
     """
-    root = recording.outputs.grad_fn if recording.outputs.requires_grad else None
+    outputs = source.recording.outputs
+    root = outputs.grad_fn if outputs.requires_grad else None
     if root is None:
         return 0
-    recorded = {get_gradient_edge(activation).node for activation in recording.activations}
+    recorded = source.nodes()
     pending = nodes_needed(root, recorded)
     ready, holding = [(-root._sequence_nr(), 0, root)], {root}
     held = peak = _bytes_into(root)
@@ -126,11 +156,11 @@ def _bytes_into(node):
     return sum(prod(one.shape) * one.dtype.itemsize for one in node._input_metadata)
 
 
-def _fast_products(recording):
-    return _SparseProducts() if _has_large_linear(recording.outputs) else nullcontext()
+def _fast_products(recording, targets):
+    return _SparseProducts() if _has_large_linear(recording.outputs, targets) else nullcontext()
 
 
-def _has_large_linear(outputs: Tensor) -> bool:
+def _has_large_linear(outputs: Tensor, targets: int) -> bool:
     """Whether a Linear that `_SparseProducts` is for stands between the recorded layers and the outputs, on a CPU."""
     waiting, seen = [outputs.grad_fn] if outputs.device.type == "cpu" else [], set()
     while waiting:
@@ -139,14 +169,14 @@ def _has_large_linear(outputs: Tensor) -> bool:
             continue
         seen.add(node)
         matrix = getattr(node, "_saved_mat2", None) if node.name() == "AddmmBackward0" else None
-        if matrix is not None and _is_large(node._input_metadata[0].shape[0], matrix):
+        if matrix is not None and _is_large(targets * node._input_metadata[0].shape[0], matrix):
             return True
         waiting += [before for before, _ in node.next_functions]
     return False
 
 
 def _is_large(rows, matrix):
-    return matrix.numel() >= LARGE or rows * matrix.numel() >= MANY_TOKENS
+    return matrix.numel() >= LARGE or rows * matrix.numel() >= MANY_ROWS
 
 
 class _SparseProducts(TorchDispatchMode):
@@ -171,15 +201,18 @@ class _SparseProducts(TorchDispatchMode):
             few, large = args
             if len(few) <= self.FEW and large.numel() >= LARGE and large.is_contiguous():
                 return self._by_blocks(few, large)
-            if len(few) > self.FEW and len(few) * large.numel() >= MANY_TOKENS:
+            if len(few) > self.FEW and len(few) * large.numel() >= MANY_ROWS:
                 return self._without_zeros(few, large)
         return operation(*args, **(kwargs or {}))
 
     def _without_zeros(self, many, matrix):
         rows = many.any(1).nonzero()[:, 0]
-        if 2 * len(rows) > len(many):
+        if 2 * len(rows) <= len(many):
+            return many.new_zeros(len(many), matrix.shape[1]).index_copy_(0, rows, many[rows] @ matrix)
+        if int(many.count_nonzero(1).max()) > 1:
             return many @ matrix
-        return many.new_zeros(len(many), matrix.shape[1]).index_copy_(0, rows, many[rows] @ matrix)
+        columns = (many != 0).byte().argmax(1, keepdim=True)  # one class in each row: its weights, times one number
+        return matrix[columns[:, 0]].mul_(many.gather(1, columns))
 
     def _by_blocks(self, few, large):
         product = few.new_zeros(len(few), large.shape[1])

@@ -6,6 +6,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812  the name in torch's own documentation
 
+from .allocator import in_huge_pages
+
+# Measured, 1000 maps of 7 × 7 to 224 × 224, one thread: interpolated 239 ms, as products 155, in huge pages 47; with
+# freed memory kept 99, 36 and 38. Of few maps either takes a millisecond, and their numbers stay as they were.
+MANY_PLACES = 1 << 22  # of all enlarged maps
+SMALL_MAP = 32  # places along an axis up to which a product costs less than interpolation
+
 
 def weighted_sum(weights: Tensor, activation: Tensor) -> Tensor:
     """Σ_C weights · activation (Grad-CAM, eq. 2 before its ReLU): [K, B, C, h|1, w|1] and [B, C, h, w] → [K, B, h, w].
@@ -24,8 +31,38 @@ def weighted_sum(weights: Tensor, activation: Tensor) -> Tensor:
 
 def upsample(heatmaps: Tensor, size) -> Tensor:
     """Bilinear, align_corners=False: [K, B, h, w] → [K, B, H, W]; (tri)linear for maps of one axis (three)."""
+    size = tuple(size)
+    if _as_products_is_faster(heatmaps, size):
+        return _as_products(heatmaps, size)
     mode = {1: "linear", 2: "bilinear", 3: "trilinear"}[len(size)]
-    return F.interpolate(heatmaps, size=tuple(size), mode=mode, align_corners=False)
+    return F.interpolate(heatmaps, size=size, mode=mode, align_corners=False)
+
+
+def _as_products_is_faster(heatmaps, size):
+    """For hundreds of small maps. NaN stays where interpolation leaves it, in a product it would spread."""
+    return (
+        len(size) == 2
+        and heatmaps.device.type == "cpu"
+        and heatmaps.dtype == torch.float32
+        and heatmaps.shape[:-2].numel() * size[0] * size[1] >= MANY_PLACES
+        and max(heatmaps.shape[-2:]) <= SMALL_MAP
+        and bool(heatmaps.sum().isfinite())
+    )
+
+
+def _as_products(heatmaps, size):
+    """Every enlarged row is a mixture of two rows, and every column of two columns: U · heatmap · Vᵀ."""
+    (rows, columns), (h, w) = size, heatmaps.shape[-2:]
+    down, across = _mixtures(h, rows), _mixtures(w, columns)
+    wide = (heatmaps.reshape(-1, w) @ across.T).view(-1, h, columns)
+    enlarged = in_huge_pages(heatmaps.new_empty(len(wide), rows, columns))
+    torch.matmul(down, wide, out=enlarged)
+    return enlarged.view(*heatmaps.shape[:-2], rows, columns)
+
+
+def _mixtures(count, size):
+    """How much of each of `count` places is in each of `size` when a line is enlarged: [size, count]."""
+    return F.interpolate(torch.eye(count)[None], size=size, mode="linear", align_corners=False)[0].T.contiguous()
 
 
 def peaks(heatmaps: Tensor) -> Tensor:

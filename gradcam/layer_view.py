@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from .arrangement import in_proportion
 from .forward_pass import Layer, logits_of, outputs_with, record
-from .gradients import bytes_held, gradients
+from .gradients import bytes_held, gradients, sources
 from .memory import in_halves, require
 from .model_copy import BorrowedCopy, ModelCopies
 from .targets import Target, cotangents, scores
@@ -52,7 +52,7 @@ class ForwardPass:
 
         Raises MemoryError where not even the gradients for one target fit.
         """
-        held = bytes_held(self._recording) + self.outputs.numel() * self.outputs.element_size()
+        held = bytes_held(self._sources) + self.outputs.numel() * self.outputs.element_size()
         what = f"the gradients of {len(self.images)} images for one target"
         require(held, self.images.device, what, "ask for fewer images at a time, or for layers nearer to the outputs")
         size = limit // (BATCHED_FACTOR * held)
@@ -71,8 +71,12 @@ class ForwardPass:
         return cotangents(self.outputs, self.targets)  # [K, *outputs.shape]
 
     @cached_property
+    def _sources(self):
+        return sources(self._recording, len(self.targets))
+
+    @cached_property
     def _gradients(self):
-        return gradients(self._recording, self.cotangents)
+        return gradients(self._sources, self.cotangents)
 
     def activation(self, index: int) -> Tensor:
         return _at_least_float32(self._maps(index))  # [B, C, h, w], or as many axes as the images have

@@ -53,7 +53,10 @@ def gradient_weighted(name: str, source: str):
 @gradient_weighted("Grad-CAM", "Selvaraju et al. 2017, arXiv:1610.02391, eq. 1")
 def grad_cam(activation, gradient):
     """The gradient averaged over the map's area."""
-    return gradient.mean(area(activation), keepdim=True)  # [K, B, C, 1, 1]
+    axes = area(activation)
+    if not any(gradient.stride(axis) for axis in axes):  # the same number at every place, held once
+        return gradient[(..., *(slice(1) for _ in axes))]  # [K, B, C, 1, 1]
+    return gradient.mean(axes, keepdim=True)  # [K, B, C, 1, 1]
 
 
 @gradient_weighted("Grad-CAM++", "Chattopadhay et al. 2018, arXiv:1710.11063, eqs. 5 and 19")

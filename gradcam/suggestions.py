@@ -11,7 +11,7 @@ from torch._C._functorch import is_functorch_wrapped_tensor
 from .arrangement import Arrangement, arrangement_of, in_proportion
 from .bottlenecks import bottlenecks
 from .forward_pass import Layer, record, unwrapped
-from .gradients import gradients
+from .gradients import gradients, sources
 from .images import as_batch
 from .model_copy import BorrowedCopy, ModelCopies
 
@@ -206,9 +206,10 @@ def _reached(borrowed, candidates, images):
     outputs = recording.outputs.detach()
     rows = outputs.reshape(len(outputs), -1)
     largest = torch.zeros_like(rows).scatter_(1, rows.argmax(1, keepdim=True), 1).view_as(outputs)
+    found = gradients(sources(recording, 1), largest[None])
     return [
         (_Candidate(one.run, one.layer, through), bool(one.arrangement.as_maps(gradient[0]).any()))
-        for one, gradient, through in zip(candidates, gradients(recording, largest[None]), bottlenecks(recording))
+        for one, gradient, through in zip(candidates, found, bottlenecks(recording))
         if gradient is not None
     ]
 

