@@ -69,13 +69,14 @@ def local(model, folder, out):
     from batch.finding import find
     from batch.local import in_this_process
     from batch.options import CHUNK, Options, Pace
+    from batch.rows import table_of
     from batch.writing import Writer
 
     explaining = Explaining(Options(model), Pace(), out)
     inputs = find([folder], out)
     starts = range(0, inputs.count, CHUNK)
     pieces = [Piece(at, min(at + CHUNK, inputs.count), inputs.part(at, min(at + CHUNK, inputs.count))) for at in starts]
-    explaining.rows(Piece(0, 1, inputs.part(0, 1)))
+    table_of(explaining.rows(Piece(0, 1, inputs.part(0, 1))))  # pyarrow imports pandas here, where that is installed
 
     def work():
         with Writer(out, "", Pace.shard_rows) as writer:
