@@ -55,6 +55,7 @@ def _parser():
     parser.add_argument("--method", default=Options.method, help="a CAM method (default: %(default)s)")
     parser.add_argument("--targets", default=Options.targets, help="predicted, top5, all, or names of classes: a,b")
     parser.add_argument("--layers", default=Options.layers, help="names, or all (default: the deepest)")
+    parser.add_argument("--truth", default=Options.truth, help="folders, or a CSV with file and class: an audit")
     parser.add_argument("--column", default=Options.column, help="of Parquet files, with the photos' bytes")
     parser.add_argument("--overlays", action="store_true", help="write each heatmap as a JPEG over its photo, too")
     parser.add_argument("--engine", choices=["local", "ray"], default=Pace.engine)

@@ -25,6 +25,7 @@ from .overlays import write_overlay
 from .question import Question, ask
 from .rows import Row, place_of, with_heat
 from .sources import Source, Taken
+from .truth import Truth
 
 # Threads that read and decode while a GPU computes. On a CPU there are none: processes overlap with each other, and a
 # thread beside the network costs it its cache: 22 to 23.5 ms of processor time a photo in place of 19 to 20.5.
@@ -64,6 +65,7 @@ class Explaining:
         layers = [layer.readable for layer in self.question.layers]
         self._explainer = Explainer(network if self.device == "cpu" else _moved(network, self.device), layers)
         self._revision = self.question.revision()
+        self.truth = Truth(options.truth, self.question.classifier.classes)
 
     def rows(self, piece: Piece) -> list[Row]:
         """The rows of a range of photos, in order. Whatever is wrong with a photo is in its row."""
@@ -105,6 +107,7 @@ class Explaining:
             model=self.question.classifier.name,
             revision=self._revision,
             method=self.options.method,
+            truth=self.truth.of(taken.label),
             versions=versions(),
         )
         try:

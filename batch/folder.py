@@ -37,7 +37,8 @@ class Run:
     inputs: str  # a digest of the names, sizes and times of change of all files
     sources: dict[str, int]  # how many photos of each kind
     rows_per_photo: int
-    form: int = 1  # of this folder
+    truth: str = ""  # a digest of the table of true classes
+    form: int = 2  # of this folder
 
     def as_json(self) -> dict:
         return json.loads(json.dumps(asdict(self)))
@@ -48,13 +49,13 @@ class Run:
         return hashlib.sha256(json.dumps(self.as_json(), sort_keys=True).encode()).hexdigest()
 
 
-def run_of(options: Options, inputs: Inputs, weights: str, rows_per_photo: int) -> Run:
+def run_of(options: Options, inputs: Inputs, weights: str, rows_per_photo: int, truth: str = "") -> Run:
     """The run that is asked for now."""
     sources = {}
     for source in inputs.sources:
         kind = _KINDS[type(source).__name__]
         sources[kind] = sources.get(kind, 0) + source.count
-    return Run(options, weights, inputs.count, inputs.digest, sources, rows_per_photo)
+    return Run(options, weights, inputs.count, inputs.digest, sources, rows_per_photo, truth)
 
 
 @contextmanager
@@ -117,7 +118,8 @@ def _compare(out, before, run):
     if changed:
         what = ", ".join(f"{name} was {before['options'].get(name)!r}" for name in changed)
         raise Refused(f"{out} holds a run with other options ({what}); use these, or name another folder with --out.")
-    what = "weights of the model" if before["weights"] != now["weights"] else "photos"
+    names = {"weights": "weights of the model", "truth": "true classes"}
+    what = next((name for field, name in names.items() if before[field] != now[field]), "photos")
     raise Refused(f"The {what} have changed since {out} was begun; name another folder with --out.")
 
 

@@ -27,6 +27,7 @@ class Options:
     method: str = "Grad-CAM"  # a key of gradcam.METHODS
     targets: str = "predicted"  # or "top5", "all", or names of classes with commas between them
     layers: str = ""  # names or columns with commas between them, "all" for each of the classifier's; "": the deepest
+    truth: str = ""  # "folders", or a CSV with the columns file and class: what the photos really show
     column: str = "image"  # of Parquet files, with the photos' bytes
     overlays: bool = False  # whether each heatmap is also written as a JPEG, laid over the photo
 

@@ -1,4 +1,4 @@
-"""A page about a run: what was done, each class, the least certain photos, the unreadable, a sample. One file."""
+"""A page about a run: what was done, the truth where it is known, each class, photos, the unreadable. One file."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from PIL import Image
 
 from gradcam import colour_table, overlay
 
+from .audit import Audit
 from .folder import as_sentences, read_manifest, write_atomically
 from .maps import enlarge, place
 from .options import Refused
@@ -28,7 +29,10 @@ CLASSES_SHOWN = 30  # the most frequent
 MAPS_OF_A_CLASS = 500  # that its mean is made of
 SEED = 0
 SIDE = 160  # of a picture's longer side, in pixels
-FIGURES = ("photo", "path", "predicted", "target", "layer", "rank", "probability", "logit", "state", "share", "error")
+FIGURES = (
+    *("photo", "path", "truth", "predicted", "target", "layer", "rank", "probability", "logit", "state", "share"),
+    "error",
+)
 MAP = ("heat", "grid_h", "grid_w", "heat_scale", "input_h", "input_w", "peak")
 SEEN = ("seen_left", "seen_top", "seen_right", "seen_bottom")
 
@@ -60,6 +64,7 @@ class Summary:
     failed: int = 0
     states: Counter = field(default_factory=Counter)
     classes: dict[str, OfClass] = field(default_factory=lambda: defaultdict(OfClass))
+    audit: Audit = field(default_factory=lambda: Audit(SHOWN))
     errors: list[Row] = field(default_factory=list)
     least_certain: list[Row] = field(default_factory=list)
     sample: list[Row] = field(default_factory=list)
@@ -76,6 +81,7 @@ def write_report(out: str | os.PathLike) -> Path:
         classes=_classes(summary),
         classes_left=max(0, len(summary.classes) - CLASSES_SHOWN),
         rows=[
+            *_most_certain_wrong(summary.audit),
             ("The least certain", "The lowest probability of the predicted class.", _pictures(summary.least_certain)),
             ("A sample", _rule(manifest["photos"]), _pictures(summary.sample)),
         ],
@@ -83,6 +89,12 @@ def write_report(out: str | os.PathLike) -> Path:
     with as_sentences(out):
         write_atomically(out / "report.html", page.encode())
     return out / "report.html"
+
+
+def _most_certain_wrong(audit):
+    worst = audit.worst()
+    rule = "The highest probability of a class that the photo does not show; of equals the first."
+    return [("The most certain wrong answers", rule, _pictures(worst))] if worst else []
 
 
 def sample_of(photos: int) -> set[int]:
@@ -130,6 +142,7 @@ def _rows(out) -> Iterator[Row]:
 
 
 def _count(summary, row):
+    summary.audit.count(row)
     if row["error"] is not None:
         summary.failed += 1
         if len(summary.errors) < ERRORS_SHOWN:

@@ -35,6 +35,7 @@ class Row:
     model: str = ""
     revision: str = ""
     method: str = ""
+    truth: str | None = None
     predicted: str | None = None
     target: str | None = None
     rank: int | None = None
@@ -66,7 +67,19 @@ class Row:
 
 
 COLUMNS = tuple(Row.__dataclass_fields__)
-REPEATED = ("model", "revision", "method", "predicted", "target", "layer", "state", "notes", "error", "versions")
+REPEATED = (
+    "model",
+    "revision",
+    "method",
+    "truth",
+    "predicted",
+    "target",
+    "layer",
+    "state",
+    "notes",
+    "error",
+    "versions",
+)
 
 
 def schema() -> pa.Schema:

@@ -42,7 +42,9 @@ def run(
 
     inputs = find(photos, out, options.column)
     explaining = _explaining(options, pace, out)
-    this = run_of(options, inputs, explaining.question.revision(), explaining.question.rows_per_photo)
+    question = explaining.question
+    _check_truth(inputs, explaining.truth, options)
+    this = run_of(options, inputs, question.revision(), question.rows_per_photo, explaining.truth.digest)
     with locked(out):
         done = enter(out, this)
         left = gaps(inputs.count, done)
@@ -70,6 +72,19 @@ def _explaining(options, pace, out):
     except (ValueError, TypeError, RuntimeError, MemoryError) as error:
         raise Refused(f"{options.method} of {options.model} cannot be computed: {error}") from None
     return explaining
+
+
+def _check_truth(inputs, truth, options):
+    """A truth that says nothing of any photo is refused before the first, where that shows by their names alone."""
+    from .sources import Archive, Files
+
+    named = [source for source in inputs.sources if isinstance(source, (Files, Archive))]
+    photos = (taken for source in named for taken in source.photos())
+    if options.truth and named and all(truth.of(taken.label) is None for taken in photos):
+        raise Refused(
+            f"--truth {options.truth} names no class of {options.model} for any photo; its classes are "
+            f"{', '.join(truth.classes[:10])}{' …' * (len(truth.classes) > 10)}."
+        )
 
 
 def _explain(inputs, left, this, explaining, stream):

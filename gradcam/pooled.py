@@ -28,7 +28,7 @@ def averages(recording: Recording) -> tuple[GradientEdge, ...] | None:
 
 
 def spread(gradient: Tensor, activation: Tensor) -> Tensor:
-    """Each place's part of an average's gradients, [K, B, C] or [K, B, C, 1, 1]: [K, B, C, h, w], not held in memory."""
+    """Each place's part of an average's gradients, [K, B, C] or [K, B, C, 1, 1]: [K, B, C, h, w], a view."""
     part = gradient.reshape(-1, *activation.shape[:2], *(1 for _ in activation.shape[2:]))  # [K, B, C, 1, 1]
     return (part / activation.shape[2:].numel()).expand(-1, *activation.shape)
 

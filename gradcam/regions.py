@@ -46,7 +46,7 @@ def _numbers(heatmap):
 
 
 def _threshold(heat, rule):
-    """The number that a rule compares with, of the evidence above zero; single precision is compared with it exactly."""
+    """What a rule compares with, of the evidence above zero; values in single precision are compared with it exactly."""
     if rule == "otsu":
         return _otsu(_evidence(heat))
     if isinstance(rule, str):
@@ -83,7 +83,7 @@ def _boxes(mask):
         return ()
     top, left = int(rows[0]), int(columns[0])
     hot = mask[top : rows[-1] + 1, left : columns[-1] + 1].astype(np.uint8)
-    count, _, stats, _ = cv2.connectedComponentsWithStatsWithAlgorithm(hot, 8, cv2.CV_32S, cv2.CCL_BBDT)
+    _, _, stats, _ = cv2.connectedComponentsWithStatsWithAlgorithm(hot, 8, cv2.CV_32S, cv2.CCL_BBDT)
     boxes = [(left + x, top + y, left + x + width, top + y + height, size) for x, y, width, height, size in stats[1:]]
     boxes.sort(key=lambda box: (-box[4], box[1], box[0]))  # equal ones from the top, then from the left
-    return tuple(tuple(map(int, box[:4])) for box in boxes)
+    return tuple((int(left), int(top), int(right), int(bottom)) for left, top, right, bottom, _ in boxes)

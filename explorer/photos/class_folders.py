@@ -1,9 +1,9 @@
-"""Photos in a folder for each class, `DIR/<class>/*.jpg`: what lies there, and which class of a classifier is meant.
+"""Photos in a folder for each class, `DIR/<class>/*.jpg`: what lies there.
 
 Folders in a class's folder are counted and not looked into, so that a link to a parent cannot lead around in circles.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -41,17 +41,6 @@ def class_folders(folder: Path) -> ClassFolders:
     return ClassFolders(photos, nested, omitted, tuple(unreadable))
 
 
-def class_of_folder(name: str, classes: Collection[str]) -> str | None:
-    """The class that a folder is named for: exactly, or else but for case, `_` and `-` in place of spaces.
-
-    None where there is none, or more than one.
-    """
-    if name in classes:
-        return name
-    alike = [known for known in classes if _plain(known) == _plain(name)]
-    return alike[0] if len(alike) == 1 else None
-
-
 def first_of_each(photos: Iterable[tuple[str, Path]], each: int, most: int) -> list[tuple[str, Path]]:
     """`each` of every class, fewer where that would be more than `most`, and never more than `most`."""
     of_class: dict[str, list[Path]] = {}
@@ -59,10 +48,6 @@ def first_of_each(photos: Iterable[tuple[str, Path]], each: int, most: int) -> l
         of_class.setdefault(name, []).append(file)
     each = max(1, min(each, most // max(1, len(of_class))))
     return list(chain.from_iterable([(name, file) for file in of_class[name][:each]] for name in of_class))[:most]
-
-
-def _plain(name):
-    return " ".join(name.replace("_", " ").replace("-", " ").casefold().split())
 
 
 def _is_visible(path):

@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+from classifiers.class_names import class_of_folder
 from classifiers.photos.decode import read_photo
 from classifiers.photos.formats import PhotoError
 from potplants import CLASSES
 from potplants.layout import EXPECTED, Photos, photos
 
-from .class_folders import class_folders, class_of_folder, first_of_each
+from .class_folders import class_folders, first_of_each
 
 EMBEDDED = Path(__file__).parents[2] / "examples"
 ARTICLE = ("val", "test")  # folders in the article's layout
@@ -215,7 +216,11 @@ def _from_class_folders(folder, origin):
 def _left_out(found):
     """What of a folder is not looked at, in words for the log."""
     nested = f"{found.nested} folder{'s' * (found.nested > 1)} inside its classes left out" if found.nested else ""
-    beyond = f"{found.omitted} photos beyond the first of each class left out" if found.omitted else ""
+    beyond = (
+        f"{found.omitted} photos beyond the first of each class left out (scripts/batch audits all)"
+        if found.omitted
+        else ""
+    )
     return "".join(f", {words}" for words in (nested, beyond) if words)
 
 

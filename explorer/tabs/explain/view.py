@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 import potplants
+from classifiers.class_names import class_of_folder
 from explorer.explanation.explained import ExplainedPhoto
 from explorer.explanation.grid import Cell, Sheet, colour_stops, columns, ground_of
 from explorer.explanation.targets import FOR_AND_AGAINST, MIXTURE
-from explorer.photos.class_folders import class_of_folder
 from explorer.photos.examples import Example
 from explorer.rendering.templates import render
 from explorer.rendering.wording import percent, titled

@@ -38,7 +38,8 @@ def test_a_folder_is_gone_on_with_and_leftovers_are_removed(tmp_path):
         (replace(RUN, weights="sha256:2"), "The weights of the model have changed"),
         (replace(RUN, inputs="another"), "The photos have changed"),
         (replace(RUN, photos=101), "The photos have changed"),
-        (replace(RUN, form=2), "another version"),
+        (replace(RUN, truth="sha256:3"), "The true classes have changed"),
+        (replace(RUN, form=1), "another version"),
     ],
 )
 def test_another_run_is_refused(tmp_path, other, words):

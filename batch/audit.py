@@ -1,0 +1,60 @@
+"""A run against the truth: how many answers are right, what is taken for what, and the most certain wrong answers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from heapq import nsmallest
+from typing import Any
+
+Row = dict[str, Any]
+CLASSES_SHOWN = 30  # true classes, those with most photos
+
+
+@dataclass
+class Audit:
+    """Counted row by row, the first of each photo. A photo without a known truth is not counted."""
+
+    shown: int  # of the wrong answers that are kept
+    answers: Counter[tuple[str, str]] = field(default_factory=Counter)  # (true class, predicted) → photos
+    unread: Counter[str] = field(default_factory=Counter)  # true class → photos that could not be read
+    wrong: list[Row] = field(default_factory=list)
+
+    def count(self, row: Row) -> None:
+        """One photo's first row."""
+        truth = row["truth"]
+        if truth is None:
+            return
+        if row["error"] is not None:
+            self.unread[truth] += 1
+            return
+        self.answers[truth, row["predicted"]] += 1
+        if row["predicted"] != truth and row["rank"] == 1:
+            self.wrong.append(row)
+            if len(self.wrong) > 100 * self.shown:
+                self.wrong = self.worst()
+
+    def worst(self) -> list[Row]:
+        """The wrong answers with the highest probability, of equals the first: the page's rule."""
+        return nsmallest(self.shown, self.wrong, key=lambda row: (-row["probability"], row["photo"]))
+
+    @property
+    def photos(self) -> int:
+        return sum(self.answers.values())
+
+    @property
+    def right(self) -> int:
+        return sum(count for (truth, predicted), count in self.answers.items() if truth == predicted)
+
+    def classes(self) -> list[Row]:
+        """The true classes, those of most photos first: name, photos, right, and the most frequent wrong answer."""
+        photos = Counter()
+        for (truth, _), count in self.answers.items():
+            photos[truth] += count
+        names = sorted(photos, key=lambda name: (-photos[name], name))[:CLASSES_SHOWN]
+        return [{"name": name, "photos": photos[name], **self._of_class(name)} for name in names]
+
+    def _of_class(self, name):
+        taken_for = {answer: count for (truth, answer), count in self.answers.items() if truth == name != answer}
+        most = min(taken_for, key=lambda answer: (-taken_for[answer], answer), default=None)
+        return {"right": self.answers[name, name], "taken_for": most, "taken": taken_for.get(most, 0) if most else 0}
