@@ -1,12 +1,13 @@
 """The backward pass: d target / d activation for all targets at all recorded layers."""
 
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from heapq import heappop, heappush
 from math import prod
 
 import torch
 from torch import Tensor
+from torch._C._functorch import _set_vmap_fallback_warning_enabled
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -72,9 +73,22 @@ def _batched(source, cotangents):
         return tuple(one for one in found if one is not None)
 
     leads = []
-    with _fast_products(source.recording, len(cotangents)):
+    with _fast_products(source.recording, len(cotangents)), _without_advice():
         found = iter(torch.vmap(of_one)(cotangents))
     return tuple(next(found) if leads_there else None for leads_there in leads)
+
+
+@contextmanager
+def _without_advice():
+    """`vmap` says where it has to loop, as through attention, and asks for an issue: not for whoever explains to read.
+
+    torch tells nobody whether that was switched off before; it is on by default, and on again afterwards.
+    """
+    _set_vmap_fallback_warning_enabled(False)
+    try:
+        yield
+    finally:
+        _set_vmap_fallback_warning_enabled(True)
 
 
 def _one_by_one(source, cotangents):

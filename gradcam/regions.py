@@ -46,7 +46,7 @@ def _numbers(heatmap):
 
 
 def _threshold(heat, rule):
-    """What a rule compares with, of the evidence above zero; values in single precision are compared with it exactly."""
+    """What a rule compares with, of the evidence above zero; single precision is compared with it exactly."""
     if rule == "otsu":
         return _otsu(_evidence(heat))
     if isinstance(rule, str):

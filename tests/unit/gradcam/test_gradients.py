@@ -1,5 +1,7 @@
 """The product by blocks equals PyTorch's and is used for thin matrices; custom backward functions are supported."""
 
+import warnings
+
 import pytest
 import torch
 from torch import nn
@@ -93,3 +95,32 @@ def test_rows_of_one_class_each_take_its_weights():
     weights.nan_to_num_(0.5)
     with _SparseProducts():
         torch.testing.assert_close(rows @ weights, (rows.double() @ weights.double()).float(), rtol=1e-5, atol=1e-6)
+
+
+class Attention(nn.Module):
+    """Its backward on a CPU has no batching rule in torch 2.13: `vmap` loops, and warns."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem, self.qkv, self.head = nn.Conv2d(3, 16, 4, 4), nn.Linear(16, 48), nn.Linear(16, 5)
+
+    def forward(self, x):
+        query, key, value = self.qkv(self.stem(x).flatten(2).mT)[:, None].chunk(3, -1)
+        return self.head(nn.functional.scaled_dot_product_attention(query, key, value)[:, 0].mean(1))
+
+
+def test_several_targets_behind_attention_warn_of_nothing(images):
+    network = Attention().eval()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        together = Explainer(network, "stem").explain(images, [0, 3], signed=True).heatmaps
+    each = [Explainer(network, "stem").explain(images, label, signed=True).heatmaps for label in (0, 3)]
+    torch.testing.assert_close(together, torch.cat(each, 1), rtol=1e-4, atol=1e-6)
+    with pytest.warns(UserWarning, match="batching rule"):  # and whoever uses vmap is told as before
+
+        def gradient(cotangent):
+            maps = torch.rand(1, 2, 4, 8, requires_grad=True)
+            out = nn.functional.scaled_dot_product_attention(maps, maps, maps)
+            return torch.autograd.grad(out, maps, cotangent)[0]
+
+        torch.vmap(gradient, randomness="same")(torch.rand(3, 1, 2, 4, 8))
