@@ -46,7 +46,7 @@ def take_apart(model: nn.Module, layer, image: Tensor, target=None, reshape=None
 
 
 def _steps(view):
-    weights = grad_cam(view.activation, view.gradient)  # [1, 1, C, 1, 1]
+    weights = grad_cam(view)  # [1, 1, C, 1, 1]
     summed = weighted_sum(weights, view.activation)  # [1, 1, h, w]
     rectified = summed.relu()
     return Anatomy(

@@ -135,7 +135,7 @@ class Explainer:
         with torch.no_grad(), self._copies.borrow() as borrowed:
             forward_pass = ForwardPass(
                 *(self._copies, borrowed, self._layers, images, targets),
-                *(self._reshape, settings.counter, settings.at_once, channels_last),
+                *(self._reshape, settings.counter, settings.at_once, channels_last, settings.method.means),
             )
 
             def explain(some):

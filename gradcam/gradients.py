@@ -1,79 +1,51 @@
 """The backward pass: d target / d activation for all targets at all recorded layers."""
 
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
 from heapq import heappop, heappush
 from math import prod
 
 import torch
 from torch import Tensor
-from torch._C._functorch import _set_vmap_fallback_warning_enabled
-from torch.autograd.graph import GradientEdge, get_gradient_edge
+from torch._C._functorch import _set_vmap_fallback_warning_enabled  # pyright: ignore[reportAttributeAccessIssue]
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from .forward_pass import Recording
-from .pooled import averages, spread
+from .sources import Source
 
 LARGE = 1 << 20  # weights of a Linear from which the library's product with a few rows is worth replacing
 MANY_ROWS = 1 << 24  # multiplications of a Linear, tokens × weights or targets × weights, from which zeros are left out
-MANY_TARGETS = 16  # from which it is worth looking for a global average
 
 
-@dataclass(frozen=True)
-class Sources:
-    """What the outputs are differentiated with respect to: each layer's activation, or its global average."""
+def gradients(outputs: Tensor, sources: tuple[Source, ...], cotangents: Tensor) -> tuple[Tensor | None, ...]:
+    """Per source the gradients at its edge, for an activation [K, B, C, h, w], for cotangents [K, *outputs.shape].
 
-    recording: Recording
-    edges: tuple[Tensor, ...] | tuple[GradientEdge, ...]
-    averaged: bool = False
-
-    def nodes(self) -> set:
-        """The edges' nodes in autograd's graph."""
-        return {(get_gradient_edge(one) if isinstance(one, Tensor) else one).node for one in self.edges}
-
-    def spread(self, found: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
-        """The gradients of the activations, [K, B, C, h, w], from those of the edges."""
-        if not self.averaged:
-            return found
-        return tuple(one if one is None else spread(one, to) for one, to in zip(found, self.recording.activations))
-
-
-def sources(recording: Recording, targets: int) -> Sources:
-    """Where to read so many targets' gradients."""
-    if targets >= MANY_TARGETS and recording.outputs.requires_grad and (found := averages(recording)):
-        return Sources(recording, found, averaged=True)
-    return Sources(recording, recording.activations)
-
-
-def gradients(source: Sources, cotangents: Tensor) -> tuple[Tensor | None, ...]:
-    """Per layer [K, B, C, h, w] for cotangents [K, *outputs.shape]; None where no gradient path leads to the outputs.
-
-    Raises ValueError for checkpoints of torch's reentrant kind, behind which no gradient can be read.
+    None where no gradient path leads from it to the outputs. Raises ValueError for checkpoints of torch's reentrant
+    kind, behind which no gradient can be read.
     """
-    if not source.recording.outputs.requires_grad:
-        return (None,) * len(source.edges)
+    if not outputs.requires_grad:
+        return (None,) * len(sources)
+    edges = tuple(source.edge for source in sources)
     if len(cotangents) > 1:
         try:
-            return source.spread(_batched(source, cotangents))
+            return _batched(outputs, edges, cotangents)
         except RuntimeError:  # `vmap` cannot batch a backward, or a GPU is too small; others are raised again below
             pass
-    return source.spread(_one_by_one(source, cotangents))  # after the handler: its traceback holds what did not fit
+    return _one_by_one(outputs, edges, cotangents)  # after the handler: its traceback refers to what did not fit
 
 
 # Chosen by measurement, 4 targets × 3 layers on 2 cores, nothing else running, whole call: batched 40 ms and one by one
 # 55 with 500 hidden units behind 65,536 activations; 49 and 53 with ResNet-18's shape, 37 and 40 with MobileNetV2's.
 
 
-def _batched(source, cotangents):
+def _batched(outputs, edges, cotangents):
     """All targets in one backward through `vmap`."""
 
     def of_one(cotangent):
-        found = _gradients_of_one(source, cotangent)
+        found = _gradients_of_one(outputs, edges, cotangent)
         leads.extend(one is not None for one in found)
         return tuple(one for one in found if one is not None)
 
     leads = []
-    with _fast_products(source.recording, len(cotangents)), _without_advice():
+    with _fast_products(outputs, len(cotangents)), _without_advice():
         found = iter(torch.vmap(of_one)(cotangents))
     return tuple(next(found) if leads_there else None for leads_there in leads)
 
@@ -91,11 +63,11 @@ def _without_advice():
         _set_vmap_fallback_warning_enabled(True)
 
 
-def _one_by_one(source, cotangents):
+def _one_by_one(outputs, edges, cotangents):
     """One backward per target."""
     try:
-        with _fast_products(source.recording, 1):
-            rows = [_gradients_of_one(source, row) for row in cotangents]
+        with _fast_products(outputs, 1):
+            rows = [_gradients_of_one(outputs, edges, row) for row in cotangents]
     except RuntimeError as error:
         if "use_reentrant" in str(error):
             raise ValueError(
@@ -106,9 +78,9 @@ def _one_by_one(source, cotangents):
     return tuple(None if layer[0] is None else _stacked(layer) for layer in zip(*rows))
 
 
-def _gradients_of_one(source, cotangent):
+def _gradients_of_one(outputs, edges, cotangent):
     """The graph is kept: many targets come in groups."""
-    return torch.autograd.grad(source.recording.outputs, source.edges, cotangent, retain_graph=True, allow_unused=True)
+    return torch.autograd.grad(outputs, edges, cotangent, retain_graph=True, allow_unused=True)
 
 
 def _stacked(tensors):
@@ -116,16 +88,15 @@ def _stacked(tensors):
     return tensors[0][None] if len(tensors) == 1 else torch.stack(tensors)
 
 
-def bytes_held(source: Sources) -> int:
+def bytes_held(outputs: Tensor, sources: tuple[Source, ...]) -> int:
     """How many bytes of gradients a backward for one target holds at its peak; those recorded stay to the end.
 
     Traverses the graph in the engine's order: of the nodes whose gradients are complete, the latest made runs first.
     """
-    outputs = source.recording.outputs
     root = outputs.grad_fn if outputs.requires_grad else None
     if root is None:
         return 0
-    recorded = source.nodes()
+    recorded = {source.node for source in sources}
     pending = nodes_needed(root, recorded)
     ready, holding = [(-root._sequence_nr(), 0, root)], {root}
     held = peak = _bytes_into(root)
@@ -170,8 +141,8 @@ def _bytes_into(node):
     return sum(prod(one.shape) * one.dtype.itemsize for one in node._input_metadata)
 
 
-def _fast_products(recording, targets):
-    return _SparseProducts() if _has_large_linear(recording.outputs, targets) else nullcontext()
+def _fast_products(outputs, targets):
+    return _SparseProducts() if _has_large_linear(outputs, targets) else nullcontext()
 
 
 def _has_large_linear(outputs: Tensor, targets: int) -> bool:

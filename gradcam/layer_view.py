@@ -9,9 +9,10 @@ from torch import Tensor, nn
 
 from .arrangement import in_proportion
 from .forward_pass import Layer, logits_of, outputs_with, record
-from .gradients import bytes_held, gradients, sources
+from .gradients import bytes_held, gradients
 from .memory import in_halves, require
 from .model_copy import BorrowedCopy, ModelCopies
+from .sources import sources
 from .targets import Target, cotangents, scores
 from .variant_passes import PassCounter, VariantPasses, variants_per_batch
 
@@ -35,9 +36,11 @@ class ForwardPass:
         counter: PassCounter,
         at_once: int | None = None,
         channels_last: bool = False,
+        means: bool = False,
     ):
         self.copies, self.layers, self.images, self.targets = copies, layers, images, targets
         self.reshape, self.counter, self.at_once = reshape, counter, at_once
+        self._means = means and not any(map(self.reshape_of, range(len(layers))))
         with torch.enable_grad():
             self._recording = record(borrowed, layers, images, channels_last)
         self.outputs = self._recording.outputs.detach().contiguous()  # [B, N]
@@ -52,7 +55,7 @@ class ForwardPass:
 
         Raises MemoryError where not even the gradients for one target fit.
         """
-        held = bytes_held(self._sources) + self.outputs.numel() * self.outputs.element_size()
+        held = bytes_held(self._recording.outputs, self._sources) + self.outputs.numel() * self.outputs.element_size()
         what = f"the gradients of {len(self.images)} images for one target"
         require(held, self.images.device, what, "ask for fewer images at a time, or for layers nearer to the outputs")
         size = limit // (BATCHED_FACTOR * held)
@@ -72,27 +75,37 @@ class ForwardPass:
 
     @cached_property
     def _sources(self):
-        return sources(self._recording, len(self.targets))
+        return sources(self._recording, len(self.targets), self._means)
 
     @cached_property
-    def _gradients(self):
-        return gradients(self._sources, self.cotangents)
+    def _found(self):
+        return gradients(self._recording.outputs, self._sources, self.cotangents)
 
     def activation(self, index: int) -> Tensor:
         return _at_least_float32(self._maps(index))  # [B, C, h, w], or as many axes as the images have
 
     def gradient(self, index: int) -> Tensor:
-        gradient = self._gradients[index]
-        if gradient is None:
+        gradient = self._sources[index].gradients(self._found_at(index))
+        reshape = self.reshape_of(index)
+        if reshape is not None:
+            gradient = torch.stack([reshape(row.contiguous()) for row in gradient])
+        return _at_least_float32(gradient)  # [K, B, C, h, w]
+
+    def mean_gradient(self, index: int) -> Tensor:
+        if self.reshape_of(index) is not None:
+            gradient = self.gradient(index)
+            return gradient.mean(tuple(range(3, gradient.ndim)), keepdim=True)
+        return self._sources[index].means(_at_least_float32(self._found_at(index)))  # [K, B, C, 1, 1]
+
+    def _found_at(self, index):
+        found = self._found[index]
+        if found is None:
             raise ValueError(
                 f"expected the outputs to depend on layer {str(self.layers[index])!r} by operations that have a "
                 "gradient, but none leads there: what it puts out is not used, or passes through detach, no_grad, or "
                 "integer or quantised numbers; choose a layer behind that"
             )
-        reshape = self.reshape_of(index)
-        if reshape is not None:
-            gradient = torch.stack([reshape(row.contiguous()) for row in gradient])
-        return _at_least_float32(gradient)  # [K, B, C, h, w]
+        return found
 
     def reshape_of(self, index: int) -> Callable[[Tensor], Tensor] | None:
         """What makes maps of a layer's output: its own arrangement if that is known, else the caller's function."""
@@ -153,6 +166,11 @@ class LayerView:
     @property
     def gradient(self) -> Tensor:
         return self._pass.gradient(self._index)  # [K, B, C, h, w]
+
+    @property
+    def mean_gradient(self) -> Tensor:
+        """The gradient's mean over each map; where nothing else is read, it may need no gradient at every place."""
+        return self._pass.mean_gradient(self._index)  # [K, B, C, 1, 1]
 
     @property
     def cotangents(self) -> Tensor:

@@ -25,16 +25,17 @@ class Method:
     source: str  # the paper and its equation
     weights: Callable[[LayerView], Tensor]  # → broadcasts to [K, B, C, h, w]
     passes: str = "1"  # forward passes for an image at one layer with C maps
+    means: bool = False  # whether of the gradient it reads only the mean over each map
 
 
 METHODS: dict[str, Method] = {}  # one per process: the decorators below fill it on import, and nothing changes it later
 
 
-def method(name: str, source: str, passes: str = "1"):
+def method(name: str, source: str, passes: str = "1", *, means: bool = False):
     """Register a function of a LayerView in METHODS."""
 
     def register(weights):
-        METHODS[name] = Method(name, source, weights, passes)
+        METHODS[name] = Method(name, source, weights, passes, means)
         return weights
 
     return register
@@ -50,13 +51,10 @@ def gradient_weighted(name: str, source: str):
     return register
 
 
-@gradient_weighted("Grad-CAM", "Selvaraju et al. 2017, arXiv:1610.02391, eq. 1")
-def grad_cam(activation, gradient):
+@method("Grad-CAM", "Selvaraju et al. 2017, arXiv:1610.02391, eq. 1", means=True)
+def grad_cam(view):
     """The gradient averaged over the map's area."""
-    axes = area(activation)
-    if not any(gradient.stride(axis) for axis in axes):  # the same number at every place, held once
-        return gradient[(..., *(slice(1) for _ in axes))]  # [K, B, C, 1, 1]
-    return gradient.mean(axes, keepdim=True)  # [K, B, C, 1, 1]
+    return view.mean_gradient  # [K, B, C, 1, 1]
 
 
 @gradient_weighted("Grad-CAM++", "Chattopadhay et al. 2018, arXiv:1710.11063, eqs. 5 and 19")

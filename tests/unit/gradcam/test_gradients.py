@@ -116,11 +116,15 @@ def test_several_targets_behind_attention_warn_of_nothing(images):
         together = Explainer(network, "stem").explain(images, [0, 3], signed=True).heatmaps
     each = [Explainer(network, "stem").explain(images, label, signed=True).heatmaps for label in (0, 3)]
     torch.testing.assert_close(together, torch.cat(each, 1), rtol=1e-4, atol=1e-6)
-    with pytest.warns(UserWarning, match="batching rule"):  # and whoever uses vmap is told as before
 
-        def gradient(cotangent):
-            maps = torch.rand(1, 2, 4, 8, requires_grad=True)
-            out = nn.functional.scaled_dot_product_attention(maps, maps, maps)
-            return torch.autograd.grad(out, maps, cotangent)[0]
 
+def test_whoever_uses_vmap_is_told_as_before(images):
+    Explainer(Attention().eval(), "stem").explain(images, [0, 3])
+
+    def gradient(cotangent):
+        maps = torch.rand(1, 2, 4, 8, requires_grad=True)
+        out = nn.functional.scaled_dot_product_attention(maps, maps, maps)
+        return torch.autograd.grad(out, maps, cotangent)[0]
+
+    with pytest.warns(UserWarning, match="batching rule"):
         torch.vmap(gradient, randomness="same")(torch.rand(3, 1, 2, 4, 8))

@@ -274,6 +274,7 @@ def test_weights_do_not_depend_on_the_number_of_axes(shape):
     def layer_view(maps, gradient_maps):
         return SimpleNamespace(
             activation=maps, gradient=gradient_maps, cotangents=torch.eye(4)[:3, None].expand(3, 2, 4), outputs=outputs,
+            mean_gradient=gradient_maps.mean(tuple(range(3, gradient_maps.ndim)), keepdim=True),
             model=head, layer="here", images=torch.ones(2, 3, *maps.shape[2:]),
             scores=lambda image: torch.full((3, 1), 2.0),
             scores_with_activations=sums, scores_of_images=sums,

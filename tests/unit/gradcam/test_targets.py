@@ -7,8 +7,9 @@ from torch import nn
 
 from gradcam import Explainer
 from gradcam.forward_pass import Layer, record
-from gradcam.gradients import gradients, sources
+from gradcam.gradients import gradients
 from gradcam.model_copy import ModelCopies
+from gradcam.sources import sources
 from gradcam.targets import as_targets, cotangents, of_images, scores, with_fixed_callables
 
 
@@ -16,7 +17,7 @@ def signed_maps(network, images, targets, layer="6"):
     """Σ α·A before the ReLU, in which targets are linear: [K, B, h, w]."""
     with ModelCopies(network).borrow() as borrowed:
         recording = record(borrowed, (Layer(layer),), images)
-    (gradient,) = gradients(sources(recording, 1), cotangents(recording.outputs, targets))
+    (gradient,) = gradients(recording.outputs, sources(recording, 1), cotangents(recording.outputs, targets))
     return (gradient.mean((-2, -1), keepdim=True) * recording.activations[0].detach()).sum(2)
 
 

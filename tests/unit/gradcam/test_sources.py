@@ -7,10 +7,10 @@ from torch import nn
 
 from gradcam import Explainer, explainer
 from gradcam.forward_pass import Layer, Recording, record
-from gradcam.gradients import MANY_TARGETS, bytes_held, gradients, sources
+from gradcam.gradients import bytes_held, gradients
 from gradcam.heatmaps import upsample
 from gradcam.model_copy import ModelCopies
-from gradcam.pooled import averages
+from gradcam.sources import MANY_TARGETS, AtAverage, AtPooling, Source, sources
 
 CLASSES = list(range(MANY_TARGETS))
 POOLS = {"module": nn.AdaptiveAvgPool2d(1), "keeps no axis": None, "with a ReLU first": nn.ReLU()}
@@ -62,6 +62,10 @@ def recording_of(network, layers, images) -> Recording:
         return record(borrowed, tuple(map(Layer, layers)), images)
 
 
+def kinds(network, layers, images, targets=MANY_TARGETS, means=False):
+    return [type(source) for source in sources(recording_of(network, layers, images), targets, means)]
+
+
 def one_at_a_time(network, layer, images):
     each = Explainer(network, layer)
     return torch.cat([each.explain(images, label, signed=True).heatmaps for label in CLASSES], 1)
@@ -87,7 +91,7 @@ def test_other_methods_read_the_spread_gradient(images, method):
 @pytest.mark.parametrize("kind", [Twice, Hooked, Columns, lambda: Pooled(nn.ReLU())])
 def test_other_ways_to_the_outputs_are_not_passed_over(images, kind):
     network = kind().eval()
-    assert averages(recording_of(network, ["last"], images)) is None
+    assert kinds(network, ["last"], images) == [Source]
     heatmaps = Explainer(network, "last").explain(images, CLASSES, signed=True).heatmaps
     torch.testing.assert_close(heatmaps, one_at_a_time(network, "last", images), rtol=1e-4, atol=1e-6)
 
@@ -95,12 +99,14 @@ def test_other_ways_to_the_outputs_are_not_passed_over(images, kind):
 def test_it_is_used_where_all_layers_are_averaged_and_needs_less_memory(images):
     recording = recording_of(Pooled().eval(), ["last"], images)
     many, few = sources(recording, MANY_TARGETS), sources(recording, MANY_TARGETS - 1)
-    assert many.averaged and not few.averaged
+    assert type(many[0]) is AtAverage and type(few[0]) is Source
     places = recording.activations[0][0, 0].numel()
-    assert bytes_held(few) > places * len(images) * 8 * 4 > 3 * bytes_held(many)
-    (gradient,) = gradients(many, torch.eye(MANY_TARGETS)[:, None].expand(-1, len(images), -1).contiguous())
+    outputs = recording.outputs
+    assert bytes_held(outputs, few) >= places * len(images) * 8 * 4 > 3 * bytes_held(outputs, many)
+    cotangents = torch.eye(MANY_TARGETS)[:, None].expand(-1, len(images), -1).contiguous()
+    gradient = many[0].gradients(gradients(outputs, many, cotangents)[0])
     assert gradient.stride()[-2:] == (0, 0), "one number for each map, not for each place"
-    assert averages(recording_of(Pooled().eval(), ["first", "last"], images)) is None
+    assert kinds(Pooled().eval(), ["first", "last"], images) == [Source, Source]
 
 
 def test_sequences_and_volumes_are_averaged_over_all_their_axes():
@@ -113,7 +119,7 @@ def test_sequences_and_volumes_are_averaged_over_all_their_axes():
 
         network = Averaged(convolution(3, 4, 3), nn.Linear(4, MANY_TARGETS)).eval()
         images = torch.rand(2, 3, *shape)
-        assert averages(recording_of(network, ["0"], images))
+        assert kinds(network, ["0"], images) == [AtAverage]
         heatmaps = Explainer(network, "0").explain(images, CLASSES, signed=True).heatmaps
         torch.testing.assert_close(heatmaps, one_at_a_time(network, "0", images), rtol=1e-4, atol=1e-6)
 
@@ -141,3 +147,76 @@ def test_many_heatmaps_are_enlarged_as_products(images, monkeypatch):
     Explainer(network, "last").explain(photos, CLASSES)
     assert calls == [3, 3]
     assert explainer.upsample is upsample
+
+
+class PooledByMaximum(nn.Sequential):
+    """Convolution, ReLU, max pooling; a convolution behind, and a Linear over all places."""
+
+    def __init__(self, *between, places=6 * 6):
+        torch.manual_seed(0)
+        super().__init__(nn.Conv2d(3, 6, 3), *between, nn.Conv2d(6, 8, 3), nn.Flatten(), nn.Linear(8 * places, 5))
+
+
+class HookedPool(nn.Module):
+    """A hook on what the ReLU gave changes its gradient."""
+
+    def forward(self, x):
+        x = x.relu()
+        if x.requires_grad:
+            x.register_hook(lambda gradient: gradient.clamp(min=0))
+        return nn.functional.max_pool2d(x, 2)
+
+
+class ReadTwice(nn.Module):
+    def forward(self, x):
+        return nn.functional.max_pool2d(x, 2) + nn.functional.avg_pool2d(x, 2)
+
+
+POOLINGS = {
+    "ReLU": (nn.ReLU(), nn.MaxPool2d(2)),
+    "ReLU in place": (nn.ReLU(inplace=True), nn.MaxPool2d(2)),
+    "no ReLU": (nn.MaxPool2d(2),),
+    "windows that overlap": (nn.ReLU(), nn.MaxPool2d(3, 2, 1)),
+    "windows with gaps": (nn.ReLU(), nn.MaxPool2d(2, 2, dilation=2, ceil_mode=True)),
+}
+
+
+def places_of(between):
+    maps = nn.Sequential(*between)(torch.zeros(1, 6, 14, 14))
+    return (maps.shape[2] - 2) * (maps.shape[3] - 2)
+
+
+@pytest.mark.parametrize("between", POOLINGS.values(), ids=POOLINGS)
+def test_a_mean_read_at_the_pooling_is_that_of_the_whole_gradient(images, between):
+    network = PooledByMaximum(*between, places=places_of(between)).eval()
+    assert kinds(network, ["0"], images, 4, means=True) == [AtPooling]
+    heatmaps = Explainer(network, "0").explain(images, [0, 1, 2, 3]).heatmaps[:, :, 0]
+    network[1].inplace = False  # or the plain loop's record is overwritten
+    loops = [loop_grad_cam(network, "0", images, label) for label in range(4)]
+    torch.testing.assert_close(heatmaps, torch.stack(loops, 1), rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.parametrize("between", [(HookedPool(),), (ReadTwice(),), (nn.Sigmoid(), nn.MaxPool2d(2))])
+def test_a_pooling_that_does_not_tell_the_mean_is_passed_over(images, between):
+    network = PooledByMaximum(*between, places=places_of(between)).eval()
+    assert kinds(network, ["0"], images, 4, means=True) == [Source]
+    heatmaps = Explainer(network, "0").explain(images, [0, 1, 2, 3]).heatmaps[:, :, 0]
+    loops = [loop_grad_cam(network, "0", images, label) for label in range(4)]
+    torch.testing.assert_close(heatmaps, torch.stack(loops, 1), rtol=1e-4, atol=1e-6)
+
+
+def test_the_pooling_is_read_only_where_the_backward_ends_and_means_are_enough(images):
+    network = PooledByMaximum(nn.ReLU(), nn.MaxPool2d(2), places=25).eval()
+    assert kinds(network, ["0"], images, 2, means=True) == [Source], "for two targets the comparison costs more"
+    assert kinds(network, ["0"], images, 4, means=False) == [Source], "other methods read every place"
+    assert kinds(network, ["0", "3"], images, 4, means=True) == [AtPooling, Source]
+    deep = nn.Sequential(nn.Conv2d(3, 3, 1), PooledByMaximum(nn.ReLU(), nn.MaxPool2d(2), places=25)).eval()
+    assert kinds(deep, ["0", "1.0"], images, 4, means=True) == [Source, Source]
+
+
+def test_not_a_number_in_a_map_is_not_lost(images):
+    network = PooledByMaximum(nn.ReLU(), nn.MaxPool2d(2), places=25).eval()
+    with torch.no_grad():
+        network[0].bias[2] = torch.nan
+    explanation = Explainer(network, "0").explain(images, [0, 1, 2, 3])
+    assert explanation.states() == [[["not finite"]] * 4] * len(images)
