@@ -81,6 +81,8 @@ def magnitude(value: float) -> int:
 
 def peak(strongest: float) -> str:
     """A map's strongest evidence in words, since a map alone shows only relative strength."""
+    if 100 <= strongest < 1e6:
+        return f"peak {float(f'{strongest:.2g}'):.0f}"  # 380, not 3.8e+02
     return f"peak {strongest:.2g}".replace("e-0", "e-") if strongest > 0 else EMPTY
 
 

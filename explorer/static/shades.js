@@ -28,4 +28,7 @@ const evidenceAt = (cell, x, y) => {
   return top * (scale === 'square root' ? level * level : level);
 };
 
-const inWords = (value) => (value === 0 ? 'none here' : `${value.toPrecision(2).replace('e-0', 'e-')} here`.replace('-', '\u2011'));
+const inWords = (value) => {
+  const digits = value < 100 ? value.toPrecision(2) : String(Number(value.toPrecision(2))); // 380, not 3.8e+2
+  return value === 0 ? 'none here' : `${digits} here`.replace('-', '\u2011');
+};

@@ -12,7 +12,14 @@ def test_share_is_rounded_to_whole_percent(part, words):
 
 @pytest.mark.parametrize(
     ("strongest", "words"),
-    [(0.4789, "peak 0.48"), (0.00000712, "peak 7.1e-6"), (0, "no positive evidence"), (-1, "no positive evidence")],
+    [
+        (0.4789, "peak 0.48"),
+        (0.00000712, "peak 7.1e-6"),
+        (384.2, "peak 380"),
+        (3.2e7, "peak 3.2e+07"),
+        (0, "no positive evidence"),
+        (-1, "no positive evidence"),
+    ],
 )
 def test_peak_without_evidence_is_named(strongest, words):
     assert peak(strongest) == words
