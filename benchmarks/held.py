@@ -18,7 +18,7 @@ from threading import Event, Thread
 from tests.support.app_process import App
 
 CALLERS = 8
-REFUSED = ["embedded_gap", "CAM", "edges", "jet", "each map"]  # a method that this model's head does not allow
+REFUSED = ["embedded", "CAM", "edges", "jet", "each map"]  # a method that this model's head does not allow
 VALID = ["embedded", "Grad-CAM", "edges", "jet", "each map"]
 AUDIT = ["embedded", "none", "both", True]
 JSON = {"Content-Type": "application/json"}

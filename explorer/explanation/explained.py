@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 import torch
 
-from classifiers import Classifier, Frame
+from classifiers import Classifier, Frame, Layer
 from explorer.settings import PREDICTED
 from gradcam import Explanation, peaks
 
@@ -22,8 +22,22 @@ class ExplainedPhoto:
     frame: Frame  # the photo as the network takes it, and where in it the network looked
     note: str  # how the photo was converted, and where it was computed, if unusual
     targets: tuple[str, ...]  # K names: the rows
+    layers: tuple[Layer, ...]  # L, shallow to deep: all of the model's, or the one that CAM reads
     explanation: Explanation  # B = 1; heatmaps over the network's input
-    combined: torch.Tensor  # [K, h, w], all layers in one map
+    combined: torch.Tensor  # [K, h, w], all L layers in one map
+
+    @property
+    def complete(self) -> bool:
+        """Whether each of the model's layers has its maps."""
+        return len(self.layers) == len(self.model.layers)
+
+    @property
+    def gap(self) -> str:
+        """A sentence where some layers have no maps, else ""."""
+        if self.complete:
+            return ""
+        read = f"{self.layers[-1].column} ({self.layers[-1].name}), the last layer before the average"
+        return f"{self.method} reads only {read}: no other layer has a map, nor have all together."
 
     @property
     def photo(self) -> np.ndarray:
@@ -91,8 +105,8 @@ class ExplainedPhoto:
         return column_named(self.model, name)
 
     def layer(self, name: str):
-        """A layer by its column or name, as a classifiers.Layer. Raises ValueError, which lists the columns."""
-        return self.model.layers[self._index(name)]
+        """A layer that has maps, by its column or name. Raises ValueError, which lists the columns."""
+        return self.layers[self._index(name)]
 
     def heat(self, target: str, layer: str) -> torch.Tensor:
         """One raw heatmap over the network's input, [h, w], by the names on the page; the target must have a row."""
@@ -114,17 +128,20 @@ class ExplainedPhoto:
             "method": self.method,
             "predicted": self.predicted,
             "classes": [self.entry(name) for name in self.shown_classes],
-            "layers": list(self.model.layer_names),
+            "layers": [layer.name for layer in self.layers],
             "cells": [
-                {"target": target, "layer": layer, "peak": peak, "empty": peak <= 0, "box": box}
+                {"target": target, "layer": layer.name, "peak": peak, "empty": peak <= 0, "box": box}
                 for target, row, row_boxes in zip(self.targets, strongest, boxes)
-                for layer, peak, box in zip(self.model.layer_names, row, row_boxes)
+                for layer, peak, box in zip(self.layers, row, row_boxes)
             ],
-            "note": self.note,
+            "note": joined(self.note, self.gap),
         }
 
-    def _index(self, layer):
-        return self.model.columns.index(self.column(layer))
+    def _index(self, name):
+        column, read = self.column(name), [layer.column for layer in self.layers]
+        if column not in read:
+            raise ValueError(f"{self.method} has no map at {column}; choose {read[-1]}, or another method.")
+        return read.index(column)
 
 
 def as_image(model: Classifier, frame: Frame) -> torch.Tensor:

@@ -48,9 +48,19 @@ class Cell:
         return peak_in_words(self.peak)
 
 
-def columns(explained: ExplainedPhoto) -> dict[str, str]:
-    """Layer → its heading on the page."""
-    return {**dict(zip(explained.model.layer_names, explained.model.columns)), ALL_LAYERS: ALL_LAYERS}
+class Column(NamedTuple):
+    """A column of the grid: a layer of the classifier, or all of them in one map."""
+
+    layer: str  # its name in the network, or ALL_LAYERS
+    heading: str
+    has_cells: bool  # False where the method has no maps
+
+
+def columns(explained: ExplainedPhoto) -> list[Column]:
+    """Every column, shallow to deep, then all layers."""
+    read = {layer.column: layer.name for layer in explained.layers}
+    layers = [Column(read.get(column, name), column, column in read) for name, column, _ in explained.model.layers]
+    return [*layers, Column(ALL_LAYERS, ALL_LAYERS, explained.complete)]
 
 
 class Ground(NamedTuple):
@@ -98,7 +108,7 @@ def colour_stops(view: View) -> list[list[int]]:
 
 
 def draw(explained: ExplainedPhoto, view: View) -> list[list[Cell]]:
-    """The cells of an explained photo, K rows of L + 1, as pictures.
+    """The cells of an explained photo, K rows of L + 1, as pictures; of L, where some of the model's layers have none.
 
     The column for all layers always has each map's own scale, since its layers were rescaled.
     Raises ValueError for an unknown base, colormap, scale or outline.
@@ -106,7 +116,7 @@ def draw(explained: ExplainedPhoto, view: View) -> list[list[Cell]]:
     ground = ground_of(explained.frame, view)
     layers = coloured(ground, explained.evidence, view, view.scale)  # [K, L, H, W, 3]
     combined = coloured(ground, explained.combined, view)  # [K, H, W, 3]
-    cells = _cells(explained, np.concatenate([layers, combined[:, None]], 1), view)
+    cells = _cells(explained, layers, combined, view)
     if view.outline == "none":
         return cells
     return [
@@ -145,20 +155,22 @@ def shaded(explained: ExplainedPhoto, view: View) -> Sheet:
         *((box.left - left) / width, (box.top - top) / height),
         *((box.right - box.left) / width, (box.bottom - box.top) / height),
     )
-    cells = _cells(explained, np.concatenate([layers, combined[:, None]], 1), view)
+    cells = _cells(explained, layers, combined, view)
     return Sheet(frame.shown(ground.picture), ground.opacity, place, colour_table(view.colormap), cells)
 
 
-def _cells(explained, pictures, view):
-    """The cells with these pictures [K, L + 1, …]."""
+def _cells(explained, pictures, combined, view):
+    """The cells with these pictures [K, L, …], and [K, …] of all layers."""
+    if explained.complete:
+        pictures = np.concatenate([pictures, combined[:, None]], 1)
     outlines = _outlines(explained, view.outline)
     peaks = explained.evidence.amax((-2, -1)).tolist()
     combined_empty = (explained.combined.amax((-2, -1)) <= 0).tolist()
-    headings = columns(explained)
+    headings = [(column.layer, column.heading) for column in columns(explained) if column.has_cells]
     return [
         [
-            Cell(target, layer, headings[layer], picture, peak, no_heat if peak is None else peak <= 0, line)
-            for layer, picture, peak, line in zip(headings, row, [*row_peaks, None], lines)
+            Cell(target, layer, heading, picture, peak, no_heat if peak is None else peak <= 0, line)
+            for (layer, heading), picture, peak, line in zip(headings, row, [*row_peaks, None], lines)
         ]
         for target, row, row_peaks, no_heat, lines in zip(explained.targets, pictures, peaks, combined_empty, outlines)
     ]

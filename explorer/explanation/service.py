@@ -14,6 +14,7 @@ from classifiers.photos.decode import pixels_sha256, read_photo
 from explorer.settings import PREDICTED
 from gradcam import Explainer, combine_rescaled
 
+from .cam_layer import CAM, cam_layer
 from .coalescing import ResultCache
 from .device import Device, at_once, ignore_progress, joined
 from .explained import ExplainedPhoto, as_image
@@ -38,10 +39,11 @@ def explain_frame(
     """Explain what a frame shows the model's network, on that network's device. extra: a class that has no row else."""
     report = partial(progress or ignore_progress, task=f"{method}: asking the model once for every map")
     targets = _targets(model, extra)
-    explainer = _explainer(network, tuple(layer.readable for layer in model.layers))
+    layers = (cam_layer(model, network),) if method == CAM else model.layers
+    explainer = _explainer(network, tuple(layer.readable for layer in layers))
     explanation = explainer.explain(as_image(model, frame), targets, method, progress=report, at_once=at_once(network))
-    names = _names(model, explanation.logits[0], extra)
-    return ExplainedPhoto(model, method, frame, note, names, explanation, combine_rescaled(explanation.heatmaps[0]))
+    names, combined = _names(model, explanation.logits[0], extra), combine_rescaled(explanation.heatmaps[0])
+    return ExplainedPhoto(model, method, frame, note, names, layers, explanation, combined)
 
 
 def _targets(model, extra):
@@ -75,7 +77,8 @@ class ExplanationService:
         self._cache = ResultCache(kept, MAX_CACHED_BYTES, _bytes_of)
         self._lock = Lock()
         self._shared: dict[tuple, Any] = {}
-        classifiers.on_forgotten(_explainer.cache_clear)  # or explainers would keep networks that were let go
+        for finding in (_explainer, cam_layer):  # or they would keep networks that were let go
+            classifiers.on_forgotten(finding.cache_clear)
 
     def shared(self, make: Callable[..., Made], *using) -> Made:
         """`make(self, *using)`, made once: so page and API share one object, and with it what it caches."""

@@ -3,7 +3,7 @@
 import re
 
 import numpy as np
-from browsing import settle, wait_for_verdict
+from browsing import WIDE, choose, settle, wait_for_verdict
 from PIL import Image
 
 from explorer.explanation.service import ExplanationService
@@ -158,6 +158,27 @@ def test_where_cam_does_not_apply_a_button_says_what_to_do(page):
     page.click("#verdict button[data-method]")
     wait_for_verdict(page, "really Rudo")
     page.wait_for_function("!location.search.includes('method=')")
+
+
+def test_cam_shows_its_one_column_and_the_others_say_why(visit):
+    """Also on a phone, where a row is a grid of its own; and What if? reads the same layer."""
+    page = visit("/?model=embedded_gap&method=CAM&layer=conv1")
+    assert page.locator("table.matrix td button.cell").count() == 5 and page.locator("#verdict .refusal").count() == 0
+    gaps = page.locator("table.matrix td.gap").all_inner_texts()
+    assert len(gaps) == 2 and "CAM reads only conv3" in gaps[0] and "nothing to combine" in gaps[1]
+    for width in (1280, 390):
+        page.set_viewport_size({"width": width, "height": 844})
+        heads = [head.bounding_box() for head in page.locator("table.matrix thead th:visible:not(.corner)").all()]
+        for cell in page.locator("table.matrix td button.cell").all():
+            assert heads[2]["x"] <= cell.bounding_box()["x"] < heads[3]["x"]
+        early, together = (gap.bounding_box() for gap in page.locator("table.matrix td.gap").all())
+        assert early["x"] + early["width"] <= heads[2]["x"] + 8 and together["x"] >= heads[3]["x"] - 8
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.set_viewport_size(WIDE)
+    page.click("#tabs button[role=tab]:visible:has-text('What if?')")
+    page.wait_for_selector("#tabs [role=alert]:has-text('CAM has no map at conv1; choose conv3'):visible")
+    choose(page, "#layer", "deepest")
+    page.wait_for_selector(".what-if .paints")
 
 
 def test_a_narrow_page_does_not_scroll_sideways(page):

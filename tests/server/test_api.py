@@ -67,6 +67,22 @@ def test_heatmaps_equal_the_modules(client):
     same_logits(logits, expected.logits[0])
 
 
+def test_cam_returns_the_one_layer_that_it_reads(client):
+    """Pictures, cells and maps of it alone, and a note."""
+    asked = {"image": handle_file(STORY), "model": "embedded_gap", "method": "CAM"}
+    gallery, report = client.predict(**asked, api_name="/explain")
+    assert [item["caption"].partition(" · peak")[0] for item in gallery] == [
+        f"{name} · conv3" for name in ("Rudo", "Baya", "Greg", "Yuki", "Mixture")
+    ]
+    assert report["layers"] == ["conv_layers.5"] and len(report["cells"]) == 5
+    assert "CAM reads only conv3 (conv_layers.5)" in report["note"]
+    with np.load(client.predict(**asked, api_name="/heatmaps")) as arrays:
+        assert arrays["heatmaps"].shape == (5, 1, 256, 256) and list(arrays["layers"]) == report["layers"]
+        assert arrays["heatmaps"][:, 0].max((1, 2)) == pytest.approx([cell["peak"] for cell in report["cells"]])
+    with pytest.raises(AppError, match="CAM needs a layer"):
+        client.predict(**{**asked, "model": "embedded"}, api_name="/explain")
+
+
 def test_models_lists_which_are_reachable(client):
     listing = {entry["name"]: entry for entry in client.predict(api_name="/models")}
     assert list(listing) == [*potplants.MODELS, "imagenet"]

@@ -92,6 +92,7 @@ def test_a_mask_is_the_brush(client, tmp_path):
         ({"colour": ""}, "terracotta"),
         ({"edit": "erase"}, "blur"),
         ({"layer": "conv9"}, "conv3"),
+        ({"layer": "conv2", "method": "CAM", "model": "embedded_gap"}, "no map at conv2; choose conv3"),
         ({"target": "fern"}, "yuki"),
         ({"target": "further left"}, "yuki"),  # what only a number can be asked
         ({"image": None}, "photo"),
@@ -101,6 +102,11 @@ def test_an_invalid_question_is_one_sentence(client, wrong, word):
     with pytest.raises(AppError, match=word) as refusal:
         predict(client, **wrong)
     assert "Traceback" not in str(refusal.value) and "/" not in str(refusal.value)
+
+
+def test_cam_is_read_at_the_deepest_layer(client):
+    gallery, report = predict(client, model="embedded_gap", method="CAM")[1:]
+    assert report["layer"] == "conv3" and [item["caption"].split(" · ")[1] for item in gallery] == ["conv3", "conv3"]
 
 
 def test_an_uploaded_photo_has_no_mpredict(client, tmp_path):

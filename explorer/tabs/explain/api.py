@@ -59,7 +59,8 @@ class Endpoints:
             scale: whether each map is scaled by its own peak, or all by the strongest
 
         Returns:
-            gallery: pictures with captions; the last column combines all layers, the last row mixes all classes
+            gallery: pictures with captions; the last column combines all layers, the last row mixes all classes; of the
+            method CAM, which reads one layer, one column
             report: model, predicted, classes (name, logit, probability), layers, cells (target, layer, peak, empty,
             box: left, top, right, bottom of the largest part above 15 % of the peak, in parts of the photo's sides)
             Of more than ten classes, the rows are the five most probable and the mixture.
@@ -81,7 +82,8 @@ class Endpoints:
 
         Returns:
             file: heatmaps float32 [K, L, H, W] (not normalised), logits [N], classes (the N classes), targets (the
-            K rows: the classes, of more than ten the five most probable, then their mixture), layers (L names)
+            K rows: the classes, of more than ten the five most probable, then their mixture), layers (L names; for CAM
+            the one that it reads)
         """
         with as_sentence():
             explained = self.service.explain_file(image, model, method, cancellable())

@@ -62,7 +62,7 @@ def maps(explained: ExplainedPhoto) -> bytes:
         logits=np.array(explained.logits, np.float32),
         classes=np.array(explained.model.classes),
         targets=np.array(explained.targets),
-        layers=np.array(explained.model.layer_names),
+        layers=np.array([layer.name for layer in explained.layers]),
         seen=np.array(explained.frame.seen),
     )
     return file.getvalue()

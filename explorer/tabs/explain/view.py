@@ -1,11 +1,13 @@
 """HTML of the tab Explain: the prediction in words, and the grid of heatmaps as a table."""
 
 from dataclasses import dataclass
+from itertools import groupby
+from typing import NamedTuple
 
 import potplants
 from classifiers.class_names import class_of_folder
 from explorer.explanation.explained import ExplainedPhoto
-from explorer.explanation.grid import Cell, Sheet, colour_stops, columns, ground_of
+from explorer.explanation.grid import ALL_LAYERS, Cell, Column, Sheet, colour_stops, columns, ground_of
 from explorer.explanation.targets import FOR_AND_AGAINST, MIXTURE
 from explorer.photos.examples import Example
 from explorer.rendering.templates import render
@@ -23,18 +25,26 @@ DESCRIPTIONS = {  # of targets without logit and probability
 @dataclass(frozen=True)
 class Row:
     target: str
-    cells: list[Cell]
+    cells: list[Cell | None]  # None where the column has none
     predicted: bool
     description: str  # in place of logit and probability
     logit: float | None = None
     probability: float | None = None
 
 
+class Gap(NamedTuple):
+    """Neighbouring columns without cells."""
+
+    columns: int
+    sentence: str
+
+
 @dataclass(frozen=True)
 class Grid:
     """What the template draws a table of cells from."""
 
-    columns: list[tuple[str, str]]  # layer, its heading
+    columns: list[Column]
+    gaps: dict[int, Gap]  # by the number of their first column
     rows: list[Row]
     selected: tuple  # target and column of the cell with a frame
     opens: bool  # whether a cell can be taken apart: only those of the page's own classifier
@@ -100,16 +110,18 @@ def beside(
 
 def _grid(explained, sheet, view, selected=(None, None), columns_shown=None, opens=True):
     shown = slice(-columns_shown if columns_shown else None, None)
-    rows = [_row(explained, row[shown]) for row in sheet.cells]
+    across = columns(explained)[shown]
+    rows = [_row(explained, row[0].target, {cell.layer: cell for cell in row}, across) for row in sheet.cells]
     return Grid(
-        columns=list(columns(explained).items())[shown],
+        columns=across,
+        gaps=_gaps(explained, across),
         rows=rows,
         selected=selected,
         opens=opens,
         sheet=sheet,
         colours=colour_stops(view),
         channels=[(name, _table_values(values)) for name, values in zip("RGB", sheet.colours.T)],
-        hottest=max((cell.peak for row in rows for cell in row.cells if cell.peak is not None), default=0),
+        hottest=max((cell.peak for row in rows for cell in row.cells if cell and cell.peak is not None), default=0),
         scale=view.scale,
         outline=view.outline,
     )
@@ -126,8 +138,21 @@ def _table_values(channel):
     return " ".join(f"{value / 255:.3f}" for value in channel.tolist())
 
 
-def _row(explained, cells):
-    target = cells[0].target
+def _gaps(explained, across):
+    """Where columns have no cells, and why: a sentence for neighbouring layers, and one for all together."""
+    read = explained.layers[-1].column
+    here = f"{explained.method} reads only {read}, the last layer before the average, so there is no map here."
+    together = "One layer has a map: there is nothing to combine."
+    gaps = {}
+    for (has_cells, is_all), run in groupby(enumerate(across), lambda at: (at[1].has_cells, at[1].layer == ALL_LAYERS)):
+        if not has_cells:
+            numbers = [number for number, _ in run]
+            gaps[numbers[0]] = Gap(len(numbers), together if is_all else here)
+    return gaps
+
+
+def _row(explained, target, found, across):
+    cells = [found.get(column.layer) for column in across]
     predicted, description = target == explained.predicted, DESCRIPTIONS.get(target, "")
     if description:
         return Row(target, cells, predicted, description)

@@ -97,7 +97,7 @@ def intervene(
     example: the labelled photo that the file is, if it is one. drawn: the region for "brush", bool [H, W].
     Raises ValueError with a sentence for a region that does not exist, or an unknown edit, colour, class or layer.
     """
-    change = replace(change, target=before.target(change.target), layer=before.column(change.layer))
+    change = replace(change, target=before.target(change.target), layer=before.layer(change.layer).column)
     if change.edit not in EDITS:
         raise ValueError(f"There is no edit {change.edit!r}; choose one of {', '.join(EDITS)}.")
     region = region_of(before, change, example, drawn)
@@ -112,7 +112,7 @@ def apply(
     progress: Progress | None = None,
 ) -> Intervention:
     """The intervention on a region that is already known. Raises as `intervene` does."""
-    change = replace(change, target=before.target(change.target), layer=before.column(change.layer))
+    change = replace(change, target=before.target(change.target), layer=before.layer(change.layer).column)
     frame = replace(before.frame, canvas=EDITS[change.edit](before.photo, region, change.colour))
     name, method, target = before.model.name, before.method, change.target
     after = service.explain_frame(frame, name, method, progress=progress, target=target)

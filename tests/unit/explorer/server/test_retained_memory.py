@@ -78,9 +78,9 @@ def without_collector():
 
 
 REFUSED = {  # a method that this model has no head for, and other errors after a forward pass
-    "explain": ["embedded_gap", "CAM", "edges", "jet", "each map"],
-    "heatmaps": ["embedded_gap", "CAM"],
-    "what_if": ["embedded_gap", "CAM", "hottest", 10, "predicted", "conv3", "fill", "red", None, "", 20],
+    "explain": ["embedded", "CAM", "edges", "jet", "each map"],
+    "heatmaps": ["embedded", "CAM"],
+    "what_if": ["embedded", "CAM", "hottest", 10, "predicted", "conv3", "fill", "red", None, "", 20],
     "step_by_step": ["embedded", "further left", "conv3"],
     "trust": ["embedded_gap", "CAM", "further left", "conv3"],
 }
@@ -101,7 +101,7 @@ def test_a_refused_request_retains_no_tensor(page, photo, name):
 def test_a_page_that_shows_an_error_retains_no_tensor(page, photo, nth):
     """The tabs' own handlers answer with the sentence as HTML."""
     show = [one for one in page.fns.values() if one.fn is not None and one.fn.__name__ in ("show", "check")][nth]
-    wrong = {"model": "embedded_gap", "method": "CAM", "class": "predicted", "layer": "conv3"}
+    wrong = {"model": "embedded", "method": "CAM", "class": "predicted", "layer": "conv3"}
     values = [
         photo
         if block.get_block_name() == "image"

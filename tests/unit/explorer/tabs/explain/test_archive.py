@@ -116,5 +116,16 @@ def test_words_of_a_class_are_no_markup(explained):
     assert "<script>" not in as_svg(sheet) and "&lt;script&gt;" in as_svg(sheet)
 
 
+def test_by_cam_figure_and_maps_have_the_one_layer_there_is():
+    explained = ExplanationService().explain_file(STORY, "embedded_gap", "CAM")
+    packed = zipfile.ZipFile(io.BytesIO(archive(explained, VIEW)))
+    with np.load(io.BytesIO(packed.read("maps.npz"))) as maps:
+        assert maps["heatmaps"].shape[:2] == (5, 1) and list(maps["layers"]) == ["conv_layers.5"]
+    sheet = layout(explained, draw(explained, VIEW), VIEW)
+    assert len(sheet.pictures) == 2 + 5 and sheet.width == 512 + 2 * 24 + 620 + 536 + 24
+    assert {"conv3"} == {text.words for text in sheet.texts} & {"conv1", "conv2", "conv3", "all layers"}
+    assert "CAM reads only conv3" in json.loads(packed.read("report.json"))["note"]
+
+
 def _pixels(uri):
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2]))))

@@ -221,3 +221,28 @@ def test_two_classifiers_stand_side_by_side_with_their_last_columns(explained):
 def test_a_classifier_that_cannot_answer_leaves_the_other_as_it_is(explained):
     html = flat(view.beside((explained, shaded(explained, View())), "No <b>such</b> model.", View(beside="nobody/x")))
     assert html.count("<table") == 1 and "No &lt;b&gt;such&lt;/b&gt; model." in html and "<h3>nobody/x</h3>" in html
+
+
+@pytest.fixture(scope="module")
+def by_cam():
+    return ExplanationService().explain_file(examples.embedded().story.file, "embedded_gap", "CAM")
+
+
+def test_columns_without_maps_say_why_in_one_sentence(by_cam):
+    html = matrix(by_cam, shaded(by_cam, View()), View(), (by_cam.predicted, "conv3"))
+    gaps = re.findall(r'<td class="gap" rowspan="5" colspan="(.)" style="grid-column:([^"]*)"><p>(.*?)</p></td>', html)
+    assert gaps == [
+        ("2", "1 / span 2", "CAM reads only conv3, the last layer before the average, so there is no map here."),
+        ("1", "4 / span 1", "One layer has a map: there is nothing to combine."),
+    ]
+    assert re.findall(r'<th scope="col">([^<]+)<', html) == ["conv1", "conv2", "conv3", "all layers"]
+    assert 'title="conv_layers.5"' in html and html.count('class="cell') == 5 == html.count('style="grid-column:3">')
+    assert html.count("cell chosen") == 1 and "All layers” rescales" not in html
+
+
+def test_beside_another_the_column_of_all_layers_says_why_it_is_empty(by_cam):
+    pair = by_cam, shaded(by_cam, View())
+    first, second = flat(view.beside(pair, pair, View(beside="embedded_gap"))).split("</table>")[:2]
+    for table in (first, second):
+        assert table.count('class="cell') == 5 and "CAM reads only" not in table
+        assert table.count('style="grid-column:2 / span 1"') == 1 and "nothing to combine" in table

@@ -54,6 +54,15 @@ def test_a_red_pot_changes_the_prediction_from_baya_to_rudo(red_pot):
     assert red_pot.changed_share == pytest.approx(differs.mean()) and differs[pot].mean() > 0.98
 
 
+def test_where_the_method_has_no_map_nothing_is_changed(service, monkeypatch):
+    """CAM at an earlier layer: refused before the changed photo is explained."""
+    before = service.explain_file(STORY.file, "embedded_gap", "CAM")
+    assert intervene(service, before, RED_POT, STORY).change.layer == "conv3"
+    monkeypatch.setattr(service, "explain_frame", None)
+    with pytest.raises(ValueError, match="CAM has no map at conv1; choose conv3"):
+        intervene(service, before, replace(RED_POT, layer="conv1"), STORY)
+
+
 def test_logits_after_are_those_of_the_network(service, red_pot):
     photo = torch.from_numpy(red_pot.after.photo).permute(2, 0, 1)[None] / 255
     with torch.no_grad():

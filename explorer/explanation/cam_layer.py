@@ -1,0 +1,40 @@
+"""The one layer that CAM reads: where the maps are whose averages the answer is made of."""
+
+from collections import Counter
+from contextlib import suppress
+from functools import lru_cache
+
+import torch
+from torch import nn
+
+from classifiers import Classifier, Layer
+from gradcam import Explainer
+from gradcam.breakdown import summary
+
+CAM = "CAM"
+
+
+@lru_cache(maxsize=4)  # of the last networks, each of which takes three forward passes to find out
+def cam_layer(model: Classifier, network: nn.Module) -> Layer:
+    """The layer that CAM reads in the place of the model's deepest: that one, or the last maps of the network.
+
+    Often a ReLU or one more convolution stands between the deepest layer and the average. Where neither can be read it
+    is the deepest, and explaining it raises CAM's refusal.
+    """
+    deepest = model.layers[-1]
+    # not a grey photo, to which a ReLU may change nothing
+    noise = torch.rand(3, *model.preprocessing.size, generator=torch.Generator().manual_seed(0))
+    image = model.preprocessing.normalise(noise)
+    for layer in (deepest, *_last_maps(network, image, deepest.column)):
+        with suppress(ValueError):
+            Explainer(network, [layer.readable]).explain(image[None], 0, CAM, at_once=1)
+            return layer
+    return deepest
+
+
+def _last_maps(network, image, column):
+    """The module that puts out the last maps of several places, as a layer; none if it runs more than once."""
+    rows = summary(network, image)
+    runs = Counter(row.layer for row in rows)
+    maps = [row.layer for row in rows if len(row.output_shape) == 3 and max(row.output_shape[1:]) > 1]
+    return [Layer(maps[-1], column)] if maps and runs[maps[-1]] == 1 else []
