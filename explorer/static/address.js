@@ -13,5 +13,7 @@
   const further = state.written && step(query) !== step(location.search);
   if (query !== location.search) history[further ? 'pushState' : 'replaceState'](null, '', query || location.pathname);
   state.written = true;
-  if (window.parent !== window) window.parent.postMessage({ queryString: query.replace(/^\?/, '') }, 'https://huggingface.co');
+  if (window.parent !== window) {
+    window.parent.postMessage({ queryString: query.replace(/^\?/, '') }, 'https://huggingface.co');
+  }
 }

@@ -15,7 +15,8 @@ const drawStrokes = (context, colour) => {
     context.lineWidth = stroke.width;
     context.beginPath();
     stroke.points.forEach(([x, y], index) => (index ? context.lineTo(x, y) : context.moveTo(x, y)));
-    context.lineTo(...stroke.points[0].map((v, axis) => stroke.points.length > 1 ? stroke.points.at(-1)[axis] : v + 0.01)); // a dot is a line of length 0.01
+    const last = stroke.points.length > 1 ? stroke.points.at(-1) : stroke.points[0].map((v) => v + 0.01);
+    context.lineTo(...last); // a dot is a line of length 0.01
     context.stroke();
   }
 };
@@ -44,7 +45,8 @@ const resetIfNewPhoto = () => {
   redraw();
 };
 
-const refresh = () => { // the pad came anew: its canvas may be another, or what was drawn may have to give way to clicks
+// the pad came anew: its canvas may be another, or what was drawn may have to give way to clicks
+const refresh = () => {
   if (!canvas()) return;
   resetIfNewPhoto();
   drawing() ? redraw() : canvas().getContext('2d').clearRect(0, 0, canvas().width, canvas().height);
@@ -54,13 +56,15 @@ const showTip = ([x, y], size) => {
   const paper = canvas();
   const tip = element.querySelector('.tip');
   tip.hidden = false;
-  tip.style.cssText = `left: ${(100 * x) / paper.width}%; top: ${(100 * y) / paper.height}%; width: ${(100 * size) / paper.width}%`;
+  const [left, top, across] = [x / paper.width, y / paper.height, size / paper.width].map((part) => `${100 * part}%`);
+  tip.style.cssText = `left: ${left}; top: ${top}; width: ${across}`;
 };
 
 const position = (event) => {
   const paper = canvas();
   const box = paper.getBoundingClientRect();
-  return [((event.clientX - box.left) * paper.width) / box.width, ((event.clientY - box.top) * paper.height) / box.height];
+  const [across, down] = [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
+  return [across * paper.width, down * paper.height];
 };
 
 const begin = (point) => { resetIfNewPhoto(); current = { width: width(), points: [point] }; redraw(); };
@@ -88,7 +92,8 @@ element.addEventListener('keydown', (event) => {
   cursor ??= [paper.width / 2, paper.height / 2];
   if (event.key === ' ') { if (!current) begin([...cursor]); }
   else {
-    cursor = cursor.map((v, axis) => Math.min(Math.max(v + STEPS[event.key][axis] * 6, 0), axis ? paper.height : paper.width));
+    const limits = [paper.width, paper.height];
+    cursor = cursor.map((v, axis) => Math.min(Math.max(v + STEPS[event.key][axis] * 6, 0), limits[axis]));
     if (current) { current.points.push([...cursor]); redraw(); }
   }
   showTip(cursor, width());

@@ -13,7 +13,8 @@
     trigger('select', { photo, mode, points: list.join(' ') });
   };
   const add = ([x, y], minus) => {
-    const inside = [[x, canvas().width], [y, canvas().height]].map(([v, size]) => Math.min(Math.max(Math.floor(v), 0), size - 1));
+    const { width, height } = canvas();
+    const inside = [[x, width], [y, height]].map(([v, size]) => Math.min(Math.max(Math.floor(v), 0), size - 1));
     put([...points(), (minus ? '-' : '') + inside.join(',')]);
   };
 
@@ -35,7 +36,8 @@
     cross ??= [paper.width / 2, paper.height / 2];
     if (event.key in STEPS) {
       const by = event.shiftKey ? 1 : 6;
-      cross = cross.map((v, axis) => Math.min(Math.max(v + STEPS[event.key][axis] * by, 0), (axis ? paper.height : paper.width) - 1));
+      const limits = [paper.width - 1, paper.height - 1];
+      cross = cross.map((v, axis) => Math.min(Math.max(v + STEPS[event.key][axis] * by, 0), limits[axis]));
     } else if (!event.repeat) add(cross, takes !== (event.shiftKey || event.key === '-' || event.key === '−'));
     showTip(cross, 16);
   });

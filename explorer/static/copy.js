@@ -2,7 +2,8 @@
 // copying. In a Space's iframe the link is that of the Space's page.
 async () => {
   const space = '$space';
-  const link_ = space && window.parent !== window ? `https://huggingface.co/spaces/$${space}$${location.search}` : location.href;
+  const framed = space && window.parent !== window;
+  const link_ = framed ? `https://huggingface.co/spaces/$${space}$${location.search}` : location.href;
   const own = ['own', null].includes(new URLSearchParams(location.search).get('example'));
   const words = own
     ? 'Link copied. Your own photo is not in it: whoever opens it sees this view of an example.'
@@ -18,12 +19,13 @@ async () => {
     say(words);
   } catch {
     const focused = document.activeElement;
-    const dialog = Object.assign(document.createElement('dialog'), { className: 'lightbox' });
-    const name = Object.assign(document.createElement('label'), { textContent: 'This browser does not let the page copy; here is the link: ' });
-    const link = Object.assign(document.createElement('input'), { readOnly: true, value: link_ });
-    const close = Object.assign(document.createElement('button'), { type: 'button', textContent: 'Close' });
-    const bar = document.createElement('div');
-    const note = Object.assign(document.createElement('p'), { textContent: own ? 'Your own photo is not in the link.' : '' });
+    const make = (tag, properties) => Object.assign(document.createElement(tag), properties);
+    const dialog = make('dialog', { className: 'lightbox' });
+    const name = make('label', { textContent: 'This browser does not let the page copy; here is the link: ' });
+    const link = make('input', { readOnly: true, value: link_ });
+    const close = make('button', { type: 'button', textContent: 'Close' });
+    const bar = make('div', {});
+    const note = make('p', { textContent: own ? 'Your own photo is not in the link.' : '' });
     name.append(link);
     bar.append(note, close);
     dialog.append(name, bar);

@@ -23,7 +23,9 @@ const follow = (event) => { // some touch screens move a range only by its thumb
   move(range);
 };
 
-const STEPS = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageDown: -10, PageUp: 10, Home: -100, End: 100 };
+const STEPS = {
+  ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageDown: -10, PageUp: 10, Home: -100, End: 100,
+};
 const step = (event) => { // a range whose step is "any" would move by a thousandth, or a tenth, as the browser likes
   if (!event.target.closest('.curtain') || !(event.key in STEPS)) return;
   event.preventDefault();

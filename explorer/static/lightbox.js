@@ -32,7 +32,11 @@ const save = async (cell, strength) => {
   make('a', { href: canvas.toDataURL('image/png'), download: `${cell.dataset.name}.png` }).click();
 };
 
-const loaded = (source) => new Promise((resolve) => { const image = new Image(); image.onload = () => resolve(image); image.src = source; });
+const loaded = (source) => new Promise((resolve) => {
+  const image = new Image();
+  image.onload = () => resolve(image);
+  image.src = source;
+});
 
 // The lines over a cell, in thousandths of its sides, with the widths and colours that the style sheet gives them.
 const drawOutline = (context, cell, width, height) => {
@@ -42,7 +46,8 @@ const drawOutline = (context, cell, width, height) => {
     placed.addPath(new Path2D(path.getAttribute('d')), new DOMMatrix().scale(width / 1000, height / 1000));
     context.strokeStyle = style.stroke;
     context.lineWidth = 2 * parseFloat(style.strokeWidth);
-    context.setLineDash(style.strokeDasharray === 'none' ? [] : style.strokeDasharray.split(/[ ,]+/).map((length) => 2 * parseFloat(length)));
+    const dashes = style.strokeDasharray === 'none' ? [] : style.strokeDasharray.split(/[ ,]+/);
+    context.setLineDash(dashes.map((length) => 2 * parseFloat(length)));
     context.stroke(placed);
   }
   context.setLineDash([]);
@@ -70,8 +75,9 @@ const pictureOf = async (cell, strength) => {
   layer.getContext('2d').putImageData(coloured, 0, 0);
   const part = (name) => parseFloat(style.getPropertyValue(`--${name}`)) / 100;
   context.globalAlpha = strength ?? Number(style.getPropertyValue('--opacity'));
-  const place = [part('left') * canvas.width, part('top') * canvas.height, part('width') * canvas.width, part('height') * canvas.height];
-  context.drawImage(layer, ...place);
+  const across = ['left', 'width'].map((name) => part(name) * canvas.width);
+  const down = ['top', 'height'].map((name) => part(name) * canvas.height);
+  context.drawImage(layer, across[0], down[0], across[1], down[1]);
   return canvas;
 };
 
@@ -98,7 +104,8 @@ const open = (first) => {
     const shown = (stage ?? cell.querySelector('img')).cloneNode(true);
     shown.style.cssText = stage ? getGround(stage) : '';
     const photo = stage && document.querySelector('#verdict .verdict figure img');
-    view.replaceChildren(shown, ...(photo ? [make('img', { className: 'beside', src: photo.src, alt: photo.alt })] : []));
+    view.replaceChildren(shown);
+    if (photo) view.append(make('img', { className: 'beside', src: photo.src, alt: photo.alt }));
     shown.addEventListener('click', () => dialog.close());
     caption.textContent = cell.dataset.caption;
     dialog.setAttribute('aria-label', cell.dataset.caption);
@@ -116,14 +123,17 @@ const open = (first) => {
   back.addEventListener('click', () => go(-1));
   on.addEventListener('click', () => go(1));
   kept.addEventListener('click', () => save(cell, fade.hidden ? undefined : Number(strength.value)));
-  steps.addEventListener('click', () => { dialog.close(); trigger('select', { explained: cell.dataset.target, column: cell.dataset.column }); });
+  steps.addEventListener('click', () => {
+    dialog.close();
+    trigger('select', { explained: cell.dataset.target, column: cell.dataset.column });
+  });
   dialog.addEventListener('keydown', (event) => {
     const by = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -across, ArrowDown: across }[event.key];
     if (!by || event.target === strength) return;
     event.preventDefault();
     go(by);
   });
-  dialog.addEventListener('click', (event) => { if (event.target === dialog || event.target === close) dialog.close(); });
+  dialog.addEventListener('click', (event) => { if ([dialog, close].includes(event.target)) dialog.close(); });
   dialog.addEventListener('close', () => { dialog.remove(); cell.focus(); });
   show(first);
   document.body.append(dialog);

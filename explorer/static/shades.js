@@ -3,7 +3,8 @@ const pixels = new WeakMap(); // an image of shades → its pixels
 
 const shadesOf = (image) => {
   if (!pixels.has(image)) {
-    const canvas = Object.assign(document.createElement('canvas'), { width: image.naturalWidth, height: image.naturalHeight });
+    const [width, height] = [image.naturalWidth, image.naturalHeight];
+    const canvas = Object.assign(document.createElement('canvas'), { width, height });
     const context = canvas.getContext('2d', { willReadFrequently: true });
     context.drawImage(image, 0, 0);
     pixels.set(image, context.getImageData(0, 0, canvas.width, canvas.height));

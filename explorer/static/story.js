@@ -18,10 +18,12 @@ const show = (next) => {
   button('back').disabled = at === 0;
   button('next').hidden = at === beats.length - 1;
   const guessed = beats[at].previousElementSibling?.querySelector('.guesses') && answer;
-  beats[at].querySelector('.guessed').textContent = guessed ? (answer === RIGHT ? '– you guessed it.' : `– you guessed ${answer}.`) : '';
+  const words = answer === RIGHT ? '– you guessed it.' : `– you guessed ${answer}.`;
+  beats[at].querySelector('.guessed').textContent = guessed ? words : '';
   const behavior = matchMedia('(prefers-reduced-motion: reduce)').matches ? 'auto' : 'smooth';
   const there = beats[at].dataset.at; // another tab has to open first
-  setTimeout(() => document.querySelector(there)?.scrollIntoView({ block: 'start', behavior }), there === '#tabs' ? 0 : 600);
+  const scroll = () => document.querySelector(there)?.scrollIntoView({ block: 'start', behavior });
+  setTimeout(scroll, there === '#tabs' ? 0 : 600);
   panel.focus({ preventScroll: true });
   trigger('select', { beat: at });
 };

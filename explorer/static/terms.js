@@ -31,7 +31,8 @@ const draw = () => {
   const [width, height] = [canvas.width, canvas.height];
   const picture = new ImageData(width, height);
   const top = most(whole) || 1;
-  const colours = board.dataset.colours.split(' ').map((colour) => [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16)));
+  const channels = (colour) => [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));
+  const colours = board.dataset.colours.split(' ').map(channels);
   left.forEach((value, at) => {
     const level = Math.min(1, Math.max(0, value) / top);
     const colour = colours[Math.round(level * (colours.length - 1))];
@@ -53,7 +54,8 @@ const atPoint = (left, terms, width) => {
   const largest = inside.sort((one, other) => Math.abs(other.value) - Math.abs(one.value)).slice(0, 3);
   const rest = left[at] - largest.reduce((sum, term) => sum + term.value, 0);
   const words = largest.map(({ k, value }) => `map ${k} ${digits(value)}`);
-  return `Row ${point[0]}, column ${point[1]}: ${words.join(', ')}, all others ${digits(rest)}; the sum is ${digits(left[at])}.`;
+  const listed = `${words.join(', ')}, all others ${digits(rest)}`;
+  return `Row ${point[0]}, column ${point[1]}: ${listed}; the sum is ${digits(left[at])}.`;
 };
 
 element.addEventListener('click', (event) => {
@@ -73,7 +75,8 @@ element.addEventListener('pointermove', (event) => {
   if (!canvas) return;
   const box = canvas.getBoundingClientRect();
   const inside = (part, size) => Math.min(size - 1, Math.max(0, Math.floor(part * size)));
-  point = [inside((event.clientY - box.top) / box.height, canvas.height), inside((event.clientX - box.left) / box.width, canvas.width)];
+  const [down, across] = [(event.clientY - box.top) / box.height, (event.clientX - box.left) / box.width];
+  point = [inside(down, canvas.height), inside(across, canvas.width)];
   draw();
 });
 
@@ -83,7 +86,8 @@ element.addEventListener('keydown', (event) => {
   if (!canvas || !(event.key in MOVES)) return;
   event.preventDefault();
   const limits = [canvas.height - 1, canvas.width - 1];
-  point = (point ?? limits.map((limit) => Math.floor(limit / 2))).map((v, axis) => Math.min(limits[axis], Math.max(0, v + MOVES[event.key][axis])));
+  point ??= limits.map((limit) => Math.floor(limit / 2));
+  point = point.map((v, axis) => Math.min(limits[axis], Math.max(0, v + MOVES[event.key][axis])));
   draw();
 });
 
