@@ -217,6 +217,16 @@ def test_no_line_of_prose_is_longer_than_120_columns():
     } == set()
 
 
+@pytest.mark.parametrize("ending", ["css", "js", "html", "svg"])
+def test_no_line_of_the_page_is_longer_than_120_columns(ending):
+    """Style sheets, scripts and templates; of Python the linter says so."""
+    sources = sorted((ROOT / "explorer").rglob(f"*.{ending}"))
+    assert sources
+    for file in sources:
+        long = [line for line in file.read_text(encoding="utf-8").splitlines() if len(line) > 120]
+        assert not long, (file, long)
+
+
 @pytest.mark.parametrize(
     "file", ["README.md", "CONTRIBUTING.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
 )
