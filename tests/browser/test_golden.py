@@ -160,4 +160,8 @@ def test_similar_lines_differ_in_last_digits_only():
     assert similar("picture 256 256 10 20", "picture 256 256 12 17") and not similar(
         "picture 256 256 10 20", "picture 256 256 10 40"
     )
+    assert similar(
+        "<figure data-limit='6.64e-05' data-values='cvJ5'", "<figure data-limit='6.64e-05' data-values='cvJ6'"
+    )
+    assert not similar("<figure data-values='cvJ5'", "<figure")
     assert re.match("picture 2 2 ", picture_line(Image.new("RGB", (2, 2))))
