@@ -136,7 +136,8 @@ const open = (first) => {
   dialog.addEventListener('click', (event) => { if ([dialog, close].includes(event.target)) dialog.close(); });
   dialog.addEventListener('close', () => { dialog.remove(); cell.focus(); });
   show(first);
-  document.body.append(dialog);
+  // not in the body: Gradio puts the name of its container before every selector within a media query
+  (element.closest('.contain') ?? document.body).append(dialog);
   dialog.showModal();
 };
 

@@ -3,6 +3,7 @@
 import re
 
 import numpy as np
+import pytest
 from browsing import WIDE, choose, settle, wait_for_verdict
 from PIL import Image
 
@@ -184,3 +185,55 @@ def test_cam_shows_its_one_column_and_the_others_say_why(visit):
 def test_a_narrow_page_does_not_scroll_sideways(page):
     page.set_viewport_size({"width": 390, "height": 844})
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    cut = "cells => cells.filter((cell) => cell.scrollWidth > cell.clientWidth).map((cell) => cell.textContent)"
+    assert page.eval_on_selector_all("table.matrix td small", cut) == []
+
+
+def test_on_a_phone_an_enlarged_cell_is_in_the_middle(page):
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.locator("button.cell").nth(6).click()
+    for part in ("dialog.lightbox", "dialog.lightbox .stage"):
+        box = page.locator(part).bounding_box()
+        assert 0 <= box["x"] == pytest.approx(390 - box["x"] - box["width"], abs=2)
+        assert box["y"] >= 0 and box["y"] + box["height"] <= 844
+    assert page.locator("dialog.lightbox img.beside").is_hidden()
+    buttons = [button.bounding_box() for button in page.locator("dialog.lightbox button:visible").all()]
+    assert len(buttons) == 5 and all(box["x"] > 0 and box["x"] + box["width"] < 390 for box in buttons)
+
+
+@pytest.mark.parametrize("width", [390, 768, 1280])
+def test_no_word_is_broken_or_covered(visit, width):
+    """Words under the examples, and a long model's name beside its dropdown's arrow."""
+    page = visit("/?model=imagenet")
+    page.set_viewport_size({"width": width, "height": 900})
+    broken = """(button) => {
+        const range = document.createRange(), text = button.lastChild;
+        return [...text.data.matchAll(/\\S+/g)].filter((word) => {
+            range.setStart(text, word.index); range.setEnd(text, word.index + word[0].length);
+            return range.getClientRects().length > 1;
+        }).map((word) => word[0]);
+    }"""
+    assert [button.evaluate(broken) for button in page.locator(".strip button").all()] == [[]] * 16
+    words, arrow = (page.locator(f"#model {part}").first.bounding_box() for part in ("input", ".icon-wrap"))
+    assert words["x"] + words["width"] <= arrow["x"]
+
+
+def test_nothing_of_the_controls_shows_through_the_photo(page):
+    """Which stays in sight while they scroll under it."""
+    page.click("#tabs button[role=tab]:visible:has-text('Step by step')")
+    page.wait_for_selector(".steps table.summary")
+    through = """() => {
+        const photo = document.querySelector('#photo').getBoundingClientRect();
+        return [...document.querySelectorAll('#controls [data-testid=block-info]')].filter((label) => {
+            const { left, top, height } = label.getBoundingClientRect();
+            const at = [left + 3, top + height / 2];
+            if (at[1] <= photo.top || at[1] >= photo.bottom) return false;
+            passed += 1;
+            return !document.elementFromPoint(...at).closest('#photo');
+        }).length;
+    }"""
+    page.evaluate("window.passed = 0")
+    for top in range(0, 1500, 40):
+        page.evaluate(f"scrollTo(0, {top})")
+        assert page.evaluate(through) == 0
+    assert page.evaluate("passed") > 3

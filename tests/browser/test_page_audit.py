@@ -49,6 +49,16 @@ def test_the_tab_opens_with_its_sentence_which_came_with_the_app_and_computes_it
     page.wait_for_selector("#audit-result .audit:not(:has-text('Computed beforehand')) table.accuracy", timeout=120_000)
 
 
+def test_the_report_fits_on_a_phone(page):
+    open_tab(page)
+    page.wait_for_selector("#audit-result .headline")
+    with page.expect_download() as download:
+        page.click("button:has-text('Download report')")
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.set_content(download.value.path().read_text(encoding="utf-8"))
+    assert page.locator("h1").count() == 1 and page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
 def test_a_number_opens_its_photos_which_can_be_filtered(page):
     open_tab(page)
     cell = "table.confusion:has(caption:has-text('embedded, test')) tbody tr"
