@@ -211,3 +211,13 @@ def test_points_of_a_link_are_for_its_photo_only(visit):
     wait_for_answer(page, "the part clicked on repainted red")
     page.click("#examples button:has-text('Yuki') >> nth=0")
     page.wait_for_selector("#what-if-answer :text('Nothing has been clicked yet')")
+
+
+@pytest.mark.parametrize("width", [390, 768, 1280])
+def test_both_tables_of_logits_stay_on_their_card(tab, width):
+    tab.set_viewport_size({"width": width, "height": 1024})  # as high as a tablet, so that the photo is large
+    tab.wait_for_selector("#what-if-answer table.logits")
+    card = tab.locator("#tabs").bounding_box()
+    for table in tab.locator("table.logits").all():
+        box = table.bounding_box()
+        assert box["x"] > card["x"] and box["x"] + box["width"] < card["x"] + card["width"]
