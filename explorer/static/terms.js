@@ -44,7 +44,7 @@ const draw = () => {
   const heat = (values) => values.reduce((sum, value) => sum + Math.max(0, value), 0);
   const share = heat(whole) ? Math.round((100 * heat(left)) / heat(whole)) : 0;
   board.querySelector('[role=status]').textContent =
-    `${without}: largest ${digits(most(left))}, ${share} % of the heat there was.`;
+    `${without}: largest ${digits(most(left))}, ${share}\u00a0% of the heat there was.`;
   board.querySelector('.at').textContent = point ? atPoint(left, terms, width) : '';
 };
 

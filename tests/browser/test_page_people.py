@@ -4,7 +4,7 @@ from contextlib import contextmanager
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from browsing import WIDE, Window, audit_val, settle
+from browsing import WIDE, Window, audit_val, choose, settle
 
 CONTENT = {  # tab → selector of its answer
     "Explain": "table.matrix",
@@ -60,8 +60,8 @@ CHECK_FOCUS = """() => {
   if (top > innerHeight || bottom < 0) result.fault = 'is out of view';
   return result;
 }"""
-FOCUSABLE = "a[href], button, input, select, textarea, summary, [tabindex]"
-NOT_REACHED = f"""() => [...document.querySelectorAll('{FOCUSABLE}')]
+FOCUSABLE = 'a[href], button, input, select, textarea, summary, [tabindex]:not([tabindex="-1"])'
+NOT_REACHED = f"""(part) => [...document.querySelector(part).querySelectorAll('{FOCUSABLE}')]
   .filter((part) => part.checkVisibility({{ visibilityProperty: true }}) && !part.dataset.reached && !part.disabled)
   .filter((part) => !part.closest('.tab-container.visually-hidden'))  // Gradio's copy of the tabs, which it measures
   .map((part) => part.outerHTML.slice(0, 120))"""
@@ -148,7 +148,7 @@ def assert_keyboard_accessible(page, where):
     """The key Tab reaches everything, each with a visible outline. Returns the names."""
     reached = press_tab_through(page)
     assert [(where, stop) for stop in reached if stop["fault"]] == []
-    assert [(where, part) for part in page.evaluate(NOT_REACHED)] == []
+    assert [(where, part) for part in page.evaluate(NOT_REACHED, "body")] == []
     return [stop["is"] for stop in reached]
 
 
@@ -183,6 +183,83 @@ def test_a_tab_is_accessible(shared, tab):
         assert violations(shared, part, runOnly=[CONTRAST]) == []
     with narrow(shared):
         assert violations(shared, part, rules={CONTRAST: {"enabled": False}}) == []
+
+
+def two_models(page):
+    choose(page, "#beside", "debiased (rendered photos, pots of any colour)")
+    page.wait_for_selector(".pair section:nth-child(2) table.matrix")
+
+
+def columns_without_maps(page):
+    choose(page, "#model", "embedded_gap (rendered photos)")
+    choose(page, "#method", "CAM")
+    page.wait_for_selector("table.matrix td.gap")
+
+
+def a_map_taken_out(page):
+    page.locator("button.take").first.click()
+    page.wait_for_selector(".recomputed [role=status]:has-text('Without map')")
+
+
+def strongest_photos(page):
+    page.locator("button.strongest").first.click()
+    page.wait_for_selector(".block.sheet.open .strong figure")
+
+
+def photos_that_a_number_counts(page):
+    page.locator("table.confusion button.count").last.click()
+    page.wait_for_selector("#audit-photos.open .chosen figure")
+
+
+def the_story(page):
+    page.click("#story .begin")
+    page.locator("#story .panel").wait_for()
+
+
+STATES = {  # what is done, on which tab → the part of the page that it changes
+    two_models: ("Explain", ".pair"),
+    columns_without_maps: ("Explain", "table.matrix"),
+    a_map_taken_out: ("Step by step", ".steps"),
+    strongest_photos: ("Step by step", ".block.sheet.open"),
+    photos_that_a_number_counts: ("Audit", "#audit-photos"),
+    the_story: ("Explain", "#story"),
+}
+FOCUS_PART = """(part) => {
+  window.reached = 0;
+  document.querySelectorAll('[data-reached]').forEach((each) => delete each.dataset.reached);
+  const first = document.querySelector(part);
+  first.tabIndex = -1; first.focus(); first.removeAttribute('tabindex');
+}"""
+
+
+def stops_within(page, part):
+    """What the key Tab reaches within a part of the page, each with what is wrong with its outline."""
+    page.evaluate(FOCUS_PART, part)
+    stops = []
+    while True:
+        page.keyboard.press("Tab")
+        stop = page.evaluate(CHECK_FOCUS)
+        if stop is None or not page.evaluate("(part) => document.activeElement.closest(part) !== null", part):
+            return stops
+        stops.append(stop)
+
+
+@pytest.mark.parametrize("act", STATES, ids=lambda act: act.__name__)
+def test_what_opens_on_a_tab_is_accessible(still, act):
+    """By keyboard, in light and dark, to screen readers, without scrolling a phone sideways."""
+    tab, part = STATES[act]
+    if tab != "Explain":
+        open_tab(still, tab)
+    act(still)
+    wait_until_idle(still)
+    stops = stops_within(still, part)
+    assert stops and [stop for stop in stops if stop["fault"]] == []
+    assert still.evaluate(NOT_REACHED, part) == []
+    assert violations(still, part) == []
+    with dark(still):
+        assert violations(still, part, runOnly=[CONTRAST]) == []
+    with narrow(still):
+        assert still.evaluate("document.documentElement.scrollWidth") <= NARROW["width"]
 
 
 def test_keyboard_reaches_conditional_controls(still):

@@ -50,7 +50,7 @@ def test_a_map_taken_out_of_the_sum_and_a_point_are_computed_as_by_the_server(st
     assert "All maps in" in steps.inner_text(".recomputed [role=status]")
     steps.locator("button.take").first.click()
     words = steps.inner_text(".recomputed [role=status]")
-    largest = re.search(r"largest \+(\S+), (\d+) %", words).groups()
+    largest = re.search(r"largest \+(\S+), (\d+)\s%", words).groups()
     assert words.startswith(f"Without map {k}:") and float(largest[0]) == pytest.approx(without.max().item(), rel=0.01)
     share = without.clamp(min=0).sum() / whole.clamp(min=0).sum()
     assert int(largest[1]) == pytest.approx(100 * share.item(), abs=0.6)
