@@ -185,8 +185,17 @@ def test_cam_shows_its_one_column_and_the_others_say_why(visit):
 def test_a_narrow_page_does_not_scroll_sideways(page):
     page.set_viewport_size({"width": 390, "height": 844})
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    cut = "cells => cells.filter((cell) => cell.scrollWidth > cell.clientWidth).map((cell) => cell.textContent)"
-    assert page.eval_on_selector_all("table.matrix td small", cut) == []
+
+
+@pytest.mark.parametrize("width", [390, 1440])
+def test_words_under_a_cell_are_no_wider_than_it(page, width):
+    """Numbers of five digits, and two neighbours without evidence."""
+    page.set_viewport_size({"width": width, "height": 900})
+    wide = "cells => cells.filter((cell) => cell.scrollWidth > cell.clientWidth).map((cell) => cell.textContent)"
+    assert page.eval_on_selector_all("table.matrix td small", wide) == []
+    page.click("#examples button:has-text('Rudo, old red pot')")
+    page.wait_for_selector("table.matrix td small.none")
+    assert page.eval_on_selector_all("table.matrix td small", wide) == []
 
 
 def test_on_a_phone_an_enlarged_cell_is_in_the_middle(page):
