@@ -11,7 +11,7 @@ from explorer.settings import PREDICTED
 from gradcam import Explanation, peaks
 
 from .device import joined
-from .outlines import PAPERS_RULE, hot_box
+from .outlines import hot_box
 from .targets import column_named, many_classes, target_named
 
 
@@ -106,7 +106,7 @@ class ExplainedPhoto:
     def report(self) -> dict:
         """The results as numbers, ready for JSON."""
         strongest = peaks(self.evidence).tolist()  # [K, L]
-        boxes = [[hot_box(heat, PAPERS_RULE, self.frame) for heat in row] for row in self.evidence]
+        boxes = [[hot_box(heat, self.frame) for heat in row] for row in self.evidence]
         return {
             "model": self.model.name,
             "weights": self.model.origin,
