@@ -8,7 +8,7 @@ import torch
 
 from classifiers import Classifier, Frame
 from explorer.settings import PREDICTED
-from gradcam import Explanation, peaks
+from gradcam import Explanation
 
 from .device import joined
 from .outlines import hot_box
@@ -73,6 +73,11 @@ class ExplainedPhoto:
         """Raw heatmaps over the network's input, [K, L, h, w]."""
         return self.explanation.heatmaps[0]
 
+    @cached_property
+    def peaks(self) -> list[list[float]]:
+        """The strongest evidence of each map, K lists of L. By numpy: torch's threads wait where the cores are busy."""
+        return self.evidence.numpy().max((-2, -1)).tolist()
+
     def noted(self, note: str) -> "ExplainedPhoto":
         """A copy with one more sentence in its note."""
         return replace(self, note=joined(self.note, note))
@@ -105,7 +110,6 @@ class ExplainedPhoto:
 
     def report(self) -> dict:
         """The results as numbers, ready for JSON."""
-        strongest = peaks(self.evidence).tolist()  # [K, L]
         boxes = [[hot_box(heat, self.frame) for heat in row] for row in self.evidence]
         return {
             "model": self.model.name,
@@ -117,7 +121,7 @@ class ExplainedPhoto:
             "layers": list(self.model.layer_names),
             "cells": [
                 {"target": target, "layer": layer, "peak": peak, "empty": peak <= 0, "box": box}
-                for target, row, row_boxes in zip(self.targets, strongest, boxes)
+                for target, row, row_boxes in zip(self.targets, self.peaks, boxes)
                 for layer, peak, box in zip(self.model.layer_names, row, row_boxes)
             ],
             "note": self.note,

@@ -172,15 +172,15 @@ def shaded(explained: ExplainedPhoto, view: View) -> Sheet:
 def _cells(explained, pictures, view):
     """The cells with these pictures [K, L + 1, …]."""
     outlines = _outlines(explained, view.outline)
-    peaks = explained.evidence.amax((-2, -1)).tolist()
-    combined_empty = (explained.combined.amax((-2, -1)) <= 0).tolist()
+    combined_empty = (explained.combined.numpy().max((-2, -1)) <= 0).tolist()
     headings = columns(explained)
+    rows = zip(explained.targets, pictures, explained.peaks, combined_empty, outlines)
     return [
         [
             Cell(target, layer, headings[layer], picture, peak, no_heat if peak is None else peak <= 0, line)
             for layer, picture, peak, line in zip(headings, row, [*row_peaks, None], lines)
         ]
-        for target, row, row_peaks, no_heat, lines in zip(explained.targets, pictures, peaks, combined_empty, outlines)
+        for target, row, row_peaks, no_heat, lines in rows
     ]
 
 
