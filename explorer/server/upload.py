@@ -123,7 +123,7 @@ def save_together(files: Mapping[str, bytes], folder: str) -> list[str]:
     return [_touch_or_write(place / name, data, folder) for name, data in files.items()]
 
 
-def sent_file(path: str, component: gr.components.Component, size: int | None = None, mime_type: str | None = None):
+def sent_file(path: str, component: gr.Gallery | gr.File, size: int | None = None, mime_type: str | None = None):
     """A saved file as clients get it, for an answer with postprocess=False. It is deleted with the uploads.
 
     Gradio makes the same of a path, after it has looked where that leads: 1.5 ms a file.
