@@ -8,7 +8,7 @@ import sys
 from typing import NoReturn
 
 from classifiers import wanted
-from explorer.server import environment, shutdown, sockets
+from explorer.server import environment, lean_gradio, shutdown, sockets
 
 UNITS = {"MB": 10**6, "GB": 10**9}
 MOST_BYTES = 10**12
@@ -90,6 +90,7 @@ def _size(text: str) -> int:
 
 def main() -> None:
     shutdown.on_request()
+    lean_gradio.skip_interface_files()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # the terminal's encoding may lack letters of a folder's name
     parser = create_parser()

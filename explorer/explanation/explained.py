@@ -8,10 +8,10 @@ import torch
 
 from classifiers import Classifier, Frame, Layer
 from explorer.settings import PREDICTED
-from gradcam import Explanation, peaks
+from gradcam import Explanation
 
 from .device import joined
-from .outlines import PAPERS_RULE, hot_box
+from .outlines import hot_box
 from .targets import column_named, many_classes, target_named
 
 
@@ -87,6 +87,11 @@ class ExplainedPhoto:
         """Raw heatmaps over the network's input, [K, L, h, w]."""
         return self.explanation.heatmaps[0]
 
+    @cached_property
+    def peaks(self) -> list[list[float]]:
+        """The strongest evidence of each map, K lists of L. By numpy: torch's threads wait where the cores are busy."""
+        return self.evidence.numpy().max((-2, -1)).tolist()
+
     def noted(self, note: str) -> "ExplainedPhoto":
         """A copy with one more sentence in its note."""
         return replace(self, note=joined(self.note, note))
@@ -119,8 +124,7 @@ class ExplainedPhoto:
 
     def report(self) -> dict:
         """The results as numbers, ready for JSON."""
-        strongest = peaks(self.evidence).tolist()  # [K, L]
-        boxes = [[hot_box(heat, PAPERS_RULE, self.frame) for heat in row] for row in self.evidence]
+        boxes = [[hot_box(heat, self.frame) for heat in row] for row in self.evidence]
         return {
             "model": self.model.name,
             "weights": self.model.origin,
@@ -131,7 +135,7 @@ class ExplainedPhoto:
             "layers": [layer.name for layer in self.layers],
             "cells": [
                 {"target": target, "layer": layer.name, "peak": peak, "empty": peak <= 0, "box": box}
-                for target, row, row_boxes in zip(self.targets, strongest, boxes)
+                for target, row, row_boxes in zip(self.targets, self.peaks, boxes)
                 for layer, peak, box in zip(self.layers, row, row_boxes)
             ],
             "note": joined(self.note, self.gap),

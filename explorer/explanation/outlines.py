@@ -10,7 +10,8 @@ from torch import Tensor
 from classifiers import Frame
 from gradcam import regions
 
-PAPERS_RULE = "15 %"  # of the peak, Grad-CAM's share for localisation (Selvaraju et al. 2017, sec. 4.1)
+SHARE = 0.15  # of the peak, Grad-CAM's for localisation (Selvaraju et al. 2017, sec. 4.1)
+PAPERS_RULE = "15 %"
 OUTLINES: dict[str, str | float | None] = {  # name → a rule of gradcam.regions
     "none": None,
     PAPERS_RULE: PAPERS_RULE,
@@ -46,9 +47,12 @@ def outline(heat: Tensor, rule: str, frame: Frame) -> Outline:
     return Outline(lines, _box(found, frame))
 
 
-def hot_box(heat: Tensor, rule: str, frame: Frame) -> tuple[float, float, float, float] | None:
-    """The box of `outline`, without its lines. Raises as it does."""
-    return _box(_found(heat, rule, frame), frame)
+def hot_box(heat: Tensor, frame: Frame) -> tuple[float, float, float, float] | None:
+    """The box of `outline` by PAPERS_RULE, without its lines, in a fifth of the time."""
+    inner = np.ascontiguousarray(_without_bars(heat, frame).numpy())
+    if inner.dtype == np.float32 and np.isfinite(inner).all() and (box := largest_box(_above_share(inner))):
+        return _parts_of_photo(box, frame)
+    return _box(_found(heat, PAPERS_RULE, frame), frame)
 
 
 def drawn(picture: np.ndarray, outline: Outline) -> np.ndarray:
@@ -73,14 +77,48 @@ def edges(mask: np.ndarray) -> Iterator[np.ndarray]:
         yield (smooth + 0.5) / 3
 
 
+def largest_box(mask: np.ndarray) -> tuple[int, int, int, int] | None:
+    """(left, top, right, bottom) of a mask's part of most pixels; None where two parts have as many, or there is none.
+
+    mask: uint8 [H, W]. Pixels are counted along the contours, by Pick's theorem: a polygon of area A through B
+    lattice points has A + B/2 + 1 on it or inside, of which B lie on it. A contour around a hole runs on the part.
+    """
+    contours, nesting = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    pixels = {}  # index of the outer contour → pixels of the part
+    for index, contour in enumerate(contours):
+        around, half = nesting[0][index][3], len(contour) / 2
+        if around < 0:
+            pixels[index] = pixels.get(index, 0) + cv2.contourArea(contour) + half + 1
+        else:
+            pixels[around] = pixels.get(around, 0) - (cv2.contourArea(contour) - half + 1)
+    largest, *others = sorted(pixels, key=pixels.__getitem__, reverse=True) or [None]
+    if largest is None or (others and pixels[others[0]] == pixels[largest]):
+        return None
+    left, top, width, height = cv2.boundingRect(contours[largest])
+    return left, top, left + width, top + height
+
+
+def _above_share(heat):
+    """Where float32 [H, W] is above the share of its peak in double precision, as `regions` has it: uint8 [H, W]."""
+    exact = SHARE * float(heat.max())
+    threshold = np.float32(exact)
+    if threshold > exact:
+        threshold = np.nextafter(threshold, np.float32(-np.inf))
+    return (heat > max(threshold, np.float32(0))).view(np.uint8)
+
+
 def _found(heat, name, frame):
     """The regions of the part of the input that is photo."""
     rule = OUTLINES.get(name)
     if rule is None:
         raise ValueError(f"There is no outline {name!r}; choose one of {', '.join(OUTLINES)}.")
+    return regions(_without_bars(heat, frame), rule)
+
+
+def _without_bars(heat, frame):
     inner, seen = frame.explained, frame.seen
     rows = slice(inner.top - seen.top, inner.bottom - seen.top)
-    return regions(heat[rows, inner.left - seen.left : inner.right - seen.left], rule)
+    return heat[rows, inner.left - seen.left : inner.right - seen.left]
 
 
 def _in_photo(places, frame):
@@ -91,7 +129,9 @@ def _in_photo(places, frame):
 
 
 def _box(found, frame):
-    if not found.boxes:
-        return None
-    (left, top), (right, bottom) = _in_photo(np.reshape(found.boxes[0], (2, 2)), frame).tolist()
+    return _parts_of_photo(found.boxes[0], frame) if found.boxes else None
+
+
+def _parts_of_photo(box, frame):
+    (left, top), (right, bottom) = _in_photo(np.reshape(box, (2, 2)), frame).tolist()
     return left, top, right, bottom

@@ -13,7 +13,7 @@ from starlette.middleware import Middleware
 from explorer.rendering.static import styles
 from gradcam.allocator import keep_freed_memory
 
-from . import frontend, mcp_tools, multipart
+from . import frontend, lean_gradio, mcp_tools, multipart
 from .allocator import with_memory_trimming
 from .cleanup import sweep_lifespan
 from .environment import without_proxies
@@ -33,6 +33,7 @@ SESSIONS = 1000  # visitors whose choices are kept; the least recently active on
 def serve(page: gr.Blocks, address: ReservedAddress, theme: Base, share=False):
     """Serve the page until the process ends, and print its URL. Raises ServingError where it cannot be served."""
     keep_freed_memory()
+    lean_gradio.skip_matplotlib()
     multipart.install()
     frontend.install()
     with _serving_on(address), without_proxies():

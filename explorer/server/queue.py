@@ -22,7 +22,6 @@ from itertools import chain, zip_longest
 from typing import cast
 
 import gradio as gr
-from gradio.queueing import Queue
 from gradio.route_utils import get_fn
 from gradio.server_messages import EstimationMessage, ProcessCompletedMessage, ProgressMessage
 from gradio.utils import LRUCache, error_payload
@@ -30,6 +29,7 @@ from starlette.requests import Request
 
 from .errors import BUSY, EXPECTED
 from .values import validated_for_queue
+from .wakeups import WokenQueue
 
 LISTENER_TIMEOUT = 60  # seconds an event waits for a listener; clients listen at once, a person typing takes a while
 MAX_PARKED = (
@@ -58,7 +58,7 @@ class _Messages(LRUCache):
             super().__delitem__(session)
 
 
-class FairQueue(Queue):
+class FairQueue(WokenQueue):
     def __init__(self, places: int, **options):
         super().__init__(max_size=None, **options)
         self._places = places
@@ -168,6 +168,7 @@ class FairQueue(Queue):
             if candidate not in queue:
                 self._refuse(candidate, BUSY)
         self.broadcast_estimations(event.concurrency_id)
+        self.wake()
 
     def _park(self, event):
         """Keep the event until somebody listens.

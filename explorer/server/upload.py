@@ -3,11 +3,16 @@
 import base64
 import binascii
 import hashlib
+import json
 import os
 import re
+import shutil
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import cast
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import gradio as gr
 from gradio.utils import is_in_or_equal
@@ -101,13 +106,60 @@ def save_for_download(data: bytes, name: str, folder: str) -> str:
 
     The path depends on the content.
     """
-    path = Path(folder) / hashlib.sha256(data).hexdigest() / name
+    return _touch_or_write(Path(folder) / hashlib.sha256(data).hexdigest() / name, data, folder)
+
+
+def save_together(files: Mapping[str, bytes], folder: str) -> list[str]:
+    """Write an answer's files into the upload folder, beside each other: one folder, moved into place as a whole.
+
+    Its name depends on all of them. As `save_for_download`, at two thirds of the system calls.
+    """
+    digest = hashlib.sha256(json.dumps([(name, len(data)) for name, data in files.items()]).encode())
+    for data in files.values():
+        digest.update(data)
+    place = Path(folder) / digest.hexdigest()
+    if not place.exists():
+        _move_into_place(files, place)
+    return [_touch_or_write(place / name, data, folder) for name, data in files.items()]
+
+
+def sent_file(path: str, component: gr.Gallery | gr.File, size: int | None = None, mime_type: str | None = None):
+    """A saved file as clients get it, for an answer with postprocess=False. It is deleted with the uploads.
+
+    Gradio makes the same of a path, after it has looked where that leads: 1.5 ms a file.
+    """
+    component.temp_files.add(path)
+    return {
+        "path": path,
+        "url": f"/gradio_api/file={quote(path)}",
+        "size": size,
+        "orig_name": Path(path).name,
+        "mime_type": mime_type,
+        "is_stream": False,
+        "meta": {"_type": "gradio.FileData"},
+    }
+
+
+def _touch_or_write(path, data, folder):
     try:
         os.utime(path)  # there already: its age starts anew, and clients reading it are not disturbed
     except FileNotFoundError:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, data, temp_dir=folder)
     return str(path)
+
+
+def _move_into_place(files, place):
+    """Unless somebody else is first."""
+    aside = Path(tempfile.mkdtemp(dir=place.parent))
+    try:
+        for name, data in files.items():
+            aside.joinpath(name).write_bytes(data)
+        with suppress(OSError):
+            aside.rename(place)
+    finally:  # no room, interrupted, or too late: it would take up room
+        if aside.exists():
+            shutil.rmtree(aside, ignore_errors=True)
 
 
 def _safe_name(name):

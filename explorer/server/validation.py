@@ -1,4 +1,9 @@
-"""Validation of handlers' and endpoints' inputs, before Gradio or any tab processes them."""
+"""Validation of handlers' and endpoints' inputs, before Gradio or any tab processes them.
+
+A handler with preprocess=False and postprocess=False gets the values as they were validated, and what it returns is
+sent. Gradio would take a thread for each of its inputs, and look at the paths of the twenty pictures of /explain in the
+event loop that serves everybody: 31 ms of an answer of 228.
+"""
 
 from functools import cached_property
 
@@ -8,6 +13,7 @@ from gradio.exceptions import ComponentProcessingError
 from .cancellation import run_for_event
 from .errors import as_sentence, disk_full_as_sentence, without_frames
 from .queue import FairQueue
+from .upload import Upload
 from .values import validated
 
 DEFAULT_PLACES = 64  # in each queue
@@ -60,10 +66,23 @@ class ValidatedBlocks(gr.Blocks):
     async def preprocess_data(self, block_fn, inputs, state, explicit_call=False):
         with as_sentence():
             values = await validated(block_fn.inputs, inputs, state)
+            if not block_fn.preprocess:
+                return [_plain(*pair) for pair in zip(block_fn.inputs, values)]
             try:
                 return await super().preprocess_data(block_fn, values, state, explicit_call)
             except ComponentProcessingError as error:  # its message repeats the value
                 raise (error.__cause__ or error) from None
+
+    async def postprocess_data(self, block_fn, predictions, state):
+        """What a handler with postprocess=False returns is sent as it is: files as `upload.sent_file` has them."""
+        if block_fn.postprocess:
+            return await super().postprocess_data(block_fn, predictions, state)
+        return list(predictions) if len(block_fn.outputs) > 1 else [predictions]
+
+
+def _plain(block, value):
+    """A validated value as a handler with preprocess=False gets it: of a photo its path."""
+    return value["path"] if isinstance(block, Upload) and value else value
 
 
 def _handler_errors(request):

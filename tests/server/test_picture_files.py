@@ -1,14 +1,20 @@
 """Picture files are complete, however many clients request the same at once: existing files are not overwritten."""
 
+import asyncio
+import errno
 import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import gradio as gr
 import httpx
+import numpy as np
 import pytest
+from gradio import processing_utils
 from plain_http import FILE_DATA, STORY, USUAL, call, uploaded
 
-from explorer.server.upload import save_for_download
+from explorer.server.picture_files import sent_pictures
+from explorer.server.upload import save_for_download, save_together, sent_file
 
 CALLERS = 8
 MARK = b"\0a mark that the test put here"
@@ -63,6 +69,71 @@ def test_saving_again_resets_the_age(tmp_path):
         assert save_for_download(b"a picture", "picture.png", str(tmp_path)) == str(path)
     assert path.stat().st_ino == before.st_ino and path.read_bytes() == b"a picture"
     assert [file for file in tmp_path.rglob("*") if file.is_file()] == [path]
+
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (20, 8, 8, 3), np.uint8)
+
+
+def as_gradio_sends(component, value):
+    return asyncio.run(processing_utils.async_move_files_to_cache(component.postprocess(value), component, True))
+
+
+def files_in(folder):
+    return sorted(file for file in folder.rglob("*") if file.is_file())
+
+
+def test_a_gallery_is_sent_as_gradio_sends_it(tmp_path):
+    gallery = gr.Gallery()
+    gallery.GRADIO_CACHE = str(tmp_path)
+    names = ["rudo-conv1", "CD player-7 × 7", "ümlaut 🪴%20#?&-conv1", *map(str, range(17))]
+    sent = sent_pictures(zip(names, PIXELS, map(str.upper, names)), gallery)
+    paths = [one["image"]["path"] for one in sent]
+    assert sent == as_gradio_sends(gallery, list(zip(paths, map(str.upper, names))))
+    assert gallery.temp_files == set(paths) and files_in(tmp_path) == sorted(map(Path, paths))
+    assert Path(paths[1]).name == "CD-player-7-×-7.jpg"
+
+
+def test_a_file_is_sent_as_gradio_sends_it(tmp_path):
+    component = gr.File()
+    component.GRADIO_CACHE = str(tmp_path)
+    path = save_for_download(b"numbers", "heatmaps.npz", str(tmp_path))
+    assert sent_file(path, component, len(b"numbers")) == as_gradio_sends(component, path)
+
+
+def test_a_class_of_any_name_makes_a_file_of_the_folder(tmp_path):
+    gallery = gr.Gallery()
+    gallery.GRADIO_CACHE = str(tmp_path / "uploads")
+    (tmp_path / "uploads").mkdir()
+    names = ["../../a/b-conv1", "..\\a-conv1", "🪴" * 100 + "-conv1", "🪴" * 101 + "-conv1", "a b", "a-b", "/-conv1"]
+    sent = sent_pictures(zip(names, PIXELS, names), gallery)
+    paths = [Path(one["image"]["path"]) for one in sent]
+    assert files_in(tmp_path) == sorted(paths) and len(set(paths)) == len(names)
+    assert {path.parent.parent for path in paths} == {tmp_path / "uploads"}
+
+
+def test_files_saved_together_are_complete_and_stay(tmp_path):
+    files = {f"{number}.jpg": bytes([number]) * 1000 for number in range(5)}
+    with ThreadPoolExecutor(CALLERS) as pool:
+        (paths,) = set(pool.map(lambda _: tuple(save_together(files, str(tmp_path))), range(4 * CALLERS)))
+    assert [Path(path).read_bytes() for path in paths] == list(files.values())
+    nodes = [Path(path).stat().st_ino for path in paths]
+    Path(paths[2]).unlink()  # by the quota, which deletes files one by one
+    assert save_together(files, str(tmp_path)) == list(paths)
+    assert [Path(path).stat().st_ino == node for path, node in zip(paths, nodes)].count(True) >= 4
+    assert files_in(tmp_path) == sorted(map(Path, paths)) and len(list(tmp_path.iterdir())) == 1
+    assert save_together({**files, "4.jpg": b"other"}, str(tmp_path))[0] != paths[0]
+
+
+def test_files_that_find_no_room_leave_nothing(tmp_path, monkeypatch):
+    def full(path, data):
+        if path.name == "b":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        path.open("wb").close()
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="No space"):
+        save_together({"a": b"1", "b": b"2"}, str(tmp_path))
+    assert not list(tmp_path.iterdir())
 
 
 def test_simultaneous_uploads_of_one_photo(server):

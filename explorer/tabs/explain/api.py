@@ -1,7 +1,6 @@
 """/explain, /heatmaps and /models: the explorer without a page, for callers."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import gradio as gr
 
@@ -12,8 +11,8 @@ from explorer.explanation.service import ExplanationService
 from explorer.photos.examples import Examples
 from explorer.server.cancellation import cancellable
 from explorer.server.errors import as_sentence
-from explorer.server.picture_files import saved_pictures
-from explorer.server.upload import save_for_download, upload
+from explorer.server.picture_files import sent_pictures
+from explorer.server.upload import save_for_download, sent_file, upload
 from explorer.settings import View
 from gradcam import COLORMAPS, METHODS, SCALES
 
@@ -30,10 +29,9 @@ def define(service: ExplanationService, examples: Examples, default_model: str):
         listing = gr.JSON(label="one entry per model")
         trigger = gr.Button()
     endpoints = Endpoints(service, gallery, file)
-    # explain returns the final payload: Gradio's postprocessing would look at each picture's path twice, once for a
-    # copy of the page that nobody keeps
-    trigger.click(endpoints.explain, inputs, [gallery, report], api_name="explain", postprocess=False, **ONE_AT_A_TIME)
-    trigger.click(endpoints.heatmaps, inputs[:3], file, api_name="heatmaps", **ONE_AT_A_TIME)
+    plain = {"preprocess": False, "postprocess": False, **ONE_AT_A_TIME}  # see explorer/server/validation.py
+    trigger.click(endpoints.explain, inputs, [gallery, report], api_name="explain", **plain)
+    trigger.click(endpoints.heatmaps, inputs[:3], file, api_name="heatmaps", **plain)
     # gr.api would need no components, but its Api inputs are neither Upload nor Dropdown: /explain refuses every photo
     # ("The 1st must be a text …") and publishes no choices; of /models it changes the published type and label ("1st")
     trigger.click(models, None, listing, api_name="models")
@@ -69,8 +67,7 @@ class Endpoints:
             explained = self.service.explain_file(image, model, method, cancellable())
             cells = draw(explained, View(base=base, colormap=colormap, scale=scale))
         pictures = [(f"{cell.target}-{cell.column}", cell.picture, cell.caption) for row in cells for cell in row]
-        files: list[Any] = saved_pictures(pictures, self.gallery.GRADIO_CACHE)
-        return self.gallery.postprocess(files), explained.report()
+        return sent_pictures(pictures, self.gallery), explained.report()
 
     def heatmaps(self, image, model, method):
         """The raw evidence behind the pictures, as an .npz file.
@@ -87,7 +84,8 @@ class Endpoints:
         """
         with as_sentence():
             explained = self.service.explain_file(image, model, method, cancellable())
-        return save_for_download(maps(explained), "heatmaps.npz", self.file.GRADIO_CACHE)
+        data = maps(explained)
+        return sent_file(save_for_download(data, "heatmaps.npz", self.file.GRADIO_CACHE), self.file, len(data))
 
 
 def models():
