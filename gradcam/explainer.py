@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from .forward_pass import logits_of, record
 from .heatmaps import states, upsample, weighted_sum
 from .images import as_batch, channels_last_pays, minds_layout
-from .layer_view import ForwardPass, LayerView
+from .layer_view import GRADIENT_BYTES, ForwardPass, LayerView
 from .layers import find_layers
 from .memory import available, in_halves, require
 from .methods import METHODS, Method
@@ -20,7 +20,6 @@ from .model_copy import ModelCopies
 from .targets import Target, as_targets, of_images, with_fixed_callables
 from .variant_passes import PassCounter, Progress
 
-GRADIENT_BYTES = 256 * 2**20  # gradients that a backward may hold at a time; more targets come in groups
 SURELY_FITS = 2000  # a forward pass keeps less than so many times the size of its images
 
 

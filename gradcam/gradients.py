@@ -26,7 +26,7 @@ def gradients(outputs: Tensor, sources: tuple[Source, ...], cotangents: Tensor) 
     edges = tuple(source.edge for source in sources)
     if len(cotangents) > 1:
         try:
-            return _batched(outputs, edges, cotangents)
+            return _batched(outputs, edges, cotangents.clone())  # a backward may write into what it is given
         except RuntimeError:  # `vmap` cannot batch a backward, or a GPU is too small; others are raised again below
             pass
     return _one_by_one(outputs, edges, cotangents)  # after the handler: its traceback refers to what did not fit

@@ -44,6 +44,7 @@ def _as_products_is_faster(heatmaps, size):
         len(size) == 2
         and heatmaps.device.type == "cpu"
         and heatmaps.dtype == torch.float32
+        and not torch.is_autocast_enabled("cpu")  # which multiplies in another precision
         and heatmaps.shape[:-2].numel() * size[0] * size[1] >= MANY_PLACES
         and max(heatmaps.shape[-2:]) <= SMALL_MAP
         and bool(heatmaps.sum().isfinite())
@@ -53,16 +54,17 @@ def _as_products_is_faster(heatmaps, size):
 def _as_products(heatmaps, size):
     """Every enlarged row is a mixture of two rows, and every column of two columns: U · heatmap · Vᵀ."""
     (rows, columns), (h, w) = size, heatmaps.shape[-2:]
-    down, across = _mixtures(h, rows), _mixtures(w, columns)
+    down, across = _mixtures(h, rows, heatmaps), _mixtures(w, columns, heatmaps)
     wide = (heatmaps.reshape(-1, w) @ across.T).view(-1, h, columns)
     enlarged = in_huge_pages(heatmaps.new_empty(len(wide), rows, columns))
     torch.matmul(down, wide, out=enlarged)
     return enlarged.view(*heatmaps.shape[:-2], rows, columns)
 
 
-def _mixtures(count, size):
+def _mixtures(count, size, like):
     """How much of each of `count` places is in each of `size` when a line is enlarged: [size, count]."""
-    return F.interpolate(torch.eye(count)[None], size=size, mode="linear", align_corners=False)[0].T.contiguous()
+    places = torch.eye(count, dtype=like.dtype, device=like.device)
+    return F.interpolate(places[None], size=size, mode="linear", align_corners=False)[0].T.contiguous()
 
 
 def peaks(heatmaps: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from .forward_pass import Layer, logits_of, outputs_with, record
 from .gradients import bytes_held, gradients
 from .memory import in_halves, require
 from .model_copy import BorrowedCopy, ModelCopies
-from .sources import sources
+from .sources import activations_of, are_right, sources_of_means
 from .targets import Target, cotangents, scores
 from .variant_passes import PassCounter, VariantPasses, variants_per_batch
 
@@ -20,6 +20,7 @@ from .variant_passes import PassCounter, VariantPasses, variants_per_batch
 # what as many single ones hold, and where that is much it is slower than they are (0.6 s a target in place of 0.4).
 BATCHED_FACTOR = 2
 MIN_BATCHED = 4  # targets from which a batched backward is faster
+GRADIENT_BYTES = 256 * 2**20  # gradients that a backward may hold at a time; more targets come in groups
 
 
 class ForwardPass:
@@ -55,13 +56,15 @@ class ForwardPass:
 
         Raises MemoryError where not even the gradients for one target fit.
         """
-        held = bytes_held(self._recording.outputs, self._sources) + self.outputs.numel() * self.outputs.element_size()
+        held = self._bytes_of_one(self._sources)
         what = f"the gradients of {len(self.images)} images for one target"
         require(held, self.images.device, what, "ask for fewer images at a time, or for layers nearer to the outputs")
-        size = limit // (BATCHED_FACTOR * held)
-        if size < MIN_BATCHED:
-            size = 1
+        size = _targets_at_once(limit, held)
         return [self.targets[start : start + size] for start in range(0, len(self.targets), size)]
+
+    def _bytes_of_one(self, sources):
+        """What the backward for one target holds."""
+        return bytes_held(self._recording.outputs, sources) + self.outputs.numel() * self.outputs.element_size()
 
     def for_targets(self, targets: tuple[Target, ...]) -> "ForwardPass":
         """This pass with some of its targets only; their gradients are freed with it."""
@@ -75,30 +78,43 @@ class ForwardPass:
 
     @cached_property
     def _sources(self):
-        return sources(self._recording, len(self.targets), self._means)
+        """Where gradients are read."""
+        if self._means:
+            return sources_of_means(self._recording, len(self.targets))
+        return activations_of(self._recording)
 
     @cached_property
-    def _found(self):
-        return gradients(self._recording.outputs, self._sources, self.cotangents)
+    def _gradients(self):
+        return gradients(self._recording.outputs, activations_of(self._recording), self.cotangents)
 
     def activation(self, index: int) -> Tensor:
         return _at_least_float32(self._maps(index))  # [B, C, h, w], or as many axes as the images have
 
     def gradient(self, index: int) -> Tensor:
-        gradient = self._sources[index].gradients(self._found_at(index))
+        gradient = self._checked(self._gradients[index], index)
         reshape = self.reshape_of(index)
         if reshape is not None:
             gradient = torch.stack([reshape(row.contiguous()) for row in gradient])
         return _at_least_float32(gradient)  # [K, B, C, h, w]
 
     def mean_gradient(self, index: int) -> Tensor:
-        if self.reshape_of(index) is not None:
-            gradient = self.gradient(index)
-            return gradient.mean(tuple(range(3, gradient.ndim)), keepdim=True)
-        return self._sources[index].means(_at_least_float32(self._found_at(index)))  # [K, B, C, 1, 1]
+        if self._means:
+            return _at_least_float32(self._checked(self._mean_gradients[index], index))  # [K, B, C, 1, 1]
+        gradient = self.gradient(index)
+        return gradient.mean(tuple(range(3, gradient.ndim)), keepdim=True)
 
-    def _found_at(self, index):
-        found = self._found[index]
+    @cached_property
+    def _mean_gradients(self):
+        """The means at all layers, [K, B, C, 1, 1] each; where a hook is in between, from the whole gradients."""
+        found = gradients(self._recording.outputs, self._sources, self.cotangents)
+        if are_right(self._sources, found):
+            return _means(self._sources, found)
+        plain = activations_of(self._recording)
+        size = _targets_at_once(GRADIENT_BYTES, self._bytes_of_one(plain))
+        parts = [_means(plain, gradients(self._recording.outputs, plain, some)) for some in self.cotangents.split(size)]
+        return [None if layer[0] is None else torch.cat(layer) for layer in zip(*parts)]
+
+    def _checked(self, found, index):
         if found is None:
             raise ValueError(
                 f"expected the outputs to depend on layer {str(self.layers[index])!r} by operations that have a "
@@ -148,6 +164,16 @@ def _channels_last(maps, images):
         return False
     _, rows, columns, last = maps.shape
     return not in_proportion((columns, last), images.shape[-2:]) and in_proportion((rows, columns), images.shape[-2:])
+
+
+def _targets_at_once(limit, held):
+    """How many targets a backward takes where one of them holds so many bytes."""
+    size = limit // (BATCHED_FACTOR * held)
+    return size if size >= MIN_BATCHED else 1
+
+
+def _means(sources, found):
+    return [None if one is None else source.means(_at_least_float32(one)) for source, one in zip(sources, found)]
 
 
 def _at_least_float32(tensor):

@@ -1,14 +1,15 @@
-"""Where a layer's gradient is read in autograd's graph: at its activation, or further on, where it is smaller.
+"""Where the means of a layer's gradients are read in autograd's graph: at its activation, or further on, where less is.
 
-Behind a global average a gradient is one number for each map, and every place has its equal part. Behind max pooling it
-is a quarter as large, and where only its mean over the map is wanted, as by Grad-CAM (eq. 1), the pooled maps' gradient
-gives it: each place of theirs goes to one place of the layer's, or to none where the ReLU in between was zero. What the
-graph does not show is a hook on a tensor in between; so each such place is compared with a backward from there to the
-activation before it is used.
+Grad-CAM (eq. 1) asks for no more of a gradient than its mean over each map. Behind a global average that is one number
+for each map. Behind max pooling the gradient is a quarter as large, and its sum is that of the layer's: each place goes
+to one of the layer's places, or to none where the ReLU in between was zero. What the graph does not show are hooks on
+the tensors in between; so the target with the largest gradient is compared with a backward from there on.
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -17,13 +18,13 @@ from torch.autograd.graph import GradientEdge, get_gradient_edge
 from .forward_pass import Recording
 
 AVERAGE, POOLING, RELU, COPY = "MeanBackward1", "MaxPool2DWithIndicesBackward0", "ReluBackward0", "CloneBackward0"
-MANY_TARGETS = 16  # from which gradients are read at a global average
-SEVERAL_TARGETS = 3  # from which means are read at max pooling; the comparison costs as much as it saves of one target
+MANY_TARGETS = 16  # from which means are read at a global average
+SEVERAL_TARGETS = 3  # from which they are read at max pooling; the comparison costs what is saved of one target
 
 
 @dataclass(frozen=True)
 class Source:
-    """At the activation [B, C, h, w] itself."""
+    """At the activation [B, C, h, w] itself, which is right for every network."""
 
     activation: Tensor
     edge: Tensor | GradientEdge
@@ -33,80 +34,69 @@ class Source:
         """The edge's node in autograd's graph."""
         return (get_gradient_edge(self.edge) if isinstance(self.edge, Tensor) else self.edge).node
 
-    def gradients(self, found: Tensor) -> Tensor:
-        """The layer's gradients [K, B, C, h, w] from those at the edge."""
-        return found
-
     def means(self, found: Tensor) -> Tensor:
-        """Their means over the map: [K, B, C, 1, 1]."""
-        return self.gradients(found).mean(_axes(self.activation), keepdim=True)
+        """The means over the map [K, B, C, 1, 1] of what was found at the edge, gradients [K, B, C, h, w]."""
+        return found.mean(_axes(self.activation), keepdim=True)
+
+    def is_right(self, found: Tensor) -> bool:
+        """Whether a backward from the edge to the activation has the same means, for the largest of the gradients."""
+        largest = found[found.flatten(1).abs().amax(1).argmax()]
+        kept = largest.clone()  # a hook may write into what it is given
+        edge = cast(GradientEdge, self.edge)
+        plain = torch.autograd.grad([edge], [self.activation], [largest], retain_graph=True)[0]
+        means, bound = self.means(kept[None])[0], self.means(kept[None].abs())[0]  # the bound: of its rounding
+        apart = (means - plain.mean(_axes(plain), keepdim=True)).abs()
+        return bool((apart <= 64 * torch.finfo(plain.dtype).eps * bound).all())
 
 
 class AtAverage(Source):
     """At the global average that alone reads the layer: [K, B, C] or [K, B, C, 1, 1]."""
 
-    def gradients(self, found: Tensor) -> Tensor:
-        """A view: 1000 classes of a ResNet-50 need 8 MB in place of 400."""
-        return self.means(found).expand(-1, *self.activation.shape)
-
     def means(self, found: Tensor) -> Tensor:
         maps = self.activation.shape[2:]
         return found.reshape(-1, *self.activation.shape[:2], *(1 for _ in maps)) / maps.numel()
 
-    def is_right(self, found: Tensor, plain: Tensor) -> bool:
-        """Whether one target's gradient at the edge, [1, B, C], gives that at the activation."""
-        return torch.equal(self.gradients(found)[0], plain)
-
 
 @dataclass(frozen=True)
 class AtPooling(Source):
-    """At the max pooling that alone reads the layer, after a ReLU or none: means only."""
+    """At the max pooling that alone reads the layer, after a ReLU or none: [K, B, C, h′, w′]."""
 
     passes: Tensor | None  # which of the pooled maps' places the ReLU let through, [B, C, h′, w′]
 
-    def gradients(self, found: Tensor) -> Tensor:
-        raise NotImplementedError("only the means are known at a pooling")
-
     def means(self, found: Tensor) -> Tensor:
-        let_through = found if self.passes is None else found * self.passes
+        let_through = found if self.passes is None else found.where(self.passes, 0)
         return let_through.sum(_axes(self.activation), keepdim=True) / self.activation.shape[2:].numel()
 
-    def is_right(self, found: Tensor, plain: Tensor) -> bool:
-        """Whether one target's gradient at the edge, [1, B, C, h′, w′], gives the mean of that at the activation."""
-        apart = (self.means(found)[0] - plain.mean(_axes(plain), keepdim=True)).abs().max()
-        largest = found.abs().max() * found.shape[3:].numel() / plain.shape[2:].numel()  # that such a mean can be
-        return bool(apart <= 64 * torch.finfo(plain.dtype).eps * largest)
+
+def activations_of(recording: Recording) -> tuple[Source, ...]:
+    """Each layer's activation."""
+    return tuple(Source(activation, activation) for activation in recording.activations)
 
 
-def sources(recording: Recording, targets: int, means: bool = False) -> tuple[Source, ...]:
-    """For each layer where to read so many targets' gradients; means: whether their means are enough."""
-    plain = tuple(Source(activation, activation) for activation in recording.activations)
-    if not recording.outputs.requires_grad or targets < SEVERAL_TARGETS:
-        return plain
-    consumers = _consumers(recording.outputs.grad_fn)
+def sources_of_means(recording: Recording, targets: int) -> tuple[Source, ...]:
+    """For each layer where to read the means of so many targets' gradients; what is found is to be compared."""
+    plain, root = activations_of(recording), recording.outputs.grad_fn
+    exact = all(activation.dtype in (torch.float32, torch.float64) for activation in recording.activations)
+    if root is None or not exact or targets < SEVERAL_TARGETS:
+        return plain  # half precision could not tell a hook that doubles from rounding
+    consumers = _consumers(root)
     if targets >= MANY_TARGETS:
-        averaged = [_if_right(_at_average(activation, consumers)) for activation in recording.activations]
+        averaged = [_at_average(activation, consumers) for activation in recording.activations]
         if all(averaged):
             return tuple(filter(None, averaged))
     # Only where the backward ends: to go on, a gradient is needed at every place.
-    ends = [means and activation.is_leaf for activation in recording.activations]
-    pooled = [_if_right(_at_pooling(one.activation, consumers)) if end else None for end, one in zip(ends, plain)]
-    return tuple(one or other for one, other in zip(pooled, plain))
+    return tuple((one.activation.is_leaf and _at_pooling(one.activation, consumers)) or one for one in plain)
 
 
-def _if_right(source):
-    """The source if a backward from its edge to the activation gives what it says, for a gradient of either sign."""
-    if source is None:
-        return None
-    found = torch.ones(source.node._input_metadata[0].shape).to(source.activation)
-    if found.numel() < 2:
-        return None
-    found.view(-1)[1::2] = -0.5
-    try:
-        plain = torch.autograd.grad([source.edge], [source.activation], [found], retain_graph=True)[0]
-        return source if source.is_right(found[None], plain) else None
-    except RuntimeError:  # a backward that fails: whoever asks for the whole gradients is told why
-        return None
+def are_right(chosen: tuple[Source, ...], found: tuple[Tensor | None, ...]) -> bool:
+    """Whether what was found further on has the means that the activations' gradients have."""
+    with suppress(Exception):  # of a hook's own: whoever asks for the whole gradients meets it again
+        return all(
+            source.is_right(one)
+            for source, one in zip(chosen, found)
+            if one is not None and source.edge is not source.activation
+        )
+    return False
 
 
 def _consumers(root) -> dict[tuple, list]:
@@ -125,7 +115,7 @@ def _consumers(root) -> dict[tuple, list]:
 
 def _at_average(activation, consumers):
     for node in _only_readers(activation, consumers, (COPY,)):
-        if node.name() == AVERAGE and _is_global(node, activation):
+        if node.name() == AVERAGE and _is_global(node, activation) and _like(node, activation):
             return AtAverage(activation, GradientEdge(node, 0))
     return None
 
@@ -134,9 +124,10 @@ def _at_pooling(activation, consumers):
     rectified = False
     for node in _only_readers(activation, consumers, (COPY, RELU)):
         rectified = rectified or node.name() == RELU
-        if node.name() == POOLING and activation.ndim == 4:
-            passes = _positive_at(node._saved_result1, activation) if rectified else None
-            return AtPooling(activation, GradientEdge(node, 0), passes)
+        if node.name() == POOLING and activation.ndim == 4 and _like(node, activation):
+            with suppress(RuntimeError):  # indices that were written over
+                passes = _positive_at(node._saved_result1, activation) if rectified else None
+                return AtPooling(activation, GradientEdge(node, 0), passes)
     return None
 
 
@@ -149,6 +140,11 @@ def _only_readers(activation, consumers, through) -> Iterator:
         if readers[0].name() not in through:
             return
         place = readers[0], 0
+
+
+def _like(node, activation):
+    """An average may give another precision than it read."""
+    return node._input_metadata[0].dtype == activation.dtype
 
 
 def _is_global(node, activation):

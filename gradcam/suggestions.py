@@ -14,7 +14,7 @@ from .forward_pass import Layer, record, unwrapped
 from .gradients import gradients
 from .images import as_batch
 from .model_copy import BorrowedCopy, ModelCopies
-from .sources import sources
+from .sources import activations_of
 
 _KERNELS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d, nn.Linear)
 
@@ -207,7 +207,7 @@ def _reached(borrowed, candidates, images):
     outputs = recording.outputs.detach()
     rows = outputs.reshape(len(outputs), -1)
     largest = torch.zeros_like(rows).scatter_(1, rows.argmax(1, keepdim=True), 1).view_as(outputs)
-    found = gradients(recording.outputs, sources(recording, 1), largest[None])
+    found = gradients(recording.outputs, activations_of(recording), largest[None])
     return [
         (_Candidate(one.run, one.layer, through), bool(one.arrangement.as_maps(gradient[0]).any()))
         for one, gradient, through in zip(candidates, found, bottlenecks(recording))

@@ -5,12 +5,12 @@ import torch
 from plain_grad_cam import loop_grad_cam
 from torch import nn
 
-from gradcam import Explainer, explainer
+from gradcam import METHODS, Explainer, explainer
 from gradcam.forward_pass import Layer, Recording, record
 from gradcam.gradients import bytes_held, gradients
 from gradcam.heatmaps import upsample
 from gradcam.model_copy import ModelCopies
-from gradcam.sources import MANY_TARGETS, AtAverage, AtPooling, Source, sources
+from gradcam.sources import MANY_TARGETS, AtAverage, AtPooling, Source, are_right, sources_of_means
 
 CLASSES = list(range(MANY_TARGETS))
 POOLS = {"module": nn.AdaptiveAvgPool2d(1), "keeps no axis": None, "with a ReLU first": nn.ReLU()}
@@ -41,15 +41,6 @@ class Twice(Pooled):
         return super().read(maps) + maps.amax((1, 2, 3))[:, None] ** 2
 
 
-class Hooked(Pooled):
-    """A hook doubles the gradient of some maps on its way back, which the graph does not show."""
-
-    def read(self, maps):
-        if maps.requires_grad:
-            maps.register_hook(lambda gradient: gradient * torch.arange(8).view(-1, 1, 1))
-        return super().read(maps)
-
-
 class Columns(Pooled):
     """An average over one axis is none over the map."""
 
@@ -62,8 +53,9 @@ def recording_of(network, layers, images) -> Recording:
         return record(borrowed, tuple(map(Layer, layers)), images)
 
 
-def kinds(network, layers, images, targets=MANY_TARGETS, means=False):
-    return [type(source) for source in sources(recording_of(network, layers, images), targets, means)]
+def kinds(network, layers, images, targets=MANY_TARGETS):
+    """Where means are read, by the kind of place; hooks on the way are seen later, when something is found there."""
+    return [type(source) for source in sources_of_means(recording_of(network, layers, images), targets)]
 
 
 def one_at_a_time(network, layer, images):
@@ -88,7 +80,7 @@ def test_other_methods_read_the_spread_gradient(images, method):
         torch.testing.assert_close(many[:, label], alone, rtol=1e-4, atol=1e-7)
 
 
-@pytest.mark.parametrize("kind", [Twice, Hooked, Columns, lambda: Pooled(nn.ReLU())])
+@pytest.mark.parametrize("kind", [Twice, Columns, lambda: Pooled(nn.ReLU())])
 def test_other_ways_to_the_outputs_are_not_passed_over(images, kind):
     network = kind().eval()
     assert kinds(network, ["last"], images) == [Source]
@@ -98,14 +90,13 @@ def test_other_ways_to_the_outputs_are_not_passed_over(images, kind):
 
 def test_it_is_used_where_all_layers_are_averaged_and_needs_less_memory(images):
     recording = recording_of(Pooled().eval(), ["last"], images)
-    many, few = sources(recording, MANY_TARGETS), sources(recording, MANY_TARGETS - 1)
+    many, few = sources_of_means(recording, MANY_TARGETS), sources_of_means(recording, MANY_TARGETS - 1)
     assert type(many[0]) is AtAverage and type(few[0]) is Source
-    places = recording.activations[0][0, 0].numel()
-    outputs = recording.outputs
+    places, outputs = recording.activations[0][0, 0].numel(), recording.outputs
     assert bytes_held(outputs, few) >= places * len(images) * 8 * 4 > 3 * bytes_held(outputs, many)
     cotangents = torch.eye(MANY_TARGETS)[:, None].expand(-1, len(images), -1).contiguous()
-    gradient = many[0].gradients(gradients(outputs, many, cotangents)[0])
-    assert gradient.stride()[-2:] == (0, 0), "one number for each map, not for each place"
+    (found,) = gradients(outputs, many, cotangents)
+    assert found.numel() == MANY_TARGETS * len(images) * 8, "one number for each map, not for each place"
     assert kinds(Pooled().eval(), ["first", "last"], images) == [Source, Source]
 
 
@@ -157,16 +148,6 @@ class PooledByMaximum(nn.Sequential):
         super().__init__(nn.Conv2d(3, 6, 3), *between, nn.Conv2d(6, 8, 3), nn.Flatten(), nn.Linear(8 * places, 5))
 
 
-class HookedPool(nn.Module):
-    """A hook on what the ReLU gave changes its gradient."""
-
-    def forward(self, x):
-        x = x.relu()
-        if x.requires_grad:
-            x.register_hook(lambda gradient: gradient.clamp(min=0))
-        return nn.functional.max_pool2d(x, 2)
-
-
 class ReadTwice(nn.Module):
     def forward(self, x):
         return nn.functional.max_pool2d(x, 2) + nn.functional.avg_pool2d(x, 2)
@@ -189,17 +170,17 @@ def places_of(between):
 @pytest.mark.parametrize("between", POOLINGS.values(), ids=POOLINGS)
 def test_a_mean_read_at_the_pooling_is_that_of_the_whole_gradient(images, between):
     network = PooledByMaximum(*between, places=places_of(between)).eval()
-    assert kinds(network, ["0"], images, 4, means=True) == [AtPooling]
+    assert kinds(network, ["0"], images, 4) == [AtPooling]
     heatmaps = Explainer(network, "0").explain(images, [0, 1, 2, 3]).heatmaps[:, :, 0]
     network[1].inplace = False  # or the plain loop's record is overwritten
     loops = [loop_grad_cam(network, "0", images, label) for label in range(4)]
     torch.testing.assert_close(heatmaps, torch.stack(loops, 1), rtol=1e-4, atol=1e-7)
 
 
-@pytest.mark.parametrize("between", [(HookedPool(),), (ReadTwice(),), (nn.Sigmoid(), nn.MaxPool2d(2))])
+@pytest.mark.parametrize("between", [(ReadTwice(),), (nn.Sigmoid(), nn.MaxPool2d(2))])
 def test_a_pooling_that_does_not_tell_the_mean_is_passed_over(images, between):
     network = PooledByMaximum(*between, places=places_of(between)).eval()
-    assert kinds(network, ["0"], images, 4, means=True) == [Source]
+    assert kinds(network, ["0"], images, 4) == [Source]
     heatmaps = Explainer(network, "0").explain(images, [0, 1, 2, 3]).heatmaps[:, :, 0]
     loops = [loop_grad_cam(network, "0", images, label) for label in range(4)]
     torch.testing.assert_close(heatmaps, torch.stack(loops, 1), rtol=1e-4, atol=1e-6)
@@ -207,11 +188,12 @@ def test_a_pooling_that_does_not_tell_the_mean_is_passed_over(images, between):
 
 def test_the_pooling_is_read_only_where_the_backward_ends_and_means_are_enough(images):
     network = PooledByMaximum(nn.ReLU(), nn.MaxPool2d(2), places=25).eval()
-    assert kinds(network, ["0"], images, 2, means=True) == [Source], "for two targets the comparison costs more"
-    assert kinds(network, ["0"], images, 4, means=False) == [Source], "other methods read every place"
-    assert kinds(network, ["0", "3"], images, 4, means=True) == [AtPooling, Source]
+    assert kinds(network, ["0"], images, 2) == [Source], "for two targets the comparison costs more"
+    assert kinds(network, ["0", "3"], images, 4) == [AtPooling, Source]
+    assert kinds(network.half(), ["0"], images.half(), 4) == [Source], "rounding would hide a hook"
     deep = nn.Sequential(nn.Conv2d(3, 3, 1), PooledByMaximum(nn.ReLU(), nn.MaxPool2d(2), places=25)).eval()
-    assert kinds(deep, ["0", "1.0"], images, 4, means=True) == [Source, Source]
+    assert kinds(deep, ["0", "1.0"], images, 4) == [Source, Source]
+    assert [METHODS[name].means for name in METHODS] == [name == "Grad-CAM" for name in METHODS]
 
 
 def test_not_a_number_in_a_map_is_not_lost(images):
@@ -220,3 +202,136 @@ def test_not_a_number_in_a_map_is_not_lost(images):
         network[0].bias[2] = torch.nan
     explanation = Explainer(network, "0").explain(images, [0, 1, 2, 3])
     assert explanation.states() == [[["not finite"]] * 4] * len(images)
+
+
+class Roots(nn.Module):
+    """The gradient of a root is infinite at zero, where the ReLU let nothing through."""
+
+    def forward(self, x):
+        return nn.functional.max_pool2d(x.relu(), 2).sqrt()
+
+
+def test_what_the_relu_stopped_is_not_multiplied(images):
+    network = PooledByMaximum(Roots(), places=25).eval()
+    with torch.no_grad():
+        network[0].bias -= 0.3
+    assert kinds(network, ["0"], images, 4) == [AtPooling]
+    together = Explainer(network, "0").explain(images, [0, 1, 2, 3], signed=True)
+    each = [Explainer(network, "0").explain(images, label, signed=True).heatmaps for label in range(4)]
+    assert together.heatmaps.isfinite().all()
+    torch.testing.assert_close(together.heatmaps, torch.cat(each, 1), rtol=1e-4, atol=1e-6)
+
+
+HOOKS = {
+    "scales": lambda gradient: gradient * 1.1,
+    "drops": lambda gradient: gradient * 0,
+    "keeps what speaks for it": lambda gradient: gradient.clamp(min=0),
+    "clips each": lambda gradient: gradient.clamp(-0.005, 0.005),
+    "clips by norm": lambda gradient: gradient / (50 * gradient.norm()).clamp(min=1),
+    "mixes maps": lambda gradient: gradient.flip(1),
+    "mixes images": lambda gradient: gradient.mean(0, keepdim=True).expand_as(gradient),
+    "writes into it": lambda gradient: gradient.mul_(2),
+}
+
+
+class WithHook(nn.Module):
+    """A hook on a tensor, which the graph does not show; an average or a maximum behind it."""
+
+    def __init__(self, hook, pool):
+        super().__init__()
+        torch.manual_seed(0)
+        self.convolution, self.hook, self.pool = nn.Conv2d(3, 8, 3), hook, pool
+        self.head = nn.Linear(8 * pool(torch.zeros(1, 1, 14, 14)).numel(), MANY_TARGETS)
+
+    def forward(self, x):
+        x = self.convolution(x)
+        if x.requires_grad:
+            x.register_hook(self.hook)
+        return self.head(self.pool(x).flatten(1))
+
+
+@pytest.mark.parametrize("pool", [nn.AdaptiveAvgPool2d(1), nn.MaxPool2d(2)])
+@pytest.mark.parametrize("hook", HOOKS.values(), ids=HOOKS)
+def test_a_hook_on_the_way_is_not_passed_over(images, hook, pool):
+    network = WithHook(hook, pool).eval()
+    assert kinds(network, ["convolution"], images) != [Source]
+    targets = [lambda outputs, label=label: outputs[:, label] * torch.tensor([1.0, 3.0]) for label in CLASSES]
+    explainer = Explainer(network, "convolution")
+    together = explainer.explain(images, targets, signed=True).heatmaps
+    each = torch.cat([explainer.explain(images, target, signed=True).heatmaps for target in targets], 1)
+    torch.testing.assert_close(together, each, rtol=1e-4, atol=1e-6 * float(each.abs().max()))
+    recording = recording_of(WithHook(lambda gradient: None, pool).eval(), ["convolution"], images)
+    chosen = sources_of_means(recording, MANY_TARGETS)
+    assert are_right(chosen, gradients(recording.outputs, chosen, torch.rand(3, *recording.outputs.shape)))
+
+
+def test_a_hook_that_raises_does_so_for_the_whole_gradient_only(images):
+    def refuse(gradient):
+        if gradient.abs().max() > 1e9:
+            raise ValueError("too large")
+
+    network = WithHook(refuse, nn.AdaptiveAvgPool2d(1)).eval()
+    assert Explainer(network, "convolution").explain(images, CLASSES).heatmaps.isfinite().all()
+    recording = recording_of(network, ["convolution"], images)
+    chosen = sources_of_means(recording, MANY_TARGETS)
+    found = gradients(recording.outputs, chosen, 1e12 * torch.rand(2, *recording.outputs.shape))
+    assert not are_right(chosen, found)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_an_average_in_another_precision_is_passed_over(images, dtype):
+    class Averaged(Pooled):
+        def read(self, maps):
+            return self.head(maps.mean((2, 3), dtype=torch.float64).to(maps.dtype))
+
+    network = Averaged().eval().to(dtype)
+    expected = AtAverage if dtype == torch.float64 else Source
+    assert kinds(network, ["last"], images.to(dtype)) == [expected]
+    heatmaps = Explainer(network, "last").explain(images.to(dtype), CLASSES, signed=True).heatmaps
+    torch.testing.assert_close(heatmaps, one_at_a_time(network, "last", images.to(dtype)), rtol=1e-4, atol=1e-7)
+
+
+def test_outputs_without_a_graph_have_the_sentence_of_one_target(images):
+    class Detached(Pooled):
+        def read(self, maps):
+            return super().read(maps).detach().requires_grad_()
+
+    for targets in (0, CLASSES):
+        with pytest.raises(ValueError, match="none leads there"):
+            Explainer(Detached().eval(), "last").explain(images, targets)
+
+
+def test_a_backward_that_writes_into_its_gradient_runs_once(images):
+    """`vmap` fails behind it, after it has written; the fallback must not see that."""
+
+    class Doubling(torch.autograd.Function):
+        @staticmethod
+        def forward(context, x):
+            return x.clone()
+
+        @staticmethod
+        def backward(context, gradient):
+            gradient *= 2
+            float(gradient.sum())
+            return gradient
+
+    class Head(Pooled):
+        def read(self, maps):
+            return Doubling.apply(super().read(maps))
+
+    network = Head().eval()
+    together = Explainer(network, "last").explain(images, [0, 1], signed=True).heatmaps
+    each = [Explainer(network, "last").explain(images, label, signed=True).heatmaps for label in (0, 1)]
+    torch.testing.assert_close(together, torch.cat(each, 1))
+
+
+def test_enlarging_many_maps_depends_on_no_default():
+    maps = torch.rand(90, 1, 7, 7, generator=torch.Generator().manual_seed(0))
+    expected = upsample(maps, (224, 224))
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert torch.equal(upsample(maps, (224, 224)), expected)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(upsample(maps, (224, 224)), expected, rtol=0, atol=1e-6)

@@ -9,7 +9,7 @@ from gradcam import Explainer
 from gradcam.forward_pass import Layer, record
 from gradcam.gradients import gradients
 from gradcam.model_copy import ModelCopies
-from gradcam.sources import sources
+from gradcam.sources import activations_of
 from gradcam.targets import as_targets, cotangents, of_images, scores, with_fixed_callables
 
 
@@ -17,7 +17,7 @@ def signed_maps(network, images, targets, layer="6"):
     """Σ α·A before the ReLU, in which targets are linear: [K, B, h, w]."""
     with ModelCopies(network).borrow() as borrowed:
         recording = record(borrowed, (Layer(layer),), images)
-    (gradient,) = gradients(recording.outputs, sources(recording, 1), cotangents(recording.outputs, targets))
+    (gradient,) = gradients(recording.outputs, activations_of(recording), cotangents(recording.outputs, targets))
     return (gradient.mean((-2, -1), keepdim=True) * recording.activations[0].detach()).sum(2)
 
 
