@@ -13,7 +13,7 @@ def in_own_memory(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def _mapping(size):
-    """Private and in large pages where the system has them: 960 page faults for a photo's maps take as long as 4 ms."""
+    """Private and in large pages where the system has them: a photo's maps have 960 small ones, each a page fault."""
     if not hasattr(mmap, "MAP_PRIVATE"):  # Windows
         return mmap.mmap(-1, size)
     memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
