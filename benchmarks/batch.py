@@ -68,7 +68,7 @@ def local(model, folder, out):
     from batch.explaining import Explaining, Piece
     from batch.finding import find
     from batch.local import in_this_process
-    from batch.options import CHUNK, Options, Pace
+    from batch.options import BATCH_SIZE, CHUNK, Options, Pace
     from batch.rows import table_of
     from batch.writing import Writer
 
@@ -76,7 +76,8 @@ def local(model, folder, out):
     inputs = find([folder], out)
     starts = range(0, inputs.count, CHUNK)
     pieces = [Piece(at, min(at + CHUNK, inputs.count), inputs.part(at, min(at + CHUNK, inputs.count))) for at in starts]
-    table_of(explaining.rows(Piece(0, 1, inputs.part(0, 1))))  # pyarrow imports pandas here, where that is installed
+    warm = Piece(0, BATCH_SIZE, inputs.part(0, BATCH_SIZE))  # as the module is
+    table_of(explaining.rows(warm))  # pyarrow imports pandas here, where that is installed
 
     def work():
         with Writer(out, "", Pace.shard_rows) as writer:
