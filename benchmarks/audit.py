@@ -11,7 +11,7 @@ import argparse
 
 import torch
 
-import potplants
+import classifiers
 from benchmarks.rounds import describe_device, medians, time_once
 from explorer.explanation.device import Device
 from explorer.photos import examples
@@ -34,9 +34,9 @@ class Stages:
 
     def __init__(self, model, device, photos):
         self.model, self.device, self.photos = model, device, photos
-        self.batches = [batch.images() for batch in read_ahead(photos, model.size)]
+        self.batches = [batch.images(model) for batch in read_ahead(photos, model)]
         self.network = device.network(model.name)
-        self.explainer = Explainer(self.network, model.layers[-1])
+        self.explainer = Explainer(self.network, model.layers[-1].readable)
 
     def bare_loop(self):
         with torch.no_grad():
@@ -50,7 +50,7 @@ class Stages:
 
     def reading(self):
         read_mask.cache_clear()
-        read(self.photos, self.model.size)
+        read(self.photos, self.model)
 
     def explaining(self):
         for batch in self.batches:
@@ -62,11 +62,11 @@ class Stages:
 
 def first_explanation(model, device, photos):
     """Milliseconds for one photo, cold and warm, with a new explainer each time."""
-    (batch,) = read_ahead(photos[:1], model.size)
-    images = batch.images()
+    (batch,) = read_ahead(photos[:1], model)
+    images = batch.images(model)
 
     def explain():
-        Explainer(device.network(model.name), model.layers[-1]).explain(images)
+        Explainer(device.network(model.name), model.layers[-1].readable).explain(images)
 
     return time_once(explain), time_once(explain)
 
@@ -79,8 +79,7 @@ def main():
     parser.add_argument("--device", default="cpu", help="cpu, cuda, mps or auto")
     args = parser.parse_args()
 
-    model, device = potplants.find(args.model), Device(args.device)
-    potplants.load(args.model)
+    model, device = classifiers.load(args.model), Device(args.device)
     splits = examples.embedded().splits_for(model.classes)
     photos = [photo for name in ("test", "val") for photo in splits[name]][: args.photos]
     cold, warm = first_explanation(model, device, photos)
