@@ -8,7 +8,7 @@ from heapq import nsmallest
 from typing import Any
 
 Row = dict[str, Any]
-CLASSES_SHOWN = 30  # true classes, those with most photos
+CLASSES_SHOWN = 30  # those with most photos
 
 
 @dataclass
@@ -18,7 +18,7 @@ class Audit:
     shown: int  # of the wrong answers that are kept
     answers: Counter[tuple[str, str]] = field(default_factory=Counter)  # (true class, predicted) → photos
     unread: Counter[str] = field(default_factory=Counter)  # true class → photos that could not be read
-    wrong: list[Row] = field(default_factory=list)
+    wrong: list[Row] = field(default_factory=list)  # each photo's row about what was answered
 
     def count(self, row: Row) -> None:
         """One photo's first row."""
@@ -29,10 +29,15 @@ class Audit:
             self.unread[truth] += 1
             return
         self.answers[truth, row["predicted"]] += 1
-        if row["predicted"] != truth and row["rank"] == 1:
+
+    def keep(self, row: Row) -> None:
+        """Any row of a photo, in order: the first about a wrong answer is kept, whichever targets were asked for."""
+        if row["rank"] != 1 or row["truth"] in (None, row["predicted"]):
+            return
+        if not self.wrong or self.wrong[-1]["photo"] != row["photo"]:
+            if len(self.wrong) >= 100 * self.shown:
+                self.wrong = sorted(self.worst(), key=lambda kept: kept["photo"])
             self.wrong.append(row)
-            if len(self.wrong) > 100 * self.shown:
-                self.wrong = self.worst()
 
     def worst(self) -> list[Row]:
         """The wrong answers with the highest probability, of equals the first: the page's rule."""

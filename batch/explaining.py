@@ -65,7 +65,8 @@ class Explaining:
         layers = [layer.readable for layer in self.question.layers]
         self._explainer = Explainer(network if self.device == "cpu" else _moved(network, self.device), layers)
         self._revision = self.question.revision()
-        self.truth = Truth(options.truth, self.question.classifier.classes)
+        answers_class = self.question.classifier.answers == "class"
+        self.truth = Truth(options.truth, self.question.classifier.classes if answers_class else ())
 
     def rows(self, piece: Piece) -> list[Row]:
         """The rows of a range of photos, in order. Whatever is wrong with a photo is in its row."""

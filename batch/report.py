@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from heapq import nsmallest
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -18,14 +17,13 @@ from PIL import Image
 
 from gradcam import colour_table, overlay
 
-from .audit import Audit
+from .audit import CLASSES_SHOWN, Audit, Row
 from .folder import as_sentences, read_manifest, write_atomically
 from .maps import enlarge, place
 from .options import Refused
 
 SHOWN = 12  # photos in each row of pictures
 ERRORS_SHOWN = 50
-CLASSES_SHOWN = 30  # the most frequent
 MAPS_OF_A_CLASS = 500  # that its mean is made of
 SEED = 0
 SIDE = 160  # of a picture's longer side, in pixels
@@ -40,8 +38,6 @@ _ENVIRONMENT = Environment(
     loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
 )
 _ENVIRONMENT.filters["percent"] = lambda value: "" if value is None else f"{100 * value:.1f} %"
-
-Row = dict[str, Any]
 
 
 @dataclass
@@ -109,6 +105,7 @@ def summarise(out: Path, photos: int) -> Summary:
     for row in _rows(out):
         summary.rows += 1
         summary.states[row["state"] or "unreadable"] += 1
+        summary.audit.keep(row)
         if row["photo"] == before:
             continue
         before = row["photo"]

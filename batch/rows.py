@@ -68,17 +68,8 @@ class Row:
 
 COLUMNS = tuple(Row.__dataclass_fields__)
 REPEATED = (
-    "model",
-    "revision",
-    "method",
-    "truth",
-    "predicted",
-    "target",
-    "layer",
-    "state",
-    "notes",
-    "error",
-    "versions",
+    *("model", "revision", "method", "truth", "predicted", "target", "layer"),
+    *("state", "notes", "error", "versions"),
 )
 
 

@@ -78,6 +78,8 @@ def _check_truth(inputs, truth, options):
     """A truth that says nothing of any photo is refused before the first, where that shows by their names alone."""
     from .sources import Archive, Files
 
+    if options.truth and not truth.classes:
+        raise Refused(f"{options.model} answers with a number, so that no answer is right or wrong; leave --truth out.")
     named = [source for source in inputs.sources if isinstance(source, (Files, Archive))]
     photos = (taken for source in named for taken in source.photos())
     if options.truth and named and all(truth.of(taken.label) is None for taken in photos):

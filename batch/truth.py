@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import os
 from collections.abc import Collection
 from functools import lru_cache
@@ -47,7 +48,7 @@ def _table(path):
     """The digest of a CSV, and file → class as it is written there."""
     try:
         content = Path(path).read_bytes()
-        rows = list(csv.DictReader(content.decode("utf-8-sig").splitlines()))
+        rows = list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline="")))
     except (OSError, ValueError, csv.Error) as error:
         raise Refused(f"The table {printable(path)} of true classes cannot be read: {error}.") from None
     if not rows or not {"file", "class"} <= rows[0].keys():

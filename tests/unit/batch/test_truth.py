@@ -6,8 +6,11 @@ from collections import Counter
 import pytest
 from live import ROOT
 
-from batch import Options, Pace, Refused, run, write_report
+from batch import Options, Pace, Refused, write_report
+from batch import run as run_all
+from batch.audit import Audit
 from batch.report import summarise
+from batch.running import _check_truth
 from batch.truth import Truth
 from explorer.explanation.service import ExplanationService
 from explorer.photos.examples import embedded
@@ -29,7 +32,7 @@ def folders(tmp_path):
 
 def test_it_counts_what_the_page_counts(folders, tmp_path):
     folder, examples = folders
-    run([folder], tmp_path / "out", Options(truth="folders"), Pace(workers=1))
+    run_all([folder], tmp_path / "out", Options(truth="folders"), Pace(workers=1))
     audit = summarise(tmp_path / "out", len(examples)).audit
     service = ExplanationService()
     of_page = page_audit(service.network("embedded"), service.classifier("embedded"), examples, lambda done: None)
@@ -49,13 +52,40 @@ def test_it_counts_what_the_page_counts(folders, tmp_path):
         assert one["right"] == right == pairs[one["name"], one["name"]]
 
 
-def test_a_table_and_an_archive_name_the_truth(photos, archive, tmp_path):
+def test_a_table_names_the_truth(photos, tmp_path):
     table = tmp_path / "truth.csv"
-    table.write_text("file,class\nphotos/a.jpg,Rudo\nphotos/b.jpg,nobody\nphotos/../photos/c.jpg,yuki\n")
+    rows = (
+        'file,class\nphotos/a.jpg,Rudo\nphotos/b.jpg,nobody\nphotos/../photos/c.jpg,yuki\n"photos/d\u2028\n.jpg",greg\n'
+    )
+    table.write_text(rows, encoding="utf-8")
     truth = Truth(str(table), CLASSES)
     assert [truth.of(str(photos / f"{name}.jpg")) for name in "abcd"] == ["rudo", None, "yuki", None]
-    assert Truth("folders", CLASSES).of("/data/all.tar::set/baya/7.jpg") == "baya"
-    assert Truth("folders", CLASSES).of("/baya/all.tar::7.jpg") is None and Truth("", CLASSES).of("/baya/7.jpg") is None
+    assert truth.of(str(photos / "d\u2028\n.jpg")) == "greg"
+    assert Truth("", CLASSES).of("/baya/7.jpg") is None
+
+
+def test_folders_in_an_archive_name_the_truth(photos, archive, run):
+    content = (photos / "a.jpg").read_bytes()
+    tar = archive(("set/Baya/7.jpg", content), ("rudo/8.jpg", content), ("9.jpg", content))
+    assert [row["truth"] for row in run(tar, truth="folders")] == ["baya", "rudo", None]
+
+
+@pytest.mark.parametrize("targets", ["predicted", "all", "top5"])
+def test_wrong_answers_are_kept_whichever_targets_were_asked_for(folders, tmp_path, targets):
+    folder, examples = folders
+    run_all([folder], tmp_path / "out", Options(truth="folders", targets=targets, layers="all"), Pace(workers=1))
+    audit = summarise(tmp_path / "out", len(examples)).audit
+    worst = audit.worst()
+    assert len(worst) == len({row["photo"] for row in worst}) == audit.photos - audit.right > 0
+    assert all(row["target"] == row["predicted"] != row["truth"] for row in worst)
+
+
+def test_of_many_wrong_answers_the_most_certain_are_kept():
+    audit = Audit(shown=2)
+    for photo in range(500):
+        audit.keep({"photo": photo, "rank": 1, "truth": "a", "predicted": "b", "probability": (photo * 37 % 500) / 500})
+        audit.keep({"photo": photo, "rank": 1, "truth": "a", "predicted": "b", "probability": 1.0})  # at another layer
+    assert [row["probability"] for row in audit.worst()] == [499 / 500, 498 / 500] and len(audit.wrong) <= 200
 
 
 def test_photos_without_a_truth_are_told_apart(photos, run, tmp_path):
@@ -93,3 +123,8 @@ def test_a_changed_table_is_refused(photos, run, tmp_path):
     table.write_text("file,class\nphotos/a.jpg,baya\n")
     with pytest.raises(Refused, match="The true classes have changed"):
         run(photos, truth=str(table))
+
+
+def test_a_network_that_answers_with_a_number_has_no_truth():
+    with pytest.raises(Refused, match="answers with a number"):
+        _check_truth(None, Truth("folders", ()), Options(model="owner/name", truth="folders"))

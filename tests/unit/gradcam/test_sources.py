@@ -215,7 +215,10 @@ def test_what_the_relu_stopped_is_not_multiplied(images):
     network = PooledByMaximum(Roots(), places=25).eval()
     with torch.no_grad():
         network[0].bias -= 0.3
-    assert kinds(network, ["0"], images, 4) == [AtPooling]
+    recording = recording_of(network, ["0"], images)
+    chosen = sources_of_means(recording, 4)
+    assert type(chosen[0]) is AtPooling
+    assert are_right(chosen, gradients(recording.outputs, chosen, torch.ones(3, *recording.outputs.shape)))
     together = Explainer(network, "0").explain(images, [0, 1, 2, 3], signed=True)
     each = [Explainer(network, "0").explain(images, label, signed=True).heatmaps for label in range(4)]
     assert together.heatmaps.isfinite().all()
