@@ -10,6 +10,7 @@ import gradio as gr
 import httpx
 import numpy as np
 import pytest
+from app_process import files_in
 from gradio import processing_utils
 from plain_http import FILE_DATA, STORY, USUAL, call, uploaded
 
@@ -68,7 +69,7 @@ def test_saving_again_resets_the_age(tmp_path):
     while path.stat().st_ctime_ns == before.st_ctime_ns:  # a clock may tick slowly
         assert save_for_download(b"a picture", "picture.png", str(tmp_path)) == str(path)
     assert path.stat().st_ino == before.st_ino and path.read_bytes() == b"a picture"
-    assert [file for file in tmp_path.rglob("*") if file.is_file()] == [path]
+    assert files_in(tmp_path) == {path}
 
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (20, 8, 8, 3), np.uint8)
@@ -78,10 +79,6 @@ def as_gradio_sends(component, value):
     return asyncio.run(processing_utils.async_move_files_to_cache(component.postprocess(value), component, True))
 
 
-def files_in(folder):
-    return sorted(file for file in folder.rglob("*") if file.is_file())
-
-
 def test_a_gallery_is_sent_as_gradio_sends_it(tmp_path):
     gallery = gr.Gallery()
     gallery.GRADIO_CACHE = str(tmp_path)
@@ -89,7 +86,7 @@ def test_a_gallery_is_sent_as_gradio_sends_it(tmp_path):
     sent = sent_pictures(zip(names, PIXELS, map(str.upper, names)), gallery)
     paths = [one["image"]["path"] for one in sent]
     assert sent == as_gradio_sends(gallery, list(zip(paths, map(str.upper, names))))
-    assert gallery.temp_files == set(paths) and files_in(tmp_path) == sorted(map(Path, paths))
+    assert gallery.temp_files == set(paths) and files_in(tmp_path) == set(map(Path, paths))
     assert Path(paths[1]).name == "CD-player-7-×-7.jpg"
 
 
@@ -107,7 +104,7 @@ def test_a_class_of_any_name_makes_a_file_of_the_folder(tmp_path):
     names = ["../../a/b-conv1", "..\\a-conv1", "🪴" * 100 + "-conv1", "🪴" * 101 + "-conv1", "a b", "a-b", "/-conv1"]
     sent = sent_pictures(zip(names, PIXELS, names), gallery)
     paths = [Path(one["image"]["path"]) for one in sent]
-    assert files_in(tmp_path) == sorted(paths) and len(set(paths)) == len(names)
+    assert files_in(tmp_path) == set(paths) and len(set(paths)) == len(names)
     assert {path.parent.parent for path in paths} == {tmp_path / "uploads"}
 
 
@@ -120,7 +117,7 @@ def test_files_saved_together_are_complete_and_stay(tmp_path):
     Path(paths[2]).unlink()  # by the quota, which deletes files one by one
     assert save_together(files, str(tmp_path)) == list(paths)
     assert [Path(path).stat().st_ino == node for path, node in zip(paths, nodes)].count(True) >= 4
-    assert files_in(tmp_path) == sorted(map(Path, paths)) and len(list(tmp_path.iterdir())) == 1
+    assert files_in(tmp_path) == set(map(Path, paths)) and len(list(tmp_path.iterdir())) == 1
     assert save_together({**files, "4.jpg": b"other"}, str(tmp_path))[0] != paths[0]
 
 

@@ -4,7 +4,7 @@ import socket
 import time
 from urllib.parse import urlsplit
 
-from app_process import STORY, App
+from app_process import STORY, App, files_in
 from mcp_client import inline, needs_mcp
 from plain_http import USUAL, press
 
@@ -27,10 +27,6 @@ HALF = (
     b"Content-Type: multipart/form-data; boundary=b\r\nContent-Length: 999999\r\n\r\n"
     b'--b\r\nContent-Disposition: form-data; name="files"; filename="half.jpg"\r\n\r\n'
 )
-
-
-def files_in(folder):
-    return {path for path in folder.rglob("*") if path.is_file()}
 
 
 def use_a_tool(app, picture):

@@ -11,7 +11,7 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 import pytest
-from app_process import App
+from app_process import App, files_in
 from live import ROOT, changed
 from PIL import Image
 from plain_http import FILE_DATA, STORY, USUAL, call, uploaded
@@ -378,10 +378,6 @@ def short_lived(tmp_path_factory):
     home.joinpath("tmp").mkdir()
     with App(home, program=SHORT_LIVED, TMPDIR=str(home / "tmp")) as app:
         yield app.http, home
-
-
-def files_in(folder):
-    return {path for path in folder.rglob("*") if path.is_file()}
 
 
 def test_uploads_and_results_are_deleted(short_lived):

@@ -1,6 +1,7 @@
 """The app as a process of its own that a test may kill, called over plain HTTP."""
 
 import json
+import os
 import signal
 from pathlib import Path
 
@@ -10,6 +11,11 @@ from explorer.photos import examples
 from tests.support.live import PATIENCE, start, wait_until_served
 
 STORY = examples.embedded().story.file
+
+
+def files_in(folder: Path) -> set[Path]:
+    """Every file below a folder. An app may delete folders meanwhile, at which `Path.rglob` raises."""
+    return {Path(place, name) for place, _, names in os.walk(folder) for name in names}
 
 
 class App:
