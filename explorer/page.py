@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl
 import gradio as gr
 from gradio.themes import Base, Soft
 
+from explorer.choices import layer_dropdown, target_dropdown
 from explorer.controls import (
     QUIET,
     Controls,
@@ -16,8 +17,6 @@ from explorer.controls import (
     debounced,
     handler,
     lay_out,
-    layer_dropdown,
-    target_dropdown,
 )
 from explorer.deep_links import OWN, Link, link_of, query
 from explorer.explanation.service import ExplanationService
@@ -168,6 +167,7 @@ def open_deep_links(
 
     outputs = [controls.photo, *components_of([controls.view, edit]), tabs, controls.front]
     url_query = gr.Textbox(visible="hidden", elem_id="url-query")
+    page.load(None, js=script("memory.js"), **QUIET)
     page.load(None, None, [url_query, controls.front], js=script("arrive.js", tab=Link().tab), **QUIET)
     url_query.change(
         open_link, url_query, outputs, trigger_mode="always_last", **QUIET

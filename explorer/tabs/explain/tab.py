@@ -112,4 +112,4 @@ def build(controls: Controls, tabs: gr.Tabs, service: ExplanationService, exampl
     copy_button.click(None, js=COPY, **QUIET)
     prediction.select(ask_another, None, [controls.model, controls.method], queue=False, **QUIET)
     grid.select(open_steps, None, [controls.target, controls.layer, tabs], queue=False, **QUIET)
-    controls.bind(tab, show, [controls.photo, controls.view], [prediction, grid])
+    controls.bind(tab, show, [controls.photo, controls.view], [prediction, grid], shown_again=True)

@@ -45,4 +45,4 @@ def build(controls: Controls, tabs: gr.Tabs, service: ExplanationService, exampl
 
     chosen, options = components_of([controls.view]), {"show_progress_on": steps, **QUIET, **ONE_AT_A_TIME}
     steps.select(show_strongest, chosen, sheet, **options)
-    controls.bind(tab, show, [controls.photo, controls.view], [steps], unused=EXPLAIN_ONLY)
+    controls.bind(tab, show, [controls.photo, controls.view], [steps], unused=EXPLAIN_ONLY, shown_again=True)
