@@ -1,6 +1,10 @@
 """A class meant by a name that is written a little differently, as folders of photos are named."""
 
+import re
+import unicodedata
 from collections.abc import Collection
+
+_FOR_SPACES = re.compile(r"_|(?<=.)-|-(?!\d)")  # no minus before a number: "-1" often means "of no class"
 
 
 def class_of_folder(name: str, classes: Collection[str]) -> str | None:
@@ -15,4 +19,5 @@ def class_of_folder(name: str, classes: Collection[str]) -> str | None:
 
 
 def _plain(name):
-    return " ".join(name.replace("_", " ").replace("-", " ").casefold().split())
+    composed = unicodedata.normalize("NFC", name)  # macOS and some archives hold "é" as two characters
+    return " ".join(_FOR_SPACES.sub(" ", composed.strip()).casefold().split())

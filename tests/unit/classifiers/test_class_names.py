@@ -4,7 +4,7 @@ import pytest
 
 from classifiers.class_names import class_of_folder
 
-CLASSES = ("Egyptian cat", "lynx", "jack-o'-lantern", "T shirt", "t-SHIRT")
+CLASSES = ("Egyptian cat", "lynx", "jack-o'-lantern", "T shirt", "t-SHIRT", "café", "1")
 
 
 @pytest.mark.parametrize(
@@ -18,6 +18,10 @@ CLASSES = ("Egyptian cat", "lynx", "jack-o'-lantern", "T shirt", "t-SHIRT")
         ("T shirt", "T shirt"),
         ("t_shirt", None),  # either of two
         ("cat", None),
+        ("CAFE\u0301", "café"),  # the accent as a character of its own
+        ("__lynx-", "lynx"),
+        ("1", "1"),
+        (" -1", None),  # what tables write for photos of no class
         ("", None),
     ],
 )
