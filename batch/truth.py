@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from classifiers.class_names import class_of_folder
 
 from .options import Refused
-from .sources import printable
+from .sources import file_and_member, printable
 
 FOLDERS = "folders"
 
@@ -37,7 +37,8 @@ class Truth:
     def of(self, label: str) -> str | None:
         """The class of a photo by where it lies, a path or "ARCHIVE::MEMBER"; None where none of the network's is."""
         if self._folders:
-            return self.named(PurePosixPath(label.rpartition("::")[2]).parent.name)
+            file, inside = file_and_member(label)
+            return self.named(PurePosixPath(file if inside is None else inside).parent.name)
         return self.named(self._of_file.get(label, ""))
 
     def _named(self, name):

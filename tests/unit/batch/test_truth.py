@@ -128,3 +128,20 @@ def test_a_changed_table_is_refused(photos, run, tmp_path):
 def test_a_network_that_answers_with_a_number_has_no_truth():
     with pytest.raises(Refused, match="answers with a number"):
         _check_truth(None, Truth("folders", ()), Options(model="owner/name", truth="folders"))
+
+
+@pytest.mark.parametrize(
+    ("label", "expected"),
+    [
+        ("/photos/rudo/a::b.jpg", "rudo"),
+        ("/rudo::old/greg/b.jpg", "greg"),
+        ("/photos/of.tar::rudo/a::b.jpg", "rudo"),
+        ("/my::photos/OF.TAR::rudo/b.jpg", "rudo"),
+        ("/photos/of.tar::rudo/more.tar::b.jpg", "rudo"),
+        ("/rudo/of.tar::b.jpg", None),
+        ("/rudo/broken.tar::", None),
+        ("/rudo/of.parquet::7", None),
+    ],
+)
+def test_two_colons_in_a_name_are_not_taken_for_an_archives(label, expected):
+    assert Truth("folders", CLASSES).of(label) == expected
