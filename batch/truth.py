@@ -6,54 +6,113 @@ import csv
 import hashlib
 import io
 import os
-from collections.abc import Collection
-from functools import lru_cache
+import unicodedata
+from collections.abc import Collection, Iterator
 from pathlib import Path, PurePosixPath
 
 from classifiers.class_names import class_of_folder
 
 from .options import Refused
-from .sources import file_and_member, printable
+from .sources import clause, file_and_member, printable
 
 FOLDERS = "folders"
+SHOWN = 80  # characters of a table's first line, in a sentence
 
 
 class Truth:
-    """The true class of each photo, where it is known.
+    """The true class of each photo, where it is known. It is read once, and sent to whoever explains photos.
 
     wanted:  "" for none; "folders", the name of the folder that a photo lies in, on the disk or in an archive; or a CSV
              file with the columns `file`, from its own folder on, and `class`.
     classes: of the network. A name may differ in case, and have `_` or `-` for spaces.
 
-    Raises Refused for a table that cannot be read, or without these columns.
+    Raises Refused for a table that cannot be read, or without these columns, or that contradicts itself.
     """
 
     def __init__(self, wanted: str, classes: Collection[str]):
         self.classes = tuple(classes)
-        self.named = lru_cache(maxsize=None)(self._named)
-        self.digest, self._of_file = _table(wanted) if wanted not in ("", FOLDERS) else ("", {})
-        self._folders = wanted == FOLDERS
+        self.digest = ""  # of the table
+        self._meant: dict[str, str | None] = {}  # name → class
+        self._of_file: dict[str, str | None] = {}
+        self._wanted = wanted
+        if wanted not in ("", FOLDERS):
+            content = _content(wanted)
+            self.digest = hashlib.sha256(content).hexdigest()
+            self._read(content)
 
     def of(self, label: str) -> str | None:
         """The class of a photo by where it lies, a path or "ARCHIVE::MEMBER"; None where none of the network's is."""
-        if self._folders:
-            file, inside = file_and_member(label)
-            return self.named(PurePosixPath(file if inside is None else inside).parent.name)
-        return self.named(self._of_file.get(label, ""))
+        if self._wanted != FOLDERS:
+            return self._of_file.get(_key(label))
+        file, inside = file_and_member(label)
+        return self._named(PurePosixPath(file if inside is None else inside).parent.name)
 
     def _named(self, name):
-        return class_of_folder(name, self.classes) if name else None
+        if name not in self._meant:
+            self._meant[name] = class_of_folder(name, self.classes) if name else None
+        return self._meant[name]
+
+    def _read(self, content):
+        folder = os.path.dirname(os.path.abspath(self._wanted))
+        for line, file, name in _lines(self._wanted, content):
+            if not file:
+                continue
+            place, meant = _key(printable(os.path.join(folder, file))), self._named(name)
+            if self._of_file.setdefault(place, meant) != meant:
+                raise Refused(
+                    f"Line {line} of {printable(self._wanted)} gives {file!r} another class than a line above; "
+                    "leave one of them out."
+                )
 
 
-def _table(path):
-    """The digest of a CSV, and file → class as it is written there."""
+def _key(label):
+    """A place in one way of writing: macOS and some archives hold "é" as two characters."""
+    return unicodedata.normalize("NFC", os.path.normpath(label))
+
+
+def _content(path):
     try:
-        content = Path(path).read_bytes()
-        rows = list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline="")))
-    except (OSError, ValueError, csv.Error) as error:
-        raise Refused(f"The table {printable(path)} of true classes cannot be read: {error}.") from None
-    if not rows or not {"file", "class"} <= rows[0].keys():
-        raise Refused(f'{printable(path)} has no columns "file" and "class"; name a table that has, or "{FOLDERS}".')
-    folder = os.path.dirname(os.path.abspath(path))
-    named = {printable(os.path.normpath(os.path.join(folder, row["file"] or ""))): row["class"] or "" for row in rows}
-    return hashlib.sha256(content).hexdigest(), named
+        if not Path(path).is_file():  # reading a pipe or a device might never end
+            raise ValueError("it is not a file" if Path(path).exists() else "it is not there")
+        return Path(path).read_bytes()
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, getattr(error, "strerror", None) or clause(error)) from None
+
+
+def _lines(path, content) -> Iterator[tuple[int, str, str]]:
+    """Number, file and class of each line of a CSV, as they are written there."""
+    rows = _rows(path, content)
+    _, header = next(rows, (0, []))
+    names = [name.strip() for name in header]
+    if not {"file", "class"}.issubset(names):
+        raise Refused(
+            f'{printable(path)} has no columns "file" and "class", its first line is {",".join(header)[:SHOWN]!r}; '
+            f'write them there with a comma between, or name another table, or "{FOLDERS}".'
+        )
+    for line, row in rows:
+        if any(row[len(names) :]):
+            raise Refused(
+                f"Line {line} of {printable(path)} has more columns than its first; put a name that holds a comma "
+                "between quotation marks."
+            )
+        of_column = dict(zip(names, row))
+        yield line, of_column.get("file", ""), of_column.get("class", "")
+
+
+def _rows(path, content):
+    """The rows of a CSV and the numbers of the lines that they end at."""
+    try:
+        reader = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
+        for row in reader:
+            yield reader.line_num, row
+    except UnicodeDecodeError:
+        raise _unreadable(path, "it is no text in UTF-8") from None
+    except csv.Error as error:
+        raise _unreadable(path, f"{clause(error)} in line {reader.line_num}") from None
+
+
+def _unreadable(path, reason):
+    return Refused(
+        f"The table {printable(path)} of true classes cannot be read: {reason}; name a CSV file in UTF-8, or "
+        f'"{FOLDERS}" for the folders that photos lie in.'
+    )

@@ -1,5 +1,6 @@
 """A run against the truth: the page's own audit counted again, from folders, from a table and from an archive."""
 
+import os
 import shutil
 from collections import Counter
 
@@ -62,6 +63,55 @@ def test_a_table_names_the_truth(photos, tmp_path):
     assert [truth.of(str(photos / f"{name}.jpg")) for name in "abcd"] == ["rudo", None, "yuki", None]
     assert truth.of(str(photos / "d\u2028\n.jpg")) == "greg"
     assert Truth("", CLASSES).of("/baya/7.jpg") is None
+
+
+def table_of(folder, content):
+    """The truth by a table of this content, text or bytes."""
+    (folder / "truth.csv").write_bytes(content if isinstance(content, bytes) else content.encode())
+    return Truth(str(folder / "truth.csv"), (*CLASSES, "hat, red"))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "\ufefffile,class\r\na.jpg,rudo\r\n",
+        "class, file\nrudo,a.jpg\n\n,\n",
+        ",file,class,\n0,./b/../a.jpg,RUDO,\n1,a.jpg,rudo\n",
+        'class,file\n"rudo","a.jpg"\nbaya\n',
+    ],
+)
+def test_tables_are_written_in_many_ways(tmp_path, content):
+    assert table_of(tmp_path, content).of(f"{tmp_path}/a.jpg") == "rudo"
+
+
+def test_a_photo_is_known_in_either_unicode_form_and_by_any_way_to_it_in_an_archive(tmp_path):
+    truth = table_of(tmp_path, "file,class\ne\u0301.jpg,rudo\nu.tar::./a//\u00fc.jpg,baya\n")
+    assert truth.of(f"{tmp_path}/\u00e9.jpg") == truth.of(f"{tmp_path}/e\u0301.jpg") == "rudo"
+    assert truth.of(f"{tmp_path}/u.tar::./a//u\u0308.jpg") == "baya"
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("", 'no columns "file" and "class", its first line is \'\'; write them there'),
+        ("file;class\na.jpg;rudo\n", "its first line is 'file;class'; write them there with a comma between"),
+        ("file,class\na.jpg,rudo\nb.jpg,hat, red\n", "Line 3 of .* has more columns .* between quotation marks"),
+        ("file,class\na.jpg,rudo\nx/../a.jpg,baya\n", "Line 3 of .* gives 'x/../a.jpg' another class than"),
+        ("file,class\na.jpg,rudo\na.jpg,nobody\n", "another class than a line above"),
+        ('file,class\n"a.jpg,rudo\nb.jpg,baya\n', "cannot be read: unexpected end of data in line 3; name a CSV"),
+        ("file,class\na.jpg,rudo\n".encode("utf-16"), "cannot be read: it is no text in UTF-8; name a CSV file"),
+    ],
+)
+def test_a_table_that_says_no_one_thing_is_refused(tmp_path, content, words):
+    with pytest.raises(Refused, match=words):
+        table_of(tmp_path, content)
+
+
+def test_what_is_no_table_is_refused(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for name, why in (("pipe", "it is not a file"), (".", "it is not a file"), ("Folders", "it is not there")):
+        with pytest.raises(Refused, match=f'cannot be read: {why}; name a CSV file in UTF-8, or "folders" for'):
+            Truth(str(tmp_path / name), CLASSES)
 
 
 def test_folders_in_an_archive_name_the_truth(photos, archive, run):
