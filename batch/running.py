@@ -118,7 +118,7 @@ def _locally(pieces, this, explaining, progress):
 
     pace, out = explaining.pace, explaining.out
     count = pace.workers_for(sum(piece.stop - piece.start for piece in pieces)) if explaining.device == "cpu" else 1
-    workers = Workers(count, explaining.options, pace, out) if count > 1 else None
+    workers = Workers(count, explaining.options, pace, out, explaining.truth) if count > 1 else None
     if workers is None:
         keep_freed_memory()
     try:

@@ -10,7 +10,7 @@ import numpy as np
 from classifiers.photos.decode import decode_photo
 from classifiers.photos.formats import PhotoError
 
-from .sources import Archive, Files, members, file_and_member, printable
+from .sources import Archive, Files, file_and_member, members, printable
 
 
 def photo_at(label: str) -> np.ndarray | None:
