@@ -7,7 +7,7 @@ import hashlib
 import io
 import os
 import unicodedata
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 from classifiers.class_names import class_of_folder
@@ -17,6 +17,11 @@ from .sources import clause, file_and_member, printable
 
 FOLDERS = "folders"
 SHOWN = 80  # characters of a table's first line, in a sentence
+
+
+def from_anywhere(wanted: str) -> str:
+    """The same truth from any working folder: a table by its absolute path."""
+    return wanted if wanted in ("", FOLDERS) else os.path.abspath(wanted)
 
 
 class Truth:
@@ -46,6 +51,35 @@ class Truth:
             return self._of_file.get(_key(label))
         file, inside = file_and_member(label)
         return self._named(PurePosixPath(file if inside is None else inside).parent.name)
+
+    def check(self, labels: Iterable[str], model: str) -> None:
+        """Raises Refused where it says nothing of any of the photos, by their labels."""
+        if not self._wanted:
+            return
+        if not self.classes:
+            raise Refused(f"{model} answers with a number, so that no answer is right or wrong; leave --truth out.")
+        first, listed = "", False
+        for label in labels:
+            if self.of(label) is not None:
+                return
+            first, listed = first or label, listed or _key(label) in self._of_file
+        raise Refused(self._silence(first, listed, model))
+
+    def _silence(self, photo, listed, model):
+        """Why it says nothing of any photo. photo: the first. listed: whether the table names one at all."""
+        table, (file, inside) = printable(self._wanted), file_and_member(photo)
+        if self._wanted == FOLDERS and inside is not None and not file.lower().endswith(".tar"):
+            return f"The rows of {file} lie in no folder; name a table with lines such as {photo},{self.classes[0]}."
+        if self._wanted != FOLDERS and not self._of_file:
+            return f'{table} names no file; write one in each line, or name another table, or "{FOLDERS}".'
+        if self._wanted != FOLDERS and not listed:
+            first = next(iter(self._of_file))
+            return (
+                f"{table} names none of the photos: its first is {first}, theirs {photo}; write each as a whole path, "
+                "or as one from the table's own folder on."
+            )
+        known = ", ".join(self.classes[:10]) + " …" * (len(self.classes) > 10)
+        return f"--truth {table} names no class of {model} for any photo; its classes are {known}."
 
     def _named(self, name):
         if name not in self._meant:

@@ -4,6 +4,8 @@ import os
 import shutil
 from collections import Counter
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from live import ROOT
 
@@ -11,7 +13,6 @@ from batch import Options, Pace, Refused, write_report
 from batch import run as run_all
 from batch.audit import Audit
 from batch.report import summarise
-from batch.running import _check_truth
 from batch.truth import Truth
 from explorer.explanation.service import ExplanationService
 from explorer.photos.examples import embedded
@@ -166,6 +167,41 @@ def test_what_cannot_be_a_truth_is_refused(photos, run, tmp_path):
         run(photos, truth=str(ROOT / "benchmarks/README.md"))
 
 
+def test_a_table_that_names_none_of_the_photos_is_refused_with_a_path_of_each(photos, run, tmp_path):
+    table = tmp_path / "truth.csv"
+    table.write_text("file,class\na.jpg,rudo\n")
+    words = f"names none of the photos: its first is {tmp_path}/a.jpg, theirs {photos}/a.jpg; write each as a whole"
+    with pytest.raises(Refused, match=words):
+        run(photos, truth=str(table))
+    table.write_text("file,class\n,\n")
+    with pytest.raises(Refused, match="names no file; write one in each line"):
+        run(photos, truth=str(table))
+    table.write_text("file,class\nphotos/a.jpg,nobody\n")
+    with pytest.raises(Refused, match="names no class of embedded for any photo; its classes are rudo"):
+        run(photos, truth=str(table))
+
+
+def test_rows_of_parquet_have_a_truth_by_a_table_alone(photos, run, tmp_path):
+    content = (photos / "a.jpg").read_bytes()
+    pq.write_table(pa.table({"image": [content, content]}), tmp_path / "rudo.parquet")
+    with pytest.raises(Refused, match="lie in no folder; name a table with lines such as .*rudo.parquet::0,rudo"):
+        run(tmp_path / "rudo.parquet", truth="folders")
+    (tmp_path / "truth.csv").write_text("file,class\nrudo.parquet::1,baya\n")
+    rows = run(tmp_path / "rudo.parquet", truth=str(tmp_path / "truth.csv"))
+    assert [row["truth"] for row in rows] == [None, "baya"]
+
+
+def test_a_run_goes_on_from_another_working_folder(photos, run, tmp_path, monkeypatch):
+    (tmp_path / "truth.csv").write_text("file,class\nphotos/a.jpg,rudo\n")
+    monkeypatch.chdir(tmp_path)
+    before = run(photos, truth="truth.csv")
+    monkeypatch.chdir(photos)
+    assert run(photos, truth="../truth.csv") == before
+    (photos / "truth.csv").write_text("file,class\nphotos/a.jpg,rudo\n")
+    with pytest.raises(Refused, match="names none of the photos"):  # of the same bytes, but of other files
+        run(photos, truth="truth.csv")
+
+
 def test_a_changed_table_is_refused(photos, run, tmp_path):
     table = tmp_path / "truth.csv"
     table.write_text("file,class\nphotos/a.jpg,rudo\n")
@@ -177,7 +213,7 @@ def test_a_changed_table_is_refused(photos, run, tmp_path):
 
 def test_a_network_that_answers_with_a_number_has_no_truth():
     with pytest.raises(Refused, match="answers with a number"):
-        _check_truth(None, Truth("folders", ()), Options(model="owner/name", truth="folders"))
+        Truth("folders", ()).check(["/rudo/a.jpg"], "owner/name")
 
 
 @pytest.mark.parametrize(
