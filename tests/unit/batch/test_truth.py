@@ -150,6 +150,30 @@ def test_photos_without_a_truth_are_told_apart(photos, run, tmp_path):
     assert "not known of 4 photos" in write_report(tmp_path / "out").read_text(encoding="utf-8")
 
 
+def test_the_report_says_why_a_truth_is_not_known(photos, run, tmp_path):
+    (tmp_path / "no text \udcff.csv").write_text("file,class\nphotos/a.jpg,rudo\nphotos/c.jpg,\n")
+    (photos / "a.jpg").write_bytes(b"")
+    run(photos, truth=str(tmp_path / "no text \udcff.csv"))
+    page = " ".join((tmp_path / "out/report.html").read_text(encoding="utf-8").split())
+    assert "No photo of a known class was answered." in page and "no text \\udcff.csv says" in page
+    assert "not known of 4 photos: the table names no class of the network for them." in page
+    assert "could not be read, and do not count: 1." in page
+
+
+def test_classes_beyond_those_shown_are_counted():
+    audit = Audit(shown=2)
+    for photo in range(40):
+        audit.count({"photo": photo, "error": None, "truth": str(photo), "predicted": "7"})
+    assert len(audit.classes()) == 30 and audit.classes_left == 10
+
+
+def test_wrong_answers_without_a_map_are_not_passed_over_in_silence(folders, tmp_path):
+    folder, _ = folders
+    run_all([folder], tmp_path / "out", Options(truth="folders", targets="baya,yuki"), Pace(workers=1))
+    page = (tmp_path / "out/report.html").read_text(encoding="utf-8")
+    assert "Only answers that were asked for have a map to show: baya,yuki." in page
+
+
 def test_without_a_truth_the_report_says_nothing_of_it(photos, run, tmp_path):
     assert {row["truth"] for row in run(photos)} == {None}
     page = (tmp_path / "out/report.html").read_text(encoding="utf-8")
