@@ -2,6 +2,7 @@
 
 import pytest
 
+from classifiers import class_names
 from classifiers.class_names import class_of_folder
 
 CLASSES = ("Egyptian cat", "lynx", "jack-o'-lantern", "T shirt", "t-SHIRT", "café", "1")
@@ -27,3 +28,12 @@ CLASSES = ("Egyptian cat", "lynx", "jack-o'-lantern", "T shirt", "t-SHIRT", "caf
 )
 def test_the_class_that_a_folder_is_named_for(name, expected):
     assert class_of_folder(name, CLASSES) == expected
+
+
+def test_the_classes_are_read_once_for_any_number_of_names(monkeypatch):
+    asked = []
+    plain = class_names._plain
+    monkeypatch.setattr(class_names, "_plain", lambda name: asked.append(name) or plain(name))
+    classes = tuple(f"class {number}" for number in range(100))
+    assert [class_of_folder(f"photo {number}", classes) for number in range(100)] == [None] * 100
+    assert len(asked) == 200
