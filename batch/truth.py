@@ -136,11 +136,13 @@ def _lines(path, content) -> Iterator[tuple[int, str, str]]:
 def _rows(path, content):
     """The rows of a CSV and the numbers of the lines that they end at."""
     try:
-        reader = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
-        for row in reader:
-            yield reader.line_num, row
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise _unreadable(path, "it is no text in UTF-8") from None
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        for row in reader:
+            yield reader.line_num, row
     except csv.Error as error:
         raise _unreadable(path, f"{clause(error)} in line {reader.line_num}") from None
 
