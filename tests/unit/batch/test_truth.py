@@ -156,8 +156,8 @@ def test_the_report_says_why_a_truth_is_not_known(photos, run, tmp_path):
     run(photos, truth=str(tmp_path / "no text \udcff.csv"))
     page = " ".join((tmp_path / "out/report.html").read_text(encoding="utf-8").split())
     assert "No photo of a known class was answered." in page and "no text \\udcff.csv says" in page
-    assert "not known of 4 photos: the table names no class of the network for them." in page
-    assert "could not be read, and do not count: 1." in page
+    assert "not known of 4 photos: the table names no class of the network for them. Photos of a known" in page
+    assert "class that could not be read, and do not count: 1." in page
 
 
 def test_classes_beyond_those_shown_are_counted():
