@@ -51,13 +51,22 @@ class Audit:
     def right(self) -> int:
         return sum(count for (truth, predicted), count in self.answers.items() if truth == predicted)
 
+    @property
+    def classes_left(self) -> int:
+        """True classes that `classes` leaves out."""
+        return max(0, len(self._photos_of()) - CLASSES_SHOWN)
+
     def classes(self) -> list[Row]:
         """The true classes, those of most photos first: name, photos, right, and the most frequent wrong answer."""
+        photos = self._photos_of()
+        names = sorted(photos, key=lambda name: (-photos[name], name))[:CLASSES_SHOWN]
+        return [{"name": name, "photos": photos[name], **self._of_class(name)} for name in names]
+
+    def _photos_of(self):
         photos = Counter()
         for (truth, _), count in self.answers.items():
             photos[truth] += count
-        names = sorted(photos, key=lambda name: (-photos[name], name))[:CLASSES_SHOWN]
-        return [{"name": name, "photos": photos[name], **self._of_class(name)} for name in names]
+        return photos
 
     def _of_class(self, name):
         taken_for = {answer: count for (truth, answer), count in self.answers.items() if truth == name != answer}

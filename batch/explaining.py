@@ -53,9 +53,12 @@ class _Read:
 
 
 class Explaining:
-    """Holds a classifier's network, on the device that is wanted, and explains photos with it."""
+    """Holds a classifier's network, on the device that is wanted, and explains photos with it.
 
-    def __init__(self, options: Options, pace: Pace, out: Path):
+    truth: of the same options, where it was read already: a table may change, or not be on this machine.
+    """
+
+    def __init__(self, options: Options, pace: Pace, out: Path, truth: Truth | None = None):
         self.options, self.pace, self.out = options, pace, out
         self.question: Question = ask(options)
         torch.set_num_threads(pace.threads)
@@ -66,7 +69,7 @@ class Explaining:
         self._explainer = Explainer(network if self.device == "cpu" else _moved(network, self.device), layers)
         self._revision = self.question.revision()
         answers_class = self.question.classifier.answers == "class"
-        self.truth = Truth(options.truth, self.question.classifier.classes if answers_class else ())
+        self.truth = truth or Truth(options.truth, self.question.classifier.classes if answers_class else ())
 
     def rows(self, piece: Piece) -> list[Row]:
         """The rows of a range of photos, in order. Whatever is wrong with a photo is in its row."""

@@ -100,8 +100,12 @@ def read_manifest(out: Path) -> dict:
     """Raises Refused where there is none that can be read."""
     try:
         manifest = json.loads((out / MANIFEST).read_text(encoding="utf-8"))
+        if manifest["form"] != Run.form:
+            raise Refused(f"{out} was written by another version of this program; name another folder with --out.")
         Options(**manifest["options"])
         return manifest
+    except Refused:
+        raise
     except FileNotFoundError:
         raise Refused(f"{out} holds no run: there is no manifest.json in it.") from None
     except (ValueError, KeyError, TypeError):
@@ -112,8 +116,6 @@ def _compare(out, before, run):
     now = run.as_json()
     if before == now:
         return
-    if before.get("form") != now["form"]:
-        raise Refused(f"{out} was written by another version of this program; name another folder with --out.")
     changed = [name for name, value in now["options"].items() if before["options"].get(name) != value]
     if changed:
         what = ", ".join(f"{name} was {before['options'].get(name)!r}" for name in changed)

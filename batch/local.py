@@ -19,6 +19,7 @@ from gradcam.allocator import keep_freed_memory
 from .explaining import Explaining, Piece
 from .options import Options, Pace, Stopped
 from .rows import Row
+from .truth import Truth
 
 AHEAD = 2  # pieces that wait or are done for each worker, beside the one it works on
 DEATHS = 3  # workers in a row that end at single photos: then it is not the photos' fault
@@ -39,8 +40,8 @@ class Workers:
     A photo at which a worker ends twice gets a row that says so.
     """
 
-    def __init__(self, count: int, options: Options, pace: Pace, out: Path):
-        self._count, self._started_with = count, (options, pace, out)
+    def __init__(self, count: int, options: Options, pace: Pace, out: Path, truth: Truth):
+        self._count, self._started_with, self._truth = count, (options, pace, out, truth), truth
         self._pool = self._start()
 
     def explain(self, pieces: Iterable[Piece]) -> Iterator[Result]:
@@ -91,8 +92,12 @@ class Workers:
                             "again with fewer --workers or a smaller --batch-size."
                         ) from None
                     self._replace()
-                    rows.append(_row_of_the_dead(single))
+                    rows.append(self._row_of_the_dead(single))
             yield piece, rows
+
+    def _row_of_the_dead(self, single):
+        (label,) = (label for source in single.sources for label in source.labels())
+        return Row(single.start, label, truth=self._truth.of(label), error=ENDED)
 
     def _replace(self):
         _kill(self._pool)
@@ -109,11 +114,6 @@ def part_of(piece: Piece, number: int) -> Piece:
     raise IndexError(number)
 
 
-def _row_of_the_dead(single):
-    (taken,) = (one for source in single.sources for one in source.photos())
-    return Row(single.start, taken.label, error=ENDED)
-
-
 def _kill(pool):
     for process in list((pool._processes or {}).values()):
         process.kill()
@@ -123,11 +123,11 @@ def _kill(pool):
 _held: list[Explaining] = []  # by a worker process: one
 
 
-def _begin(options, pace, out, parent):
+def _begin(options, pace, out, truth, parent):
     """In a new worker. A thread ends it with its parent, which may be killed and then ends nothing itself."""
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     keep_freed_memory()
-    _held.append(Explaining(options, pace, out))
+    _held.append(Explaining(options, pace, out, truth))
 
 
 def _end_with(parent):

@@ -17,14 +17,15 @@ from .explaining import Explaining, Piece
 from .folder import write_part
 from .options import Options, Pace, Stopped
 from .rows import table_of
+from .truth import Truth
 
 
 class Actor:
     """Holds a network for as long as Ray keeps it."""
 
-    def __init__(self, options: Options, pace: Pace, out, run_id: str):
+    def __init__(self, options: Options, pace: Pace, out, truth: Truth, run_id: str):
         keep_freed_memory()
-        self._explaining, self._run_id = Explaining(options, pace, out), run_id
+        self._explaining, self._run_id = Explaining(options, pace, out, truth), run_id
 
     def __call__(self, batch: dict) -> dict:
         """Batches of one piece. What is sent back are two numbers."""
@@ -57,7 +58,7 @@ def explain(pieces: list[Piece], explaining: Explaining, run_id: str) -> Iterato
         )
         done = packed.map_batches(
             Actor,
-            fn_constructor_args=(explaining.options, pace, explaining.out, run_id),
+            fn_constructor_args=(explaining.options, pace, explaining.out, explaining.truth, run_id),
             batch_size=1,
             compute=ray.data.ActorPoolStrategy(size=_actors(ray, pace, len(pieces))),
             num_cpus=pace.threads,

@@ -77,19 +77,21 @@ def write_report(out: str | os.PathLike) -> Path:
         classes=_classes(summary),
         classes_left=max(0, len(summary.classes) - CLASSES_SHOWN),
         rows=[
-            *_most_certain_wrong(summary.audit),
+            *_most_certain_wrong(summary.audit, manifest["options"]["targets"]),
             ("The least certain", "The lowest probability of the predicted class.", _pictures(summary.least_certain)),
             ("A sample", _rule(manifest["photos"]), _pictures(summary.sample)),
         ],
     )
     with as_sentences(out):
-        write_atomically(out / "report.html", page.encode())
+        write_atomically(out / "report.html", page.encode(errors="backslashreplace"))  # a path may be no text
     return out / "report.html"
 
 
-def _most_certain_wrong(audit):
+def _most_certain_wrong(audit, targets):
     worst = audit.worst()
     rule = "The highest probability of a class that the photo does not show; of equals the first."
+    if targets not in ("predicted", "top5", "all"):
+        rule += f" Only answers that were asked for have a map to show: {targets}."
     return [("The most certain wrong answers", rule, _pictures(worst))] if worst else []
 
 

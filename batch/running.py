@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TextIO
@@ -39,11 +40,13 @@ def run(
         _require("ray")
     from .finding import find
     from .folder import enter, gaps, locked, run_of
+    from .truth import from_anywhere
 
+    options = replace(options, truth=from_anywhere(options.truth))
     inputs = find(photos, out, options.column)
     explaining = _explaining(options, pace, out)
     question = explaining.question
-    _check_truth(inputs, explaining.truth, options)
+    explaining.truth.check((label for source in inputs.sources for label in source.labels()), options.model)
     this = run_of(options, inputs, question.revision(), question.rows_per_photo, explaining.truth.digest)
     with locked(out):
         done = enter(out, this)
@@ -72,21 +75,6 @@ def _explaining(options, pace, out):
     except (ValueError, TypeError, RuntimeError, MemoryError) as error:
         raise Refused(f"{options.method} of {options.model} cannot be computed: {error}") from None
     return explaining
-
-
-def _check_truth(inputs, truth, options):
-    """A truth that says nothing of any photo is refused before the first, where that shows by their names alone."""
-    from .sources import Archive, Files
-
-    if options.truth and not truth.classes:
-        raise Refused(f"{options.model} answers with a number, so that no answer is right or wrong; leave --truth out.")
-    named = [source for source in inputs.sources if isinstance(source, (Files, Archive))]
-    photos = (taken for source in named for taken in source.photos())
-    if options.truth and named and all(truth.of(taken.label) is None for taken in photos):
-        raise Refused(
-            f"--truth {options.truth} names no class of {options.model} for any photo; its classes are "
-            f"{', '.join(truth.classes[:10])}{' …' * (len(truth.classes) > 10)}."
-        )
 
 
 def _explain(inputs, left, this, explaining, stream):
@@ -118,7 +106,7 @@ def _locally(pieces, this, explaining, progress):
 
     pace, out = explaining.pace, explaining.out
     count = pace.workers_for(sum(piece.stop - piece.start for piece in pieces)) if explaining.device == "cpu" else 1
-    workers = Workers(count, explaining.options, pace, out) if count > 1 else None
+    workers = Workers(count, explaining.options, pace, out, explaining.truth) if count > 1 else None
     if workers is None:
         keep_freed_memory()
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ SUFFIXES = (
     *(".heic", ".heif", ".avif", ".jp2", ".jxl", ".ico", ".psd"),
 )
 ROWS_AT_ONCE = 32  # of a Parquet file, in memory
+_INSIDE = re.compile(r"(.+?\.(?:tar|parquet))::(.*)", re.IGNORECASE | re.DOTALL)
 
 
 class Taken(NamedTuple):
@@ -30,6 +32,12 @@ class Taken(NamedTuple):
 def printable(name: str | bytes) -> str:
     """A file's name as text that any program takes: bytes that are not UTF-8 become \\xff."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def file_and_member(label: str) -> tuple[str, str | None]:
+    """Where a photo lies, by its label: the file, and the member or row in it; None for a file of its own."""
+    inside = _INSIDE.fullmatch(label)
+    return (inside[1], inside[2]) if inside else (label, None)
 
 
 @dataclass(frozen=True)
@@ -45,9 +53,12 @@ class Files:
     def part(self, start: int, stop: int) -> Files:
         return Files(self.paths[start:stop])
 
+    def labels(self) -> Iterator[str]:
+        return map(printable, self.paths)
+
     def photos(self) -> Iterator[Taken]:
-        for path in self.paths:
-            yield Taken(printable(path), lambda path=path: _content(path))
+        for label, path in zip(self.labels(), self.paths):
+            yield Taken(label, lambda path=path: _content(path))
 
 
 def _content(path: str) -> bytes:
@@ -80,11 +91,16 @@ class Archive:
     def part(self, start: int, stop: int) -> Archive:
         return Archive(self.path, self.start + start, self.start + stop)
 
+    def labels(self) -> Iterator[str]:
+        path = printable(self.path)
+        return (f"{path}::{printable(member.name)}" for member in self._members())
+
     def photos(self) -> Iterator[Taken]:
-        for member in members(self.path)[self.start : self.stop]:
-            yield Taken(
-                f"{printable(self.path)}::{printable(member.name)}", lambda member=member: self._content(member)
-            )
+        for label, member in zip(self.labels(), self._members()):
+            yield Taken(label, lambda member=member: self._content(member))
+
+    def _members(self):
+        return members(self.path)[self.start : self.stop]
 
     def _content(self, member: Member) -> bytes:
         if member.fault:
@@ -139,6 +155,9 @@ class Table:
 
     def part(self, start: int, stop: int) -> Table:
         return Table(self.path, self.column, self.start + start, self.start + stop)
+
+    def labels(self) -> Iterator[str]:
+        return map(self._label, range(self.start, self.stop))
 
     def photos(self) -> Iterator[Taken]:
         row = self.start
@@ -211,6 +230,9 @@ class Broken:
 
     def part(self, start: int, stop: int) -> Broken:
         return self
+
+    def labels(self) -> Iterator[str]:
+        yield printable(self.path)
 
     def photos(self) -> Iterator[Taken]:
         yield Taken(printable(self.path), lambda: _raise(self.fault))

@@ -10,7 +10,7 @@ import numpy as np
 from classifiers.photos.decode import decode_photo
 from classifiers.photos.formats import PhotoError
 
-from .sources import Archive, Files, members, printable
+from .sources import Archive, Files, file_and_member, members, printable
 
 
 def photo_at(label: str) -> np.ndarray | None:
@@ -26,8 +26,8 @@ def photo_at(label: str) -> np.ndarray | None:
 
 
 def _sources(label):
-    path, separator, inner = label.partition("::")
-    if separator and path.lower().endswith(".tar"):
+    path, inner = file_and_member(label)
+    if inner is not None and path.lower().endswith(".tar"):
         archive = _name(path)
         places = [at for at, member in enumerate(members(archive)) if printable(member.name) == inner][:1]
         return [taken for at in places for taken in Archive(archive, at, at + 1).photos()]

@@ -1,6 +1,11 @@
 """A class meant by a name that is written a little differently, as folders of photos are named."""
 
+import re
+import unicodedata
 from collections.abc import Collection
+from functools import lru_cache
+
+_FOR_SPACES = re.compile(r"_|(?<=.)-|-(?!\d)")  # no minus before a number: "-1" often means "of no class"
 
 
 def class_of_folder(name: str, classes: Collection[str]) -> str | None:
@@ -10,9 +15,19 @@ def class_of_folder(name: str, classes: Collection[str]) -> str | None:
     """
     if name in classes:
         return name
-    alike = [known for known in classes if _plain(known) == _plain(name)]
-    return alike[0] if len(alike) == 1 else None
+    return _by_plain_name(tuple(classes)).get(_plain(name))
+
+
+@lru_cache(maxsize=8)  # a table may hold a hundred thousand names that are none of a thousand classes
+def _by_plain_name(classes):
+    """Plain name → class; None where several are plainly named so."""
+    found = {}
+    for known in classes:
+        plain = _plain(known)
+        found[plain] = None if plain in found else known
+    return found
 
 
 def _plain(name):
-    return " ".join(name.replace("_", " ").replace("-", " ").casefold().split())
+    composed = unicodedata.normalize("NFC", name)  # macOS and some archives hold "é" as two characters
+    return " ".join(_FOR_SPACES.sub(" ", composed.strip()).casefold().split())

@@ -14,12 +14,24 @@ from gradcam.breakdown import summary
 CAM = "CAM"
 
 
+class NoCam(ValueError):  # noqa: N818 (what a network lacks)
+    """CAM cannot read a network. One sentence: what it needs, and what to do."""
+
+    @classmethod
+    def of(cls, model: Classifier) -> "NoCam":
+        """A visitor cannot name other layers than the page's, as `gradcam` advises."""
+        return cls(
+            "CAM needs a layer whose global average feeds one Linear or 1×1 convolution that gives the outputs; "
+            f"{model.name} has none that can be read: use Grad-CAM."
+        )
+
+
 @lru_cache(maxsize=4)  # of the last networks, each of which takes three forward passes to find out
 def cam_layer(model: Classifier, network: nn.Module) -> Layer:
     """The layer that CAM reads in the place of the model's deepest: that one, or the last maps of the network.
 
     Often a ReLU or one more convolution stands between the deepest layer and the average. Where neither can be read it
-    is the deepest, and explaining it raises CAM's refusal.
+    is the deepest, which explaining refuses.
     """
     deepest = model.layers[-1]
     # not a grey photo, to which a ReLU may change nothing

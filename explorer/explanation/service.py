@@ -14,7 +14,7 @@ from classifiers.photos.decode import pixels_sha256, read_photo
 from explorer.settings import PREDICTED
 from gradcam import Explainer, combine_rescaled
 
-from .cam_layer import CAM, cam_layer
+from .cam_layer import CAM, NoCam, cam_layer
 from .coalescing import ResultCache
 from .device import Device, at_once, ignore_progress, joined
 from .explained import ExplainedPhoto, as_image
@@ -36,12 +36,21 @@ def explain_frame(
     extra: str | None = None,
     progress: Progress | None = None,
 ) -> ExplainedPhoto:
-    """Explain what a frame shows the model's network, on that network's device. extra: a class that has no row else."""
+    """Explain what a frame shows the model's network, on that network's device. extra: a class that has no row else.
+
+    Raises NoCam where the method is CAM and the network has no layer for it.
+    """
     report = partial(progress or ignore_progress, task=f"{method}: asking the model once for every map")
     targets = _targets(model, extra)
     layers = (cam_layer(model, network),) if method == CAM else model.layers
     explainer = _explainer(network, tuple(layer.readable for layer in layers))
-    explanation = explainer.explain(as_image(model, frame), targets, method, progress=report, at_once=at_once(network))
+    image, at_a_time = as_image(model, frame), at_once(network)
+    try:
+        explanation = explainer.explain(image, targets, method, progress=report, at_once=at_a_time)
+    except ValueError:
+        if method != CAM:
+            raise
+        raise NoCam.of(model) from None
     names, combined = _names(model, explanation.logits[0], extra), combine_rescaled(explanation.heatmaps[0])
     return ExplainedPhoto(model, method, frame, note, names, layers, explanation, combined)
 

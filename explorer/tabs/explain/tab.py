@@ -6,6 +6,7 @@ import gradio as gr
 
 import classifiers
 from explorer.controls import ONE_AT_A_TIME, QUIET, Caller, Controls, components_of, handler
+from explorer.explanation.cam_layer import NoCam
 from explorer.explanation.grid import shaded
 from explorer.explanation.service import ExplanationService
 from explorer.photos.examples import Examples
@@ -64,8 +65,10 @@ def answered(service: ExplanationService, examples: Examples, file, view: View, 
         explained = service.explain_file(file, view.model, view.method, caller.progress, view.target)
         sheet = shaded(explained, view)
         selected = explained.target(view.target), explained.column(view.layer)
+    except NoCam as error:
+        return no_cam(str(error)), ""
     except EXPECTED as error:
-        return (no_cam(str(error)) if view.method == "CAM" else error_message(str(error))), ""
+        return error_message(str(error)), ""
     words = verdict(explained, examples.known(file))
     if view.beside in (NOBODY, view.model):
         return words, matrix(explained, sheet, view, selected)

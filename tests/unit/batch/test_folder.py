@@ -8,7 +8,7 @@ from dataclasses import replace
 import pyarrow.parquet as pq
 import pytest
 
-from batch import Options, Refused, Stopped
+from batch import Options, Refused, Stopped, write_report
 from batch.folder import Run, enter, gaps, locked, write_atomically, write_part
 from batch.rows import Row, table_of
 
@@ -39,7 +39,6 @@ def test_a_folder_is_gone_on_with_and_leftovers_are_removed(tmp_path):
         (replace(RUN, inputs="another"), "The photos have changed"),
         (replace(RUN, photos=101), "The photos have changed"),
         (replace(RUN, truth="sha256:3"), "The true classes have changed"),
-        (replace(RUN, form=1), "another version"),
     ],
 )
 def test_another_run_is_refused(tmp_path, other, words):
@@ -48,6 +47,17 @@ def test_another_run_is_refused(tmp_path, other, words):
     with pytest.raises(Refused, match=words):
         enter(tmp_path, other)
     assert (tmp_path / "manifest.json").read_bytes() == before
+
+
+def test_a_run_of_another_version_is_neither_gone_on_with_nor_reported(tmp_path):
+    manifest = RUN.as_json() | {"form": 1}
+    del manifest["truth"], manifest["options"]["truth"]
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    write_part(tmp_path, range(1), ROWS.drop_columns("truth"), RUN.id)
+    with pytest.raises(Refused, match="another version"):
+        enter(tmp_path, RUN)
+    with pytest.raises(Refused, match="another version"):
+        write_report(tmp_path)
 
 
 def test_parts_that_do_not_belong_are_refused(tmp_path):

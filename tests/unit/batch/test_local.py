@@ -12,6 +12,7 @@ from batch.explaining import Explaining, Piece
 from batch.finding import find
 from batch.local import Workers, in_this_process, part_of
 from batch.sources import Files, Taken
+from batch.truth import Truth
 
 
 @pytest.fixture
@@ -39,8 +40,11 @@ class Deadly(Files):
 def test_a_photo_that_kills_its_process_is_a_row_and_the_others_are_there(pieces, tmp_path):
     deadly = [replace(piece, sources=tuple(Deadly(source.paths) for source in piece.sources)) for piece in pieces]
     together = Piece(0, 5, tuple(source for piece in deadly for source in piece.sources))
-    pace = Pace(workers=1)
-    workers = Workers(1, Options(), pace, tmp_path)
+    table, pace = tmp_path / "truth.csv", Pace(workers=1)
+    table.write_text("file,class\nphotos/a.jpg,baya\nphotos/c.jpg,rudo\n")
+    truth = Truth(str(table), ("rudo", "baya"))
+    table.unlink()  # it was read already, and no worker reads it again
+    workers = Workers(1, Options(truth=str(table)), pace, tmp_path, truth)
     try:
         ((piece, rows),) = workers.explain([together])
     finally:
@@ -48,6 +52,7 @@ def test_a_photo_that_kills_its_process_is_a_row_and_the_others_are_there(pieces
     assert piece == together and [row.photo for row in rows] == [0, 1, 2, 3, 4]
     assert [row.error is None for row in rows] == [True, True, False, True, True]
     assert "ended without a word" in rows[2].error
+    assert [row.truth for row in rows] == ["baya", None, "rudo", None, None]
     here = [row for _, rows in in_this_process(pieces, Explaining(Options(), pace, tmp_path)) for row in rows]
     for row, expected in zip(rows, here, strict=True):
         if row.error is None:
@@ -57,7 +62,7 @@ def test_a_photo_that_kills_its_process_is_a_row_and_the_others_are_there(pieces
 
 def test_workers_that_cannot_live_end_the_run_with_a_sentence(pieces, tmp_path, monkeypatch):
     monkeypatch.setattr(Workers, "_submit", _dead)
-    workers = Workers(1, Options(), Pace(), tmp_path)
+    workers = Workers(1, Options(), Pace(), tmp_path, Truth("", ()))
     with pytest.raises(Stopped, match="end again and again"):
         list(workers.explain(pieces))
     workers.close()

@@ -36,12 +36,16 @@ def test_rays_rows_are_those_of_the_local_engine(photos, run, tmp_path):
     (photos / "b.jpg").write_bytes(b"no photo")
     for name in "fgh":
         shutil.copy(photos / "a.jpg", photos / f"{name}.jpg")
-    local = run(photos, targets="top5")
-    on_ray = run(photos, targets="top5", out=tmp_path / "ray", pace=Pace("ray", workers=1, shard_rows=8))
+    table = tmp_path / "truth.csv"
+    table.write_text("file,class\nphotos/a.jpg,rudo\nphotos/b.jpg,baya\n")
+    asked = {"targets": "top5", "truth": str(table)}
+    local = run(photos, **asked)
+    on_ray = run(photos, **asked, out=tmp_path / "ray", pace=Pace("ray", workers=1, shard_rows=8))
     assert len(list((tmp_path / "ray").glob("part-*.parquet"))) > 1, "several pieces"
     figures = ("logit", "probability", "peak", "share", "centroid_x", "centroid_y")
     boxes = ("box_left", "box_top", "box_right", "box_bottom")
     assert len(local) == len(on_ray) == 7 * 4 + 1
+    assert {row["truth"] for row in local} == {"rudo", "baya", None}
     for one, other in zip(local, on_ray):  # batches of other photos round differently; a box is of whole pixels
         for name, value in one.items():
             if name in boxes and value is not None:

@@ -6,6 +6,7 @@ import pytest
 
 from batch import Refused, write_report
 from batch.report import sample_of, summarise
+from batch.taking import photo_at
 
 
 def test_the_report_counts_every_photo_and_shows_pictures(run, photos, tmp_path):
@@ -50,3 +51,9 @@ def test_photos_that_are_gone_or_lie_in_archives(run, archive, photos, tmp_path)
 def test_a_folder_without_a_run_is_refused(tmp_path):
     with pytest.raises(Refused, match="holds no run"):
         write_report(tmp_path)
+
+
+def test_a_photo_in_an_archive_is_found_again_below_any_folder(photos, archive, tmp_path):
+    (tmp_path / "my::photos").mkdir()
+    tar = archive(("a::b.jpg", (photos / "a.jpg").read_bytes()), name="my::photos/of.tar")
+    assert photo_at(f"{tar}::a::b.jpg").shape == photo_at(str(photos / "a.jpg")).shape

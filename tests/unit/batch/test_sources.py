@@ -137,3 +137,10 @@ def test_a_parquet_file_without_images_is_refused(tmp_path, table, words):
 
 def test_what_holds_no_photos_is_one_photo_with_an_error():
     assert contents(Broken("/x.parquet", "It is broken.")) == {"/x.parquet": "It is broken."}
+
+
+def test_labels_are_those_of_the_photos(tmp_path, archive):
+    table = Table(parquet(tmp_path / "t.parquet", [b"x"] * 3), "image", 0, 3)
+    tar = Archive(str(archive(("a/1.jpg", b"1"), ("2.jpg", b"2"))), 0, 2)
+    for source in (Files(("/a.jpg", "/b::c.jpg")), Broken("/x.parquet", "No."), table.part(1, 3), tar.part(1, 2)):
+        assert list(source.labels()) == [taken.label for taken in source.photos()]

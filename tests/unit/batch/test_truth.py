@@ -1,8 +1,11 @@
 """A run against the truth: the page's own audit counted again, from folders, from a table and from an archive."""
 
+import os
 import shutil
 from collections import Counter
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from live import ROOT
 
@@ -10,7 +13,6 @@ from batch import Options, Pace, Refused, write_report
 from batch import run as run_all
 from batch.audit import Audit
 from batch.report import summarise
-from batch.running import _check_truth
 from batch.truth import Truth
 from explorer.explanation.service import ExplanationService
 from explorer.photos.examples import embedded
@@ -64,6 +66,55 @@ def test_a_table_names_the_truth(photos, tmp_path):
     assert Truth("", CLASSES).of("/baya/7.jpg") is None
 
 
+def table_of(folder, content):
+    """The truth by a table of this content, text or bytes."""
+    (folder / "truth.csv").write_bytes(content if isinstance(content, bytes) else content.encode())
+    return Truth(str(folder / "truth.csv"), (*CLASSES, "hat, red"))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "\ufefffile,class\r\na.jpg,rudo\r\n",
+        "class, file\nrudo,a.jpg\n\n,\n",
+        ",file,class,\n0,./b/../a.jpg,RUDO,\n1,a.jpg,rudo\n",
+        'class,file\n"rudo","a.jpg"\nbaya\n',
+    ],
+)
+def test_tables_are_written_in_many_ways(tmp_path, content):
+    assert table_of(tmp_path, content).of(f"{tmp_path}/a.jpg") == "rudo"
+
+
+def test_a_photo_is_known_in_either_unicode_form_and_by_any_way_to_it_in_an_archive(tmp_path):
+    truth = table_of(tmp_path, "file,class\ne\u0301.jpg,rudo\nu.tar::./a//\u00fc.jpg,baya\n")
+    assert truth.of(f"{tmp_path}/\u00e9.jpg") == truth.of(f"{tmp_path}/e\u0301.jpg") == "rudo"
+    assert truth.of(f"{tmp_path}/u.tar::./a//u\u0308.jpg") == "baya"
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("", 'no columns "file" and "class", its first line is \'\'; write them there'),
+        ("file;class\na.jpg;rudo\n", "its first line is 'file;class'; write them there with a comma between"),
+        ("file,class\na.jpg,rudo\nb.jpg,hat, red\n", "Line 3 of .* has more columns .* between quotation marks"),
+        ("file,class\na.jpg,rudo\nx/../a.jpg,baya\n", "Line 3 of .* gives 'x/../a.jpg' another class than"),
+        ("file,class\na.jpg,rudo\na.jpg,nobody\n", "another class than a line above"),
+        ('file,class\n"a.jpg,rudo\nb.jpg,baya\n', "cannot be read: unexpected end of data in line 3; name a CSV"),
+        ("file,class\na.jpg,rudo\n".encode("utf-16"), "cannot be read: it is no text in UTF-8; name a CSV file"),
+    ],
+)
+def test_a_table_that_says_no_one_thing_is_refused(tmp_path, content, words):
+    with pytest.raises(Refused, match=words):
+        table_of(tmp_path, content)
+
+
+def test_what_is_no_table_is_refused(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for name, why in (("pipe", "it is not a file"), (".", "it is not a file"), ("Folders", "it is not there")):
+        with pytest.raises(Refused, match=f'cannot be read: {why}; name a CSV file in UTF-8, or "folders" for'):
+            Truth(str(tmp_path / name), CLASSES)
+
+
 def test_folders_in_an_archive_name_the_truth(photos, archive, run):
     content = (photos / "a.jpg").read_bytes()
     tar = archive(("set/Baya/7.jpg", content), ("rudo/8.jpg", content), ("9.jpg", content))
@@ -99,6 +150,30 @@ def test_photos_without_a_truth_are_told_apart(photos, run, tmp_path):
     assert "not known of 4 photos" in write_report(tmp_path / "out").read_text(encoding="utf-8")
 
 
+def test_the_report_says_why_a_truth_is_not_known(photos, run, tmp_path):
+    (tmp_path / "no text \udcff.csv").write_text("file,class\nphotos/a.jpg,rudo\nphotos/c.jpg,\n")
+    (photos / "a.jpg").write_bytes(b"")
+    run(photos, truth=str(tmp_path / "no text \udcff.csv"))
+    page = " ".join((tmp_path / "out/report.html").read_text(encoding="utf-8").split())
+    assert "No photo of a known class was answered." in page and "no text \\udcff.csv says" in page
+    assert "not known of 4 photos: the table names no class of the network for them. Photos of a known" in page
+    assert "class that could not be read, and do not count: 1." in page
+
+
+def test_classes_beyond_those_shown_are_counted():
+    audit = Audit(shown=2)
+    for photo in range(40):
+        audit.count({"photo": photo, "error": None, "truth": str(photo), "predicted": "7"})
+    assert len(audit.classes()) == 30 and audit.classes_left == 10
+
+
+def test_wrong_answers_without_a_map_are_not_passed_over_in_silence(folders, tmp_path):
+    folder, _ = folders
+    run_all([folder], tmp_path / "out", Options(truth="folders", targets="baya,yuki"), Pace(workers=1))
+    page = (tmp_path / "out/report.html").read_text(encoding="utf-8")
+    assert "Only answers that were asked for have a map to show: baya,yuki." in page
+
+
 def test_without_a_truth_the_report_says_nothing_of_it(photos, run, tmp_path):
     assert {row["truth"] for row in run(photos)} == {None}
     page = (tmp_path / "out/report.html").read_text(encoding="utf-8")
@@ -116,6 +191,41 @@ def test_what_cannot_be_a_truth_is_refused(photos, run, tmp_path):
         run(photos, truth=str(ROOT / "benchmarks/README.md"))
 
 
+def test_a_table_that_names_none_of_the_photos_is_refused_with_a_path_of_each(photos, run, tmp_path):
+    table = tmp_path / "truth.csv"
+    table.write_text("file,class\na.jpg,rudo\n")
+    words = f"names none of the photos: its first is {tmp_path}/a.jpg, theirs {photos}/a.jpg; write each as a whole"
+    with pytest.raises(Refused, match=words):
+        run(photos, truth=str(table))
+    table.write_text("file,class\n,\n")
+    with pytest.raises(Refused, match="names no file; write one in each line"):
+        run(photos, truth=str(table))
+    table.write_text("file,class\nphotos/a.jpg,nobody\n")
+    with pytest.raises(Refused, match="names no class of embedded for any photo; its classes are rudo"):
+        run(photos, truth=str(table))
+
+
+def test_rows_of_parquet_have_a_truth_by_a_table_alone(photos, run, tmp_path):
+    content = (photos / "a.jpg").read_bytes()
+    pq.write_table(pa.table({"image": [content, content]}), tmp_path / "rudo.parquet")
+    with pytest.raises(Refused, match="lie in no folder; name a table with lines such as .*rudo.parquet::0,rudo"):
+        run(tmp_path / "rudo.parquet", truth="folders")
+    (tmp_path / "truth.csv").write_text("file,class\nrudo.parquet::1,baya\n")
+    rows = run(tmp_path / "rudo.parquet", truth=str(tmp_path / "truth.csv"))
+    assert [row["truth"] for row in rows] == [None, "baya"]
+
+
+def test_a_run_goes_on_from_another_working_folder(photos, run, tmp_path, monkeypatch):
+    (tmp_path / "truth.csv").write_text("file,class\nphotos/a.jpg,rudo\n")
+    monkeypatch.chdir(tmp_path)
+    before = run(photos, truth="truth.csv")
+    monkeypatch.chdir(photos)
+    assert run(photos, truth="../truth.csv") == before
+    (photos / "truth.csv").write_text("file,class\nphotos/a.jpg,rudo\n")
+    with pytest.raises(Refused, match="names none of the photos"):  # of the same bytes, but of other files
+        run(photos, truth="truth.csv")
+
+
 def test_a_changed_table_is_refused(photos, run, tmp_path):
     table = tmp_path / "truth.csv"
     table.write_text("file,class\nphotos/a.jpg,rudo\n")
@@ -127,4 +237,21 @@ def test_a_changed_table_is_refused(photos, run, tmp_path):
 
 def test_a_network_that_answers_with_a_number_has_no_truth():
     with pytest.raises(Refused, match="answers with a number"):
-        _check_truth(None, Truth("folders", ()), Options(model="owner/name", truth="folders"))
+        Truth("folders", ()).check(["/rudo/a.jpg"], "owner/name")
+
+
+@pytest.mark.parametrize(
+    ("label", "expected"),
+    [
+        ("/photos/rudo/a::b.jpg", "rudo"),
+        ("/rudo::old/greg/b.jpg", "greg"),
+        ("/photos/of.tar::rudo/a::b.jpg", "rudo"),
+        ("/my::photos/OF.TAR::rudo/b.jpg", "rudo"),
+        ("/photos/of.tar::rudo/more.tar::b.jpg", "rudo"),
+        ("/rudo/of.tar::b.jpg", None),
+        ("/rudo/broken.tar::", None),
+        ("/rudo/of.parquet::7", None),
+    ],
+)
+def test_two_colons_in_a_name_are_not_taken_for_an_archives(label, expected):
+    assert Truth("folders", CLASSES).of(label) == expected

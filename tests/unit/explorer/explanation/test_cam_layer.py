@@ -12,7 +12,7 @@ import classifiers
 from classifiers import Layer
 from classifiers.hub.memory import forgotten
 from explorer.explanation import cam_layer as module
-from explorer.explanation.cam_layer import cam_layer
+from explorer.explanation.cam_layer import NoCam, cam_layer
 from explorer.explanation.grid import columns, draw, shaded
 from explorer.explanation.service import ExplanationService
 from explorer.photos import examples
@@ -80,8 +80,8 @@ def test_every_other_method_reads_all_layers():
     assert explained.complete and explained.gap == "" and explained.layers == explained.model.layers
 
 
-def test_a_network_without_such_a_layer_is_refused_as_before():
-    with pytest.raises(ValueError, match="CAM needs a layer whose global average .* use Grad-CAM"):
+def test_a_network_without_such_a_layer_is_refused_and_called_by_its_name():
+    with pytest.raises(NoCam, match="CAM needs a layer whose global average .*; embedded has none .*: use Grad-CAM."):
         ExplanationService().explain_file(STORY, "embedded", "CAM")
 
 
