@@ -83,6 +83,7 @@ def build(choice: Choice, examples: Examples, service: ExplanationService) -> gr
         with gr.Row(elem_id="frame"):
             with gr.Column(scale=3, min_width=280, elem_id="controls"):
                 controls = lay_out(service, examples, choice.name)
+                controls.model.change(None, controls.model, None, js=script("speaking.js"), **QUIET)
             with (
                 gr.Column(scale=9, min_width=320, elem_id="answers"),
                 gr.Tabs(selected="explain", elem_id="tabs") as tabs,

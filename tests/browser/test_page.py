@@ -94,6 +94,20 @@ def test_two_models_are_asked_about_one_photo(page):
     assert page.locator("dialog.lightbox button:has-text('Step by step')").is_hidden()
 
 
+def test_the_chip_says_who_is_speaking_after_another_choice_too(visit):
+    page, chip = visit("/"), "#speaking summary"
+    assert page.inner_text(chip) == "embedded is speaking"
+    choose(page, "#model", "debiased (rendered photos, pots of any colour)")
+    page.wait_for_selector(f"{chip}:has-text('debiased is speaking')")
+    page.click(chip)
+    assert page.inner_text("#speaking p").startswith("It is asked in place of embedded, with which the page begins.")
+    choose(page, "#model", "embedded (rendered photos)")
+    page.wait_for_selector(f"{chip}:has-text('embedded is speaking')")
+    assert page.inner_text("#speaking p").startswith("The embedded classifier is speaking")
+    page = visit("/?model=embedded_gap")
+    page.wait_for_selector(f"{chip}:has-text('embedded_gap is speaking')")
+
+
 def test_a_cell_opens_step_by_step(page):
     page.click("button.cell[data-target=greg][data-column=conv2]")
     page.click("dialog.lightbox button:has-text('Step by step')")
