@@ -15,6 +15,7 @@ from .methods import BLUR, CURVES, DRAWS, DROP, EDGES, MARGIN, STEPS, Comparison
 from .sanity_check import DRAWS as WEIGHT_DRAWS
 from .sanity_check import GONE, MOST_STEPS, SAME
 from .training_seeds import ALIKE, DIFFERENT
+from .verdicts import verdict
 
 TEMPLATE = "trust/template.html"
 MARKS = {  # the others are neutral
@@ -82,8 +83,8 @@ def sanity(checks: Checks, view: View) -> str:
     sanity, explained = checks.sanity, checks.tested.explained
     ground = ground_of(explained.frame, view)
     figures = [_step(sanity, step, _picture(ground, heat, view)) for step, heat in zip(sanity.steps, sanity.maps)]
-    verdict = _mark(sanity.word), sanity.sentence
-    return render(TEMPLATE, "sanity", sanity.method, _heading(checks.tested), *verdict, figures, explained.note)
+    said = _mark(sanity.word), sanity.sentence
+    return render(TEMPLATE, "sanity", sanity.method, _heading(checks.tested), *said, figures, explained.note)
 
 
 def seeds(checks: Checks, view: View) -> str:
@@ -127,7 +128,7 @@ def _summary(comparison: Comparison):
 
 
 def _method(comparison, row: Row, picture, parts, curves):
-    verdict = comparison.verdict(row)
+    said = verdict(comparison, row)
     return {
         "name": row.name,
         "source": _source(row.name),
@@ -136,8 +137,8 @@ def _method(comparison, row: Row, picture, parts, curves):
         "cost": row.cost,
         "areas": [_area(comparison, row, curve) for curve in curves],
         "shares": [(part, row.shares.get(part)) for part in parts],
-        "mark": _mark(verdict.word),
-        "sentence": verdict.sentence,
+        "mark": _mark(said.word),
+        "sentence": said.sentence,
     }
 
 
