@@ -17,7 +17,7 @@ from .map_under_test import MapUnderTest, map_under_test
 from .methods import CURVES, Comparison, Row, compare
 from .sanity_check import SanityCheck, run_sanity_check
 from .training_seeds import SeedComparison, compare_seeds
-from .verdicts import verdict
+from .verdicts import sanity_sentence, verdict
 
 KEPT = 24  # cached results of each kind; the largest, a comparison, holds 3 MB of maps
 
@@ -118,7 +118,7 @@ def report(checks: Checks, measured: Measured) -> dict:
         "ends": comparison.ends and {**asdict(comparison.ends), "telling": list(comparison.informative)},
         "areas": comparison.part_areas,
         "methods": [_method(comparison, row) for row in comparison.rows],
-        "sanity": _sanity(checks.sanity),
+        "sanity": _sanity(checks.sanity, tested),
         "costs": {"ways": [_cost(row) for row in measured.costs], "verdict": measured.cheapest},
         "seeds": _seeds(checks.seeds),
         "note": joined(tested.explained.note, comparison.tested.explained.note),
@@ -141,7 +141,7 @@ def _method(comparison, row: Row):
     }
 
 
-def _sanity(sanity: SanityCheck):
+def _sanity(sanity: SanityCheck, tested: MapUnderTest):
     steps = [
         {
             "randomised": step.randomised or None,
@@ -152,7 +152,8 @@ def _sanity(sanity: SanityCheck):
         }
         for step, values in zip(sanity.steps, sanity.correlations)
     ]
-    return {"method": sanity.method, "steps": steps, "verdict": sanity.word, "sentence": sanity.sentence}
+    sentence = sanity_sentence(sanity, tested)
+    return {"method": sanity.method, "steps": steps, "verdict": sanity.word, "sentence": sentence}
 
 
 def _cost(row: CostRow):

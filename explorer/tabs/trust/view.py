@@ -15,7 +15,7 @@ from .methods import BLUR, CURVES, DRAWS, DROP, EDGES, MARGIN, STEPS, Comparison
 from .sanity_check import DRAWS as WEIGHT_DRAWS
 from .sanity_check import GONE, MOST_STEPS, SAME
 from .training_seeds import ALIKE, DIFFERENT
-from .verdicts import verdict
+from .verdicts import sanity_sentence, verdict
 
 TEMPLATE = "trust/template.html"
 MARKS = {  # the others are neutral
@@ -83,7 +83,7 @@ def sanity(checks: Checks, view: View) -> str:
     sanity, explained = checks.sanity, checks.tested.explained
     ground = ground_of(explained.frame, view)
     figures = [_step(sanity, step, _picture(ground, heat, view)) for step, heat in zip(sanity.steps, sanity.maps)]
-    said = _mark(sanity.word), sanity.sentence
+    said = _mark(sanity.word), sanity_sentence(sanity, checks.tested)
     return render(TEMPLATE, "sanity", sanity.method, _heading(checks.tested), *said, figures, explained.note)
 
 
