@@ -6,7 +6,7 @@ import numpy as np
 
 from explorer.explanation.grid import coloured, ground_of
 from explorer.rendering.templates import render
-from explorer.rendering.wording import duration, peak, percent, share, titled
+from explorer.rendering.wording import duration, peak, percent, plural, share, titled
 from explorer.settings import View
 from gradcam import METHODS, peaks
 
@@ -119,8 +119,10 @@ def _summary(comparison: Comparison):
     judged = [word for word in words if word in ("better", "partly", "no better", "no better than edges")]
     sentences = []
     if judged:
-        better = f"{judged.count('better')} of {len(judged)} maps that could be judged"
-        sentences.append(f"{better} find what the model needs better than random maps do")
+        better = judged.count("better")
+        maps = f"{better} of {plural(len(judged), 'map')} that could be judged"
+        find = "finds" if better == 1 else "find"
+        sentences.append(f"{maps} {find} what the model needs better than random maps do")
     else:
         sentences.append("No map can be judged here")
     sentences += [reason for reason in map(comparison.why_uninformative, CURVES) if reason]
