@@ -166,6 +166,22 @@ def test_an_invalid_file_is_a_sentence_and_the_page_stays_usable(page, tmp_path,
     assert page.locator("#keep").is_visible()
 
 
+def test_a_drawing_is_refused_with_the_sentence_alone(page, tmp_path, complaints):
+    """Gradio's page sends an SVG within the message."""
+    (tmp_path / "plan.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg"><rect width="9" height="9"/></svg>')
+    upload(page, tmp_path / "plan.svg")
+    wait_for_verdict(page, "This SVG file is a drawing, not a photo; export it as PNG and try again.")
+    assert page.locator(".toast-body, #tabs .error:visible").count() == 0 and complaints == []
+
+
+def test_a_photo_that_only_the_server_can_show_is_in_its_box_too(page, tmp_path):
+    Image.open(examples.EMBEDDED / "test/3_001.jpg").save(tmp_path / "mine.tiff")
+    upload(page, tmp_path / "mine.tiff")
+    wait_for_verdict(page, "The model says Yuki")
+    page.locator("#photo img:not(.refused)").wait_for()
+    assert page.evaluate("document.querySelector('#photo img').naturalWidth") == 256
+
+
 def test_where_cam_does_not_apply_a_button_says_what_to_do(page):
     page.click("#method input")
     page.click("[role=option][aria-label='CAM']")
