@@ -28,7 +28,7 @@ from explorer.rendering.templates import render
 from explorer.server.launch import QUEUE_LENGTH
 from explorer.server.validation import ValidatedBlocks
 from explorer.server.values import event_value
-from explorer.story import BEATS, GUESSES, can_be_told
+from explorer.story import BEATS, GUESSES, SECONDS, can_be_told
 from potplants import Choice
 
 STRUCTURE = {  # in the light theme too: a ground, white cards with one line around them, plain small labels
@@ -112,7 +112,7 @@ def _lay_out_story(examples: Examples) -> gr.HTML | None:
     """The story's button and panel; None where the photos are others."""
     if not can_be_told(examples):
         return None
-    html = render("story.html", "story", BEATS, GUESSES)
+    html = render("story.html", "story", BEATS, GUESSES, SECONDS)
     return gr.HTML(html, js_on_load=script("story.js"), apply_default_css=False, elem_id="story")
 
 
