@@ -92,6 +92,7 @@ def test_two_models_are_asked_about_one_photo(page):
     page.locator(".pair section:nth-child(2) button.cell").first.click()
     page.wait_for_selector("dialog.lightbox img.heat")
     assert page.locator("dialog.lightbox button:has-text('Step by step')").is_hidden()
+    assert page.inner_text("dialog.lightbox p").startswith("debiased · Rudo · conv3")  # or nobody knew whose it is
 
 
 def test_the_chip_says_who_is_speaking_after_another_choice_too(visit):
