@@ -95,18 +95,18 @@ def test_two_models_are_asked_about_one_photo(page):
     assert page.inner_text("dialog.lightbox p").startswith("debiased · Rudo · conv3")  # or nobody knew whose it is
 
 
-def test_the_chip_says_who_is_speaking_after_another_choice_too(visit):
+def test_the_chip_says_who_is_asked_after_another_choice(visit):
     page, chip = visit("/"), "#speaking summary"
     assert page.inner_text(chip) == "embedded is speaking"
     choose(page, "#model", "debiased (rendered photos, pots of any colour)")
-    page.wait_for_selector(f"{chip}:has-text('debiased is speaking')")
+    page.wait_for_selector(f"{chip}:has-text('debiased is asked')")
     page.click(chip)
-    assert page.inner_text("#speaking p").startswith("It is asked in place of embedded, with which the page begins.")
+    assert page.inner_text("#speaking p").startswith("The page begins with embedded; here another was chosen.")
     choose(page, "#model", "embedded (rendered photos)")
     page.wait_for_selector(f"{chip}:has-text('embedded is speaking')")
     assert page.inner_text("#speaking p").startswith("The embedded classifier is speaking")
     page = visit("/?model=embedded_gap")
-    page.wait_for_selector(f"{chip}:has-text('embedded_gap is speaking')")
+    page.wait_for_selector(f"{chip}:has-text('embedded_gap is asked')")
 
 
 def test_a_cell_opens_step_by_step(page):
