@@ -27,7 +27,7 @@ from explorer.rendering.templates import render
 from explorer.server.launch import QUEUE_LENGTH
 from explorer.server.validation import ValidatedBlocks
 from explorer.server.values import event_value
-from explorer.story import BEATS, GUESSES, can_be_told
+from explorer.story import BEATS, GUESSES, SECONDS, can_be_told
 from potplants import Choice
 
 STRUCTURE = {  # in the light theme too: a ground, white cards with one line around them, plain small labels
@@ -82,6 +82,7 @@ def build(choice: Choice, examples: Examples, service: ExplanationService) -> gr
         with gr.Row(elem_id="frame"):
             with gr.Column(scale=3, min_width=280, elem_id="controls"):
                 controls = lay_out(service, examples, choice.name)
+                controls.model.change(None, controls.model, None, js=script("speaking.js"), **QUIET)
             with (
                 gr.Column(scale=9, min_width=320, elem_id="answers"),
                 gr.Tabs(selected="explain", elem_id="tabs") as tabs,
@@ -110,7 +111,7 @@ def _lay_out_story(examples: Examples) -> gr.HTML | None:
     """The story's button and panel; None where the photos are others."""
     if not can_be_told(examples):
         return None
-    html = render("story.html", "story", BEATS, GUESSES)
+    html = render("story.html", "story", BEATS, GUESSES, SECONDS)
     return gr.HTML(html, js_on_load=script("story.js"), apply_default_css=False, elem_id="story")
 
 

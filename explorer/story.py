@@ -6,6 +6,7 @@ from explorer.photos.examples import Examples
 
 RED, BLUE = "val/0_000", "test/0_000"  # Rudo in his old pot, and in his new one
 GUESSES = ("rudo", "baya")
+SECONDS = 40  # that its button promises: to read it, and for the page to show it
 
 
 @dataclass(frozen=True)
@@ -21,36 +22,30 @@ class Beat:
 BEATS = (
     Beat(
         "Where does it look?",
-        "A network has learned to name four pot plants. A heatmap shows where in a photo it found evidence for a name: "
-        "red where there is much, blue where there is none. It is evidence, not proof.",
+        "This network names four pot plants. A heatmap shows where it found evidence for a name: red for much, blue "
+        "for none. It is evidence, not proof.",
         RED,
     ),
-    Beat("Rudo, in his red pot", "The network says Rudo. It is right, and seems to know its plants.", RED),
+    Beat("Rudo, in his red pot", "The network says Rudo, and is right.", RED),
     Beat(
         "The pot breaks",
-        "Rudo's new pot is blue, like Baya's. The plant is the same, and now the network says Baya. "
-        "Look at Baya's row: the heat lies on the pot.",
+        "Rudo's new pot is blue, like Baya's, and the network says Baya. In Baya's row the heat lies on the pot.",
     ),
-    Beat(
-        "What if?",
-        "Suppose that only the pot is repainted red, and nothing else in this photo changes. What will it say?",
-        guess=True,
-    ),
+    Beat("What if?", "Suppose that only the pot is repainted red. What will it say?", guess=True),
     Beat(
         "Only the pot changed",
-        "It says Rudo again. Move the curtain: the plant is the same on both sides. This is a pot detector.",
+        "It says Rudo again. Move the curtain: the plant is the same. A pot detector.",
         tab="what-if",
     ),
     Beat(
-        "Not just this photo",
-        "Of the 30 test photos of Rudo in a blue pot it calls none Rudo; with the pot repainted red, all 30. "
-        "The tab Audit counts it for every plant in every pot.",
+        "Not only here",
+        "Of 30 test photos of Rudo in blue it calls none Rudo; with the pot repainted red, all 30. Audit counts them "
+        "all.",
         tab="what-if",
     ),
     Beat(
         "A plant detector",
-        "The same network, trained on pots of any colour, calls all 30 Rudo as they are. Ask it, ask your own photo, "
-        "or ask a classifier of your own.",
+        "The same network, trained on pots of any colour, calls all 30 Rudo as they are. Now ask about your own photo.",
         model="debiased",
     ),
 )

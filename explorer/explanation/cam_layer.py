@@ -26,12 +26,19 @@ class NoCam(ValueError):  # noqa: N818 (what a network lacks)
         )
 
 
-@lru_cache(maxsize=4)  # of the last networks, each of which takes three forward passes to find out
 def cam_layer(model: Classifier, network: nn.Module) -> Layer:
-    """The layer that CAM reads in the place of the model's deepest: that one, or the last maps of the network.
+    """The layer that CAM reads in the place of the model's deepest: `readable_layer`.
 
-    Often a ReLU or one more convolution stands between the deepest layer and the average. Where neither can be read it
-    is the deepest, which explaining refuses.
+    Where there is none it is the deepest, and explaining it raises CAM's refusal.
+    """
+    return readable_layer(model, network) or model.layers[-1]
+
+
+@lru_cache(maxsize=4)  # of the last networks, each of which takes three forward passes to find out
+def readable_layer(model: Classifier, network: nn.Module) -> Layer | None:
+    """The layer that CAM can read: the model's deepest, or the last maps of the network; None if neither.
+
+    Often a ReLU or one more convolution stands between the deepest layer and the average.
     """
     deepest = model.layers[-1]
     # not a grey photo, to which a ReLU may change nothing
@@ -41,7 +48,7 @@ def cam_layer(model: Classifier, network: nn.Module) -> Layer:
         with suppress(ValueError):
             Explainer(network, [layer.readable]).explain(image[None], 0, CAM, at_once=1)
             return layer
-    return deepest
+    return None
 
 
 def _last_maps(network, image, column):

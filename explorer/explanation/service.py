@@ -14,7 +14,7 @@ from classifiers.photos.decode import pixels_sha256, read_photo
 from explorer.settings import PREDICTED
 from gradcam import Explainer, combine_rescaled
 
-from .cam_layer import CAM, NoCam, cam_layer
+from .cam_layer import CAM, NoCam, cam_layer, readable_layer
 from .coalescing import ResultCache
 from .device import Device, at_once, ignore_progress, joined
 from .explained import ExplainedPhoto, as_image
@@ -86,7 +86,7 @@ class ExplanationService:
         self._cache = ResultCache(kept, MAX_CACHED_BYTES, _bytes_of)
         self._lock = Lock()
         self._shared: dict[tuple, Any] = {}
-        for finding in (_explainer, cam_layer):  # or they would keep networks that were let go
+        for finding in (_explainer, readable_layer):  # or they would keep networks that were let go
             classifiers.on_forgotten(finding.cache_clear)
 
     def shared(self, make: Callable[..., Made], *using) -> Made:

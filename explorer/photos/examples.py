@@ -216,12 +216,9 @@ def _from_class_folders(folder, origin):
 def _left_out(found):
     """What of a folder is not looked at, in words for the log."""
     nested = f"{found.nested} folder{'s' * (found.nested > 1)} inside its classes left out" if found.nested else ""
-    beyond = (
-        f"{found.omitted} photos beyond the first of each class left out (scripts/batch audits all)"
-        if found.omitted
-        else ""
-    )
-    return "".join(f", {words}" for words in (nested, beyond) if words)
+    photos = f"photo{'s' * (found.omitted > 1)}"
+    beyond = f"{found.omitted} {photos} beyond the first of each class left out (scripts/batch audits all)"
+    return "".join(f", {words}" for words in (nested, beyond if found.omitted else "") if words)
 
 
 def _labelled(dataset):

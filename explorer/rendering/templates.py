@@ -5,7 +5,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from explorer.rendering import static
 
 from .images import data_uri, png_uri, shade_uri, svg_path
-from .wording import duration, percent, share, titled
+from .wording import duration, percent, plural, share, titled
 
 EXPLORER = static.FOLDER.parent
 ENVIRONMENT = Environment(
@@ -21,6 +21,7 @@ ENVIRONMENT.filters |= {
     "shade_uri": shade_uri,
     "path": svg_path,
     "percent": percent,
+    "plural": plural,
     "png_uri": png_uri,
     "share": share,
     "titled": titled,

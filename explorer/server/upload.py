@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import cast
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote, unquote_to_bytes
 
 import gradio as gr
 from gradio.utils import is_in_or_equal
@@ -169,9 +169,11 @@ def _safe_name(name):
 
 def decoded(url: str) -> bytes:
     """The bytes of a data: URL, to be decoded by `classifiers.photos.decode`. Raises PhotoError."""
-    header, _, text = url.partition(",")
-    if not header.endswith(";base64") or len(text) > MAX_BYTES * 4 / 3 + 4:
-        raise PhotoError(f"A photo within a message is sent as base64 and has at most {MAX_BYTES // 10**6} MB.")
+    header, comma, text = url.partition(",")
+    if not comma or len(text) > MAX_BYTES * 4 / 3 + 4:
+        raise PhotoError(f"A photo within a message is a data: URL, and has at most {MAX_BYTES // 10**6} MB.")
+    if not header.endswith(";base64"):  # a drawing, SVG, as Gradio's page sends it
+        return unquote_to_bytes(text)
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):

@@ -45,7 +45,19 @@ const draw = () => {
   const share = heat(whole) ? Math.round((100 * heat(left)) / heat(whole)) : 0;
   board.querySelector('[role=status]').textContent =
     `${without}: largest ${digits(most(left))}, ${share}\u00a0% of the heat there was.`;
+  tell(out, share);
   board.querySelector('.at').textContent = point ? atPoint(left, terms, width) : '';
+};
+
+// A card whose map is out says what is left, for the picture of it is a screen away.
+const tell = (out, share) => {
+  for (const card of element.querySelectorAll('.card[data-values]')) {
+    const words = card.querySelector('figcaption small');
+    if (!words) continue;
+    words.dataset.whole ??= words.textContent;
+    const without = `without ${out.length > 1 ? 'these' : 'it'}: ${share}\u00a0%`;
+    words.textContent = out.includes(card.dataset.map) ? without : words.dataset.whole;
+  }
 };
 
 const atPoint = (left, terms, width) => {

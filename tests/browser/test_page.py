@@ -92,6 +92,21 @@ def test_two_models_are_asked_about_one_photo(page):
     page.locator(".pair section:nth-child(2) button.cell").first.click()
     page.wait_for_selector("dialog.lightbox img.heat")
     assert page.locator("dialog.lightbox button:has-text('Step by step')").is_hidden()
+    assert page.inner_text("dialog.lightbox p").startswith("debiased · Rudo · conv3")  # or nobody knew whose it is
+
+
+def test_the_chip_says_who_is_asked_after_another_choice(visit):
+    page, chip = visit("/"), "#speaking summary"
+    assert page.inner_text(chip) == "embedded is speaking"
+    choose(page, "#model", "debiased (rendered photos, pots of any colour)")
+    page.wait_for_selector(f"{chip}:has-text('debiased is asked')")
+    page.click(chip)
+    assert page.inner_text("#speaking p").startswith("The page begins with embedded; here another was chosen.")
+    choose(page, "#model", "embedded (rendered photos)")
+    page.wait_for_selector(f"{chip}:has-text('embedded is speaking')")
+    assert page.inner_text("#speaking p").startswith("The embedded classifier is speaking")
+    page = visit("/?model=embedded_gap")
+    page.wait_for_selector(f"{chip}:has-text('embedded_gap is asked')")
 
 
 def test_a_cell_opens_step_by_step(page):
@@ -150,6 +165,22 @@ def test_an_invalid_file_is_a_sentence_and_the_page_stays_usable(page, tmp_path,
     wait_for_verdict(page, "really Greg")
     page.locator("#photo img").wait_for()
     assert page.locator("#keep").is_visible()
+
+
+def test_a_drawing_is_refused_with_the_sentence_alone(page, tmp_path, complaints):
+    """Gradio's page sends an SVG within the message."""
+    (tmp_path / "plan.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg"><rect width="9" height="9"/></svg>')
+    upload(page, tmp_path / "plan.svg")
+    wait_for_verdict(page, "This SVG file is a drawing, not a photo; export it as PNG and try again.")
+    assert page.locator(".toast-body, #tabs .error:visible").count() == 0 and complaints == []
+
+
+def test_a_photo_that_only_the_server_can_show_is_in_its_box_too(page, tmp_path):
+    Image.open(examples.EMBEDDED / "test/3_001.jpg").save(tmp_path / "mine.tiff")
+    upload(page, tmp_path / "mine.tiff")
+    wait_for_verdict(page, "The model says Yuki")
+    page.locator("#photo img:not(.refused)").wait_for()
+    assert page.evaluate("document.querySelector('#photo img').naturalWidth") == 256
 
 
 def test_where_cam_does_not_apply_a_button_says_what_to_do(page):

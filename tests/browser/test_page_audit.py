@@ -43,8 +43,12 @@ def test_the_tab_opens_with_its_sentence_which_came_with_the_app_and_computes_it
     assert "Computed beforehand" in page.inner_text("#audit-result")
     order = page.locator("#audit-result h3").all_inner_texts()
     assert order[0] == "Every plant in every pot"
+    table, heading = (
+        page.locator(f"#audit-result {part}").first.bounding_box() for part in (".pots", "h3:has-text('How often')")
+    )
+    assert heading["y"] > table["y"] + table["height"] + 15
     page.click("label:has-text('Repaint every pot')")  # a third of the work is enough to see it
-    page.wait_for_selector("#audit-result .headline:has-text('is right about')")
+    page.wait_for_selector("#audit-result .headline:has-text('is right for')")
     page.click("#audit-start")
     page.wait_for_selector("#audit-result .audit:not(:has-text('Computed beforehand')) table.accuracy", timeout=120_000)
 

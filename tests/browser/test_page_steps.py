@@ -54,6 +54,8 @@ def test_a_map_taken_out_of_the_sum_and_a_point_are_computed_as_by_the_server(st
     assert words.startswith(f"Without map {k}:") and float(largest[0]) == pytest.approx(without.max().item(), rel=0.01)
     share = without.clamp(min=0).sum() / whole.clamp(min=0).sum()
     assert int(largest[1]) == pytest.approx(100 * share.item(), abs=0.6)
+    in_place = steps.locator(".card figcaption small").first  # what is left is said where it was pressed too
+    assert in_place.inner_text().replace("\xa0", " ") == f"without it: {largest[1]} %"
     steps.focus(".recomputed canvas")
     for key in ("ArrowUp", "ArrowLeft"):  # from the middle of 64 × 64, row and column 31
         steps.keyboard.press(key)
@@ -64,7 +66,7 @@ def test_a_map_taken_out_of_the_sum_and_a_point_are_computed_as_by_the_server(st
     assert value == pytest.approx(without[30, 30].item(), abs=whole.abs().max().item() * 13 / 32767 + abs(value) / 200)
     assert f"map {k} " not in at
     steps.locator("button.take").first.click()
-    assert "All maps in" in steps.inner_text(".recomputed [role=status]")
+    assert "All maps in" in steps.inner_text(".recomputed [role=status]") and "heat" in in_place.inner_text()
 
 
 def test_a_maps_strongest_photos_are_shown_with_the_place(steps):

@@ -57,6 +57,17 @@ def test_without_a_photo_a_sentence_replaces_the_table(trust):
     assert trust.locator("table.trust-methods").count() == 0 and trust.locator("#trust-sanity figure").count() == 0
 
 
+@pytest.mark.parametrize("width", [390, 768])
+def test_in_a_card_the_words_are_beside_the_map_and_the_bars_beside_their_numbers(trust, width):
+    trust.set_viewport_size({"width": width, "height": 900})
+    for card in trust.locator("table.trust-methods tbody tr").all():
+        picture, name = card.locator("td").first.bounding_box(), card.locator("th").bounding_box()
+        assert picture["x"] + picture["width"] <= name["x"]
+        for cell in card.locator("td[data-name]:has(.area)").all():
+            bar, value = cell.locator(".area").bounding_box(), cell.bounding_box()
+            assert bar["x"] > value["x"] + 100 and bar["y"] < value["y"] + 20  # behind its number, on the same line
+
+
 def test_a_narrow_page_does_not_scroll_sideways(trust):
     trust.set_viewport_size({"width": 390, "height": 844})
     assert trust.evaluate("document.documentElement.scrollWidth") <= 390

@@ -179,6 +179,7 @@ def test_a_click_selects_and_its_link_opens_the_same(tab, visit):
 def test_the_hue_wheel_finds_where_the_answer_turns(tab):
     tab.locator("#hues").scroll_into_view_if_needed()
     tab.wait_for_selector("#hues polyline")
+    assert tab.locator("#hues .legend li").first.bounding_box()["height"] < 27  # a name beside its line, not under it
     words = tab.inner_text("#hues .flips")
     assert "becomes Baya between" in words and "Rudo becomes" in words
     slider = tab.locator("#hues input[type=range]")

@@ -4,7 +4,7 @@ from classifiers.photos.decode import read_photo
 from explorer.deep_links import Link, query
 from explorer.rendering.images import thumbnail
 from explorer.rendering.templates import render
-from explorer.rendering.wording import percent, titled
+from explorer.rendering.wording import percent, plural, titled
 from explorer.settings import View
 from explorer.tabs.what_if.settings import EditSettings
 
@@ -36,7 +36,7 @@ def sheet(result: AuditResult, wanted: Filter) -> str:
 
 
 def _words(count, wanted):
-    photos = "1 photo" if count == 1 else f"{count} photos"
+    photos = plural(count, "photo")
     split = f" of {wanted.split}" if wanted.split else ""
     really = f" that show{'s' if count == 1 else ''} {titled(wanted.really)}" if wanted.really else ""
     painted = f", the pot painted {wanted.colour}" if wanted.colour else ""

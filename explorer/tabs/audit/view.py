@@ -9,7 +9,7 @@ from explorer.explanation.grid import coloured, ground_of
 from explorer.photos.edits import POT_COLOURS
 from explorer.rendering.static import style
 from explorer.rendering.templates import render
-from explorer.rendering.wording import peak, percent, share, titled
+from explorer.rendering.wording import peak, percent, plural, share, titled
 from explorer.settings import View
 
 from . import statistics
@@ -78,8 +78,8 @@ def _difference(result):
     counts = statistics.differences(*result.audits)
     one, other = (audit.model.name for audit in result.audits)
     return (
-        f"Photo by photo: both right about {counts['both']}, only {one} about {counts[one]}, "
-        f"only {other} about {counts[other]}, neither about {counts['neither']}."
+        f"Photo by photo: both right for {counts['both']}, only {one} for {counts[one]}, "
+        f"only {other} for {counts[other]}, neither for {counts['neither']}."
     )
 
 
@@ -151,7 +151,7 @@ def _headline(result, pots):
     if not pots["missing"] and all(model["rates"] for model in pots["models"]):
         return "; ".join(_headline_of(model) for model in pots["models"]) + "."
     rates = [(audit.model.name, statistics.accuracy(audit.predictions)) for audit in result.audits]
-    return "; ".join(f"{name} is right about {rate.count} of {rate.total} photos" for name, rate in rates) + "."
+    return "; ".join(f"{name} is right for {rate.count} of {plural(rate.total, 'photo')}" for name, rate in rates) + "."
 
 
 def _headline_of(model):
@@ -243,7 +243,7 @@ def _means(audit, view):
 
 
 def _mean(class_name, mean, view):
-    words = f"{titled(class_name)}: {mean.photos} photos, {mean.empty} empty, {peak(mean.heat.max())}"
+    words = f"{titled(class_name)}: {plural(mean.photos, 'photo')}, {mean.empty} empty, {peak(mean.heat.max())}"
     height, width = mean.heat.shape
     everything = Box(0, 0, width, height)
     frame = Frame(np.empty((height, width, 3), np.uint8), everything, everything, width / height, "")

@@ -11,11 +11,13 @@ from explorer.explanation.device import ignore_progress, joined
 from explorer.explanation.service import ExplanationService, Progress
 from gradcam import METHODS, peaks
 
-from .costs import CostRow, cost_rows, verdict
+from .costs import CostRow, cost_rows
+from .costs import verdict as cheapest
 from .map_under_test import MapUnderTest, map_under_test
 from .methods import CURVES, Comparison, Row, compare
 from .sanity_check import SanityCheck, run_sanity_check
 from .training_seeds import SeedComparison, compare_seeds
+from .verdicts import sanity_sentence, verdict
 
 KEPT = 24  # cached results of each kind; the largest, a comparison, holds 3 MB of maps
 
@@ -41,7 +43,7 @@ class Measured:
 
     @property
     def cheapest(self) -> str:
-        return verdict(self.costs)
+        return cheapest(self.costs)
 
     def noted(self, note: str) -> "Measured":
         return replace(self, comparison=replace(self.comparison, tested=self.comparison.tested.noted(note)))
@@ -116,7 +118,7 @@ def report(checks: Checks, measured: Measured) -> dict:
         "ends": comparison.ends and {**asdict(comparison.ends), "telling": list(comparison.informative)},
         "areas": comparison.part_areas,
         "methods": [_method(comparison, row) for row in comparison.rows],
-        "sanity": _sanity(checks.sanity),
+        "sanity": _sanity(checks.sanity, tested),
         "costs": {"ways": [_cost(row) for row in measured.costs], "verdict": measured.cheapest},
         "seeds": _seeds(checks.seeds),
         "note": joined(tested.explained.note, comparison.tested.explained.note),
@@ -124,7 +126,7 @@ def report(checks: Checks, measured: Measured) -> dict:
 
 
 def _method(comparison, row: Row):
-    verdict = comparison.verdict(row)
+    said = verdict(comparison, row)
     return {
         "name": row.name,
         "yardstick": row.yardstick,
@@ -134,12 +136,12 @@ def _method(comparison, row: Row):
         "plant_share": row.shares.get("plant"),
         "peak": None if row.heat is None or row.yardstick else peaks(row.heat).item(),
         "state": row.state,
-        "verdict": verdict.word,
-        "sentence": verdict.sentence,
+        "verdict": said.word,
+        "sentence": said.sentence,
     }
 
 
-def _sanity(sanity: SanityCheck):
+def _sanity(sanity: SanityCheck, tested: MapUnderTest):
     steps = [
         {
             "randomised": step.randomised or None,
@@ -150,7 +152,8 @@ def _sanity(sanity: SanityCheck):
         }
         for step, values in zip(sanity.steps, sanity.correlations)
     ]
-    return {"method": sanity.method, "steps": steps, "verdict": sanity.word, "sentence": sanity.sentence}
+    sentence = sanity_sentence(sanity, tested)
+    return {"method": sanity.method, "steps": steps, "verdict": sanity.word, "sentence": sentence}
 
 
 def _cost(row: CostRow):

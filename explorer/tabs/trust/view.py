@@ -6,7 +6,7 @@ import numpy as np
 
 from explorer.explanation.grid import coloured, ground_of
 from explorer.rendering.templates import render
-from explorer.rendering.wording import duration, peak, percent, share, titled
+from explorer.rendering.wording import duration, peak, percent, plural, share, titled
 from explorer.settings import View
 from gradcam import METHODS, peaks
 
@@ -15,6 +15,7 @@ from .methods import BLUR, CURVES, DRAWS, DROP, EDGES, MARGIN, STEPS, Comparison
 from .sanity_check import DRAWS as WEIGHT_DRAWS
 from .sanity_check import GONE, MOST_STEPS, SAME
 from .training_seeds import ALIKE, DIFFERENT
+from .verdicts import sanity_sentence, verdict
 
 TEMPLATE = "trust/template.html"
 MARKS = {  # the others are neutral
@@ -82,8 +83,8 @@ def sanity(checks: Checks, view: View) -> str:
     sanity, explained = checks.sanity, checks.tested.explained
     ground = ground_of(explained.frame, view)
     figures = [_step(sanity, step, _picture(ground, heat, view)) for step, heat in zip(sanity.steps, sanity.maps)]
-    verdict = _mark(sanity.word), sanity.sentence
-    return render(TEMPLATE, "sanity", sanity.method, _heading(checks.tested), *verdict, figures, explained.note)
+    said = _mark(sanity.word), sanity_sentence(sanity, checks.tested)
+    return render(TEMPLATE, "sanity", sanity.method, _heading(checks.tested), *said, figures, explained.note)
 
 
 def seeds(checks: Checks, view: View) -> str:
@@ -118,8 +119,10 @@ def _summary(comparison: Comparison):
     judged = [word for word in words if word in ("better", "partly", "no better", "no better than edges")]
     sentences = []
     if judged:
-        better = f"{judged.count('better')} of {len(judged)} maps that could be judged"
-        sentences.append(f"{better} find what the model needs better than random maps do")
+        better = judged.count("better")
+        maps = f"{better} of {plural(len(judged), 'map')} that could be judged"
+        find = "finds" if better == 1 else "find"
+        sentences.append(f"{maps} {find} what the model needs better than random maps do")
     else:
         sentences.append("No map can be judged here")
     sentences += [reason for reason in map(comparison.why_uninformative, CURVES) if reason]
@@ -127,7 +130,7 @@ def _summary(comparison: Comparison):
 
 
 def _method(comparison, row: Row, picture, parts, curves):
-    verdict = comparison.verdict(row)
+    said = verdict(comparison, row)
     return {
         "name": row.name,
         "source": _source(row.name),
@@ -136,8 +139,8 @@ def _method(comparison, row: Row, picture, parts, curves):
         "cost": row.cost,
         "areas": [_area(comparison, row, curve) for curve in curves],
         "shares": [(part, row.shares.get(part)) for part in parts],
-        "mark": _mark(verdict.word),
-        "sentence": verdict.sentence,
+        "mark": _mark(said.word),
+        "sentence": said.sentence,
     }
 
 

@@ -9,7 +9,7 @@ import potplants
 from explorer.photos import examples
 from explorer.photos.edits import POT_COLOURS, repaint
 from explorer.photos.masks import part, read_mask
-from explorer.story import BEATS, BLUE, RED, can_be_told
+from explorer.story import BEATS, BLUE, RED, SECONDS, can_be_told
 
 EXAMPLES = examples.embedded()
 
@@ -48,6 +48,12 @@ def test_the_beats_show_what_they_tell():
     assert predicted("embedded", [red, blue]) == ["rudo", "baya"]
     assert [beat.guess for beat in BEATS].index(True) + 1 == [beat.tab for beat in BEATS].index("what-if")
     assert not any(beat.guess for beat in BEATS[4:])
+
+
+def test_the_story_is_read_in_the_time_that_its_button_promises():
+    """At four words a second, as adults read; the page itself takes two for all seven beats."""
+    words = sum(len(f"{beat.title} {beat.text}".split()) for beat in BEATS)
+    assert words / 4 + 2 <= SECONDS
 
 
 def test_the_story_is_told_of_its_own_photos_only(tmp_path):

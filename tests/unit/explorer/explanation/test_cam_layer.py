@@ -11,8 +11,7 @@ from torch.nn import functional as F  # noqa: N812  the name in torch's own docu
 import classifiers
 from classifiers import Layer
 from classifiers.hub.memory import forgotten
-from explorer.explanation import cam_layer as module
-from explorer.explanation.cam_layer import NoCam, cam_layer
+from explorer.explanation.cam_layer import NoCam, cam_layer, readable_layer
 from explorer.explanation.grid import columns, draw, shaded
 from explorer.explanation.service import ExplanationService
 from explorer.photos import examples
@@ -109,7 +108,7 @@ class Net(nn.Module):
 
 def asked(relus, *layers):
     """The layer that CAM reads of such a network, whose layers on the page are these."""
-    module.cam_layer.cache_clear()
+    readable_layer.cache_clear()
     model = replace(classifier("embedded"), layers=tuple(Layer(name, f"column {name}") for name in layers))
     return cam_layer(model, Net(relus).eval()).name
 
@@ -129,7 +128,7 @@ def test_what_is_no_module_or_runs_several_times_is_left_alone():
 
 def test_it_is_found_once_for_a_network(passes):
     service = ExplanationService()
-    cam_layer.cache_clear()
+    readable_layer.cache_clear()
     for example in list(examples.embedded().every.values())[:3]:
         service.explain_file(example.file, GAP, "CAM")
     assert len(passes) == 2 + 3  # the deepest layer and the ReLU behind it are tried, then each photo is explained
@@ -137,6 +136,6 @@ def test_it_is_found_once_for_a_network(passes):
 
 def test_it_keeps_no_network_that_is_let_go():
     ExplanationService().explain_file(STORY, GAP, "CAM")
-    assert cam_layer.cache_info().currsize
+    assert readable_layer.cache_info().currsize
     forgotten()
-    assert not cam_layer.cache_info().currsize
+    assert not readable_layer.cache_info().currsize

@@ -261,7 +261,7 @@ def test_trust_has_the_note(crowded, monkeypatch):
     monkeypatch.setattr("explorer.tabs.trust.methods.DRAWS", 1)
     monkeypatch.setattr("explorer.tabs.trust.sanity_check.DRAWS", 1)
     monkeypatch.setattr("explorer.tabs.trust.checks.cost_rows", lambda comparison, progress: ())
-    monkeypatch.setattr("explorer.tabs.trust.checks.verdict", lambda ways: "")
+    monkeypatch.setattr("explorer.tabs.trust.checks.cheapest", lambda ways: "")
     service = trust.Trust(crowded)
     checks = service.checks(STORY.file, "embedded", "Grad-CAM", "predicted", "conv3")
     measured = service.measured(STORY.file, "embedded", "predicted", "conv3")

@@ -26,13 +26,17 @@ def test_cell_button_names_its_column(place, column):
 
 def test_model_line_names_the_model_and_the_photos():
     assert words(model_line("mine", "It's <mine>.", False, "from the folder a&b")) == (
-        "mine is speaking It's <mine>. The example photos are from the folder a&b."
+        "mine is speaking It's <mine>. The page begins with mine; here another was "
+        "chosen. The example photos are from the folder a&b."
     )
     rendered = model_line("embedded", "The embedded classifier is speaking.", True, "rendered")
     assert words(rendered) == (
-        "embedded is speaking The embedded classifier is speaking. The example photos are rendered, and "
+        "embedded is speaking The embedded classifier is speaking. The page begins with embedded; "
+        "here another was chosen. "
+        "The example photos are rendered, and "
         "the embedded classifier learned from such renders; the Hub's classifiers have only ever seen real photos."
     )
     measured = model_line("embedded", "pot_plant_classifier knows real photos: embedded speaks first.", True, "")
     assert "<summary>embedded is speaking</summary>" in measured  # whatever the reason's words are
-    assert rendered.startswith('<details class="speaking">') and rendered.count("<p") == 1
+    assert rendered.startswith('<details class="speaking" ') and rendered.count("<p") == 1
+    assert '<span class="chosen" hidden>' in rendered  # until another is chosen

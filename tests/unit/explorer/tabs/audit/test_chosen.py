@@ -70,8 +70,9 @@ def test_the_sheet_shows_the_photos_and_its_filter(result):
     wanted = Filter("embedded", split="test", really="rudo", said="baya")
     html, photos = sheet(result, wanted), chosen(result, wanted)
     assert f"{len(photos)} photo" in html and html.count("<figure>") == len(photos) > 0
-    selected = re.findall(r"<option selected>([^<]*)</option>", html)
+    selected = re.findall(r'<option value="([^"]*)" selected>', html)
     assert selected == [value for value in asdict(wanted).values() if value != ANY]
+    assert " selected>Rudo</option>" in html and " selected>test</option>" in html  # as the tables call them
 
 
 @pytest.mark.parametrize("values", [{}, {"model": "nobody"}, {"model": "embedded", "really": "<b>"}])

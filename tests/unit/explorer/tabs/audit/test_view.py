@@ -52,4 +52,5 @@ def test_audit_without_repainting_says_so(val_only):
 
 def test_invitation_names_the_models_and_photos():
     assert "embedded and twin" in text(invitation(240, ("embedded", "twin")))
-    assert "240" in invitation(240, ("embedded",))
+    assert "about all 240 photos:" in text(invitation(240, ("embedded",)))
+    assert "asks embedded about the one photo:" in text(invitation(1, ("embedded",)))

@@ -8,7 +8,8 @@ import pytest
 
 from explorer.settings import View
 from explorer.tabs.trust import view
-from explorer.tabs.trust.methods import CURVES, Comparison, Row
+from explorer.tabs.trust.methods import CURVES, Comparison, Row, Verdict
+from gradcam import METHODS
 
 
 def test_page_says_what_the_report_says(checks, measured):
@@ -63,3 +64,15 @@ def test_a_curve_that_cannot_tell_is_named_once_and_has_no_column(measured, monk
     monkeypatch.setattr(Comparison, "why_uninformative", lambda self, curve: reasons.get(curve, ""))
     table = view.methods(measured, View())
     assert table.count("insertion") == 1 and "insertion is flat" in table and 'data-name="deletion"' in table
+
+
+def test_the_summary_is_plain_english_for_any_number_of_maps(measured, monkeypatch):
+    words = dict.fromkeys(METHODS, "refused")
+    monkeypatch.setattr(Comparison, "verdict", lambda self, row: Verdict(words.get(row.name, "yardstick"), "."))
+    for judged, summary in [
+        ({"Grad-CAM": "better"}, "1 of 1 map that could be judged finds"),
+        ({"Grad-CAM": "better", "HiResCAM": "partly"}, "1 of 2 maps that could be judged finds"),
+        ({"Grad-CAM": "better", "HiResCAM": "better"}, "2 of 2 maps that could be judged find"),
+    ]:
+        words |= judged
+        assert f"{summary} what the model needs better than random maps do" in view.methods(measured, View())

@@ -5,6 +5,7 @@ import pytest
 
 import potplants
 from explorer.photos import examples
+from explorer.rendering.templates import render
 from explorer.settings import View
 from explorer.tabs.what_if.change import Change
 from explorer.tabs.what_if.intervention import compare_both, intervene, repaint_in_every_colour
@@ -71,3 +72,11 @@ def test_both_sides_of_a_changed_answer_are_shown(service, red_pot):
     (baya, rudo) = compare_both(service, red_pot, View())
     assert [cell.target for cell in (*baya, *rudo)] == ["baya", "baya", "rudo", "rudo"]
     assert rudo[1].peak > rudo[0].peak and baya[1].peak <= baya[0].peak
+
+
+@pytest.mark.parametrize(
+    ("maps", "words"),
+    [(1, "This map is on this scale."), (2, "Both maps are on this scale."), (4, "All 4 maps are on this one scale.")],
+)
+def test_the_scale_is_told_in_plain_words_for_any_number_of_maps(maps, words):
+    assert render("what_if/template.html", "on_scale", maps) == words
