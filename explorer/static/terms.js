@@ -54,9 +54,10 @@ const tell = (out, share) => {
   for (const card of element.querySelectorAll('.card[data-values]')) {
     const words = card.querySelector('figcaption small');
     if (!words) continue;
-    words.dataset.whole ??= words.textContent;
-    const without = `without ${out.length > 1 ? 'these' : 'it'}: ${share}\u00a0%`;
-    words.textContent = out.includes(card.dataset.map) ? without : words.dataset.whole;
+    if (out.includes(card.dataset.map)) {
+      words.dataset.whole ??= words.textContent;
+      words.textContent = `without ${out.length > 1 ? 'these' : 'it'}: ${share}\u00a0%`;
+    } else if (words.dataset.whole) words.textContent = words.dataset.whole;
   }
 };
 
