@@ -9,7 +9,7 @@ from .heatmaps import combine_evidence, combine_product, combine_rescaled, empty
 from .methods import METHODS
 from .occlusion import occlusion
 from .overlay import COLORMAPS, SCALES, colour_table, overlay, shades
-from .regions import Regions, regions
+from .regions import Regions, largest_box, regions
 from .sanity import cascading_randomisation
 from .suggestions import Suggestion, suggest_layers
 from .variant_passes import Cancelled
@@ -34,6 +34,7 @@ __all__ = [
     "faithfulness",
     "guided_backpropagation",
     "guided_grad_cam",
+    "largest_box",
     "occlusion",
     "overlay",
     "peaks",

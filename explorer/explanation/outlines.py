@@ -8,10 +8,9 @@ import numpy as np
 from torch import Tensor
 
 from classifiers import Frame
-from gradcam import regions
+from gradcam import largest_box, regions
 
-SHARE = 0.15  # of the peak, Grad-CAM's for localisation (Selvaraju et al. 2017, sec. 4.1)
-PAPERS_RULE = "15 %"
+PAPERS_RULE = "15 %"  # of the peak, Grad-CAM's for localisation (Selvaraju et al. 2017, sec. 4.1)
 OUTLINES: dict[str, str | float | None] = {  # name → a rule of gradcam.regions
     "none": None,
     PAPERS_RULE: PAPERS_RULE,
@@ -49,10 +48,8 @@ def outline(heat: Tensor, rule: str, frame: Frame) -> Outline:
 
 def hot_box(heat: Tensor, frame: Frame) -> tuple[float, float, float, float] | None:
     """The box of `outline` by PAPERS_RULE, without its lines, in a fifth of the time."""
-    inner = np.ascontiguousarray(_without_bars(heat, frame).numpy())
-    if inner.dtype == np.float32 and np.isfinite(inner).all() and (box := largest_box(_above_share(inner))):
-        return _parts_of_photo(box, frame)
-    return _box(_found(heat, PAPERS_RULE, frame), frame)
+    box = largest_box(_without_bars(heat, frame), PAPERS_RULE)
+    return box and _parts_of_photo(box, frame)
 
 
 def drawn(picture: np.ndarray, outline: Outline) -> np.ndarray:
@@ -75,36 +72,6 @@ def edges(mask: np.ndarray) -> Iterator[np.ndarray]:
     for contour in contours:
         smooth = cv2.approxPolyDP(contour, 1.5, True)[:, 0]  # half a pixel of the mask: without the pixels' steps
         yield (smooth + 0.5) / 3
-
-
-def largest_box(mask: np.ndarray) -> tuple[int, int, int, int] | None:
-    """(left, top, right, bottom) of a mask's part of most pixels; None where two parts have as many, or there is none.
-
-    mask: uint8 [H, W]. Pixels are counted along the contours, by Pick's theorem: a polygon of area A through B
-    lattice points has A + B/2 + 1 on it or inside, of which B lie on it. A contour around a hole runs on the part.
-    """
-    contours, nesting = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
-    pixels = {}  # index of the outer contour → pixels of the part
-    for index, contour in enumerate(contours):
-        around, half = nesting[0][index][3], len(contour) / 2
-        if around < 0:
-            pixels[index] = pixels.get(index, 0) + cv2.contourArea(contour) + half + 1
-        else:
-            pixels[around] = pixels.get(around, 0) - (cv2.contourArea(contour) - half + 1)
-    largest, *others = sorted(pixels, key=pixels.__getitem__, reverse=True) or [None]
-    if largest is None or (others and pixels[others[0]] == pixels[largest]):
-        return None
-    left, top, width, height = cv2.boundingRect(contours[largest])
-    return left, top, left + width, top + height
-
-
-def _above_share(heat):
-    """Where float32 [H, W] is above the share of its peak in double precision, as `regions` has it: uint8 [H, W]."""
-    exact = SHARE * float(heat.max())
-    threshold = np.float32(exact)
-    if threshold > exact:
-        threshold = np.nextafter(threshold, np.float32(-np.inf))
-    return (heat > max(threshold, np.float32(0))).view(np.uint8)
 
 
 def _found(heat, name, frame):

@@ -274,5 +274,5 @@ def _better(one, other, curve):
 
 def _nothing_to_measure(state, tested):
     if state == "empty":
-        return f"No positive evidence for {tested.target} at {tested.column}: there is nothing to measure."
+        return f"No positive evidence for {titled(tested.target)} at {tested.column}: there is nothing to measure."
     return f"This map is {state}, so it ranks no pixel before another: there is nothing to measure."

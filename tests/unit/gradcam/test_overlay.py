@@ -193,3 +193,32 @@ def test_shades_need_evidence_of_one_sign():
     with pytest.raises(ValueError, match="below: overlay draws it in blue-red"):
         shades(np.array([[-1.0, 1.0]]))
     assert not shades(np.zeros((2, 2))).any()
+
+
+@pytest.mark.parametrize("opacity", [0.5, 1, 0.3])
+def test_every_shade_over_every_grey_is_the_mean_of_both_rounded_to_even(opacity):
+    """Of [256, 256]: the shades from left to right over the greys from top to bottom, by the plain formula."""
+    ramp = np.arange(256, dtype=np.float32)
+    greys = np.repeat(np.arange(256, dtype=np.uint8)[:, None, None], 256, 1).repeat(3, 2)
+    colours = colour_table("jet").astype(np.float32)  # a row of the picture
+    by_hand = np.rint(colours * np.float32(opacity) + greys * np.float32(1 - opacity)).astype(np.uint8)
+    assert (overlay(greys, np.tile(ramp, (256, 1)), "jet", opacity) == by_hand).all()
+
+
+@pytest.mark.parametrize("colormap", COLORMAPS)
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("opacity", [0.5, 1])
+def test_each_pixel_is_its_shades_colour_over_the_base(colormap, scale, opacity):
+    rng = np.random.default_rng(0)
+    base, heat = rng.integers(0, 256, (24, 40, 3), np.uint8), rng.random((2, 3, 24, 40), np.float32)
+    heat[0] *= np.float32([1e-9, 1, 1e30])[:, None, None]
+    heat[1, 1] = 0
+    table, indices = colour_table(colormap), shades(heat, scale)
+    pictures = overlay(base[:, ::-1], heat, colormap, opacity, scale)  # a base in any order of memory
+    for place in np.ndindex(2, 3):
+        mixed = table[indices[place]] * opacity + base[:, ::-1] * (1 - opacity)
+        assert (pictures[place] == (np.rint(mixed) if heat[place].any() else base[:, ::-1])).all()
+    assert (
+        overlay(base, heat[0, 1].astype(np.float64), colormap, opacity) == overlay(base, heat[0, 1], colormap, opacity)
+    ).all()
+    assert overlay(base[:0], heat[:, :, :0], colormap, opacity).shape == (2, 3, 0, 40, 3)

@@ -1,10 +1,11 @@
 """Regions of a map: by hand, and Otsu's rule against scikit-image's."""
 
+import numpy as np
 import pytest
 import torch
 from skimage.filters import threshold_otsu
 
-from gradcam import regions
+from gradcam import largest_box, regions
 
 HEAT = torch.tensor(
     [
@@ -65,3 +66,49 @@ def test_empty_constant_and_broken_maps():
 def test_unknown_rules_raise_an_error(rule):
     with pytest.raises(ValueError, match="expected a rule like"):
         regions(HEAT, rule)
+
+
+def largest_by_flooding(mask):
+    """Box and pixels of each part, by walking from pixel to pixel; the largest first, then from the top and left."""
+    left_over, parts = {tuple(place) for place in np.argwhere(mask)}, []
+    while left_over:
+        part, edge = set(), [left_over.pop()]
+        while edge:
+            row, column = edge.pop()
+            part.add((row, column))
+            around = {(row + down, column + right) for down in (-1, 0, 1) for right in (-1, 0, 1)} & left_over
+            left_over -= around
+            edge += around
+        rows, columns = zip(*part)
+        parts.append((-len(part), min(rows), min(columns), max(columns) + 1, max(rows) + 1))
+    return next(((left, top, right, bottom) for _, top, left, right, bottom in sorted(parts)), None)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_largest_box_by_flooding(seed):
+    """Of parts with holes, islands in them, corners that touch, lines and single pixels; and where two are as large."""
+    rng = np.random.default_rng(seed)
+    for number in range(200):
+        heat = rng.random(tuple(rng.integers(1, 24, 2)), np.float32) ** rng.integers(1, 6)
+        if number % 3:
+            heat = (heat > heat.mean()).astype(np.float32) * (1 if number % 3 == 1 else heat)
+        found = regions(torch.from_numpy(heat))
+        by_flooding = largest_by_flooding(heat.astype(np.float64) > max(0.15 * float(heat.max()), 0))
+        assert largest_box(torch.from_numpy(heat)) == by_flooding == next(iter(found.boxes), None)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("peak", [1.0, 0.7, 1e-30, 3e38])
+def test_what_lies_at_the_threshold_is_outside(peak, dtype):
+    """Single precision is compared with a share in double precision: the floats around it on either side."""
+    numpy_type = np.float32 if dtype == torch.float32 else np.float64
+    at = numpy_type(0.15 * float(numpy_type(peak)))
+    values = [numpy_type(peak), *(np.nextafter(at, numpy_type(to)) for to in (0, np.inf)), at]
+    heat = torch.from_numpy(np.array([values], numpy_type).repeat(3, 0))
+    exact = [float(value) > 0.15 * float(values[0]) for value in values]
+    assert regions(heat).mask.tolist() == [exact] * 3
+
+
+@pytest.mark.parametrize("rule", ["15 %", "otsu", 90.0])
+def test_an_empty_map_has_no_largest_box(rule):
+    assert largest_box(torch.zeros(4, 5), rule) is None

@@ -7,12 +7,11 @@ import pytest
 import torch
 
 import potplants
-from classifiers.preprocessing import Preprocessing
 from explorer.explanation.grid import ALL_LAYERS, BASES, coloured, draw, ground_of
 from explorer.explanation.service import ExplanationService
 from explorer.photos import examples
 from explorer.settings import View
-from gradcam import COLORMAPS, SCALES, edge_map, overlay
+from gradcam import COLORMAPS, SCALES, edge_map
 
 STORY = examples.embedded().story.file
 
@@ -41,31 +40,6 @@ def test_rows_are_targets_and_columns_are_layers(story):
         for cell in row:
             assert cell.picture.shape == (256, 256, 3) and cell.picture.dtype == np.uint8
             assert cell.empty == ("no positive evidence" in cell.caption)
-
-
-@pytest.mark.parametrize("colormap", [*COLORMAPS, "blue-red"])
-@pytest.mark.parametrize("scale", SCALES)
-def test_colours_are_those_of_gradcam_to_the_last_bit(colormap, scale):
-    rng = np.random.default_rng(0)
-    photo, heat = rng.integers(0, 256, (64, 64, 3), np.uint8), torch.from_numpy(rng.random((2, 3, 64, 64), np.float32))
-    heat[0] *= torch.tensor([1e-9, 1, 1e30])[:, None, None]
-    heat[1, 1] = 0
-    signed = heat - 0.5
-    for name in BASES:
-        ground = ground_of(Preprocessing(64, 64, "bars").frame(photo), View(base=name))
-        for maps in (heat, heat[1, 1], heat.double(), signed):
-            expected = overlay(ground.picture, maps, colormap, ground.opacity, scale)
-            assert (coloured(ground, maps, View(colormap=colormap), scale) == expected).all()
-
-
-@pytest.mark.parametrize("opacity", sorted({opacity for opacity, _ in BASES.values()}))
-def test_every_shade_over_every_grey_is_as_gradcam_blends_it(opacity):
-    ramp = torch.arange(256.0)
-    ground = ground_of(Preprocessing(256, 256, "bars").frame(np.zeros((256, 256, 3), np.uint8)), View())
-    greys = np.repeat(np.arange(256, dtype=np.uint8)[:, None, None], 256, 1).repeat(3, 2)
-    ground = ground._replace(opacity=opacity, picture=greys)
-    expected = overlay(greys, ramp.expand(256, 256), "jet", opacity)
-    assert (coloured(ground, ramp.expand(256, 256), View()) == expected).all()
 
 
 def test_heat_that_is_not_finite_is_refused(story):

@@ -147,7 +147,7 @@ def test_empty_map_has_no_figures_and_says_so():
     row = comparison.row("Grad-CAM")
     assert row.state == "empty" and row.areas is None and row.shares == {}
     verdict = comparison.verdict(row)
-    assert verdict.word == "nothing to measure" and "No positive evidence for baya at conv3" in verdict.sentence
+    assert verdict.word == "nothing to measure" and "No positive evidence for Baya at conv3" in verdict.sentence
     assert comparison.verdict(comparison.row("HiResCAM")).word == "nothing to measure"
 
 
