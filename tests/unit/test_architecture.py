@@ -119,7 +119,7 @@ def test_what_gradcam_offers():
         *("Explainer", "Explanation", "METHODS", "Cancelled", "suggest_layers", "Suggestion"),
         *("Anatomy", "take_apart", "guided_backpropagation", "guided_grad_cam"),
         *("combine_rescaled", "combine_product", "combine_evidence", "peaks", "empty"),
-        *("regions", "Regions"),
+        *("regions", "Regions", "largest_box"),
         *("overlay", "shades", "colour_table", "COLORMAPS", "SCALES", "edge_map"),
         *("faithfulness", "cascading_randomisation", "occlusion"),
     }
