@@ -27,11 +27,11 @@ class NoCam(ValueError):  # noqa: N818 (what a network lacks)
 
 
 def cam_layer(model: Classifier, network: nn.Module) -> Layer:
-    """The layer that CAM reads in the place of the model's deepest: `readable_layer`.
-
-    Where there is none it is the deepest, and explaining it raises CAM's refusal.
-    """
-    return readable_layer(model, network) or model.layers[-1]
+    """The layer that CAM reads in the place of the model's deepest: `readable_layer`. Raises NoCam where there is none."""
+    found = readable_layer(model, network)
+    if found is None:
+        raise NoCam.of(model)
+    return found
 
 
 @lru_cache(maxsize=4)  # of the last networks, each of which takes three forward passes to find out

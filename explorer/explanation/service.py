@@ -14,7 +14,7 @@ from classifiers.photos.decode import pixels_sha256, read_photo
 from explorer.settings import PREDICTED
 from gradcam import Explainer, combine_rescaled
 
-from .cam_layer import CAM, NoCam, cam_layer, readable_layer
+from .cam_layer import CAM, cam_layer, readable_layer
 from .coalescing import ResultCache
 from .device import Device, at_once, ignore_progress, joined
 from .explained import ExplainedPhoto, as_image
@@ -44,13 +44,7 @@ def explain_frame(
     targets = _targets(model, extra)
     layers = (cam_layer(model, network),) if method == CAM else model.layers
     explainer = _explainer(network, tuple(layer.readable for layer in layers))
-    image, at_a_time = as_image(model, frame), at_once(network)
-    try:
-        explanation = explainer.explain(image, targets, method, progress=report, at_once=at_a_time)
-    except ValueError:
-        if method != CAM:
-            raise
-        raise NoCam.of(model) from None
+    explanation = explainer.explain(as_image(model, frame), targets, method, progress=report, at_once=at_once(network))
     names, combined = _names(model, explanation.logits[0], extra), combine_rescaled(explanation.heatmaps[0])
     return ExplainedPhoto(model, method, frame, note, names, layers, explanation, combined)
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from flooding import largest_by_flooding
 from skimage.filters import threshold_otsu
 
 from gradcam import largest_box, regions
@@ -66,22 +67,6 @@ def test_empty_constant_and_broken_maps():
 def test_unknown_rules_raise_an_error(rule):
     with pytest.raises(ValueError, match="expected a rule like"):
         regions(HEAT, rule)
-
-
-def largest_by_flooding(mask):
-    """Box and pixels of each part, by walking from pixel to pixel; the largest first, then from the top and left."""
-    left_over, parts = {tuple(place) for place in np.argwhere(mask)}, []
-    while left_over:
-        part, edge = set(), [left_over.pop()]
-        while edge:
-            row, column = edge.pop()
-            part.add((row, column))
-            around = {(row + down, column + right) for down in (-1, 0, 1) for right in (-1, 0, 1)} & left_over
-            left_over -= around
-            edge += around
-        rows, columns = zip(*part)
-        parts.append((-len(part), min(rows), min(columns), max(columns) + 1, max(rows) + 1))
-    return next(((left, top, right, bottom) for _, top, left, right, bottom in sorted(parts)), None)
 
 
 @pytest.mark.parametrize("seed", range(3))

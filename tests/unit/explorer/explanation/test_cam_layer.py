@@ -121,9 +121,10 @@ def test_what_runs_once_behind_the_deepest_layer_is_read():
     assert asked("two", "first", "second") == "relus.1"
 
 
-def test_what_is_no_module_or_runs_several_times_is_left_alone():
-    """The refusal then names the layer of the page."""
-    assert asked("none", "first", "second") == asked("one", "first", "second") == "second"
+@pytest.mark.parametrize("relus", ["none", "one"])
+def test_what_is_no_module_or_runs_several_times_is_refused(relus):
+    with pytest.raises(NoCam, match="embedded has none that can be read"):
+        asked(relus, "first", "second")
 
 
 def test_it_is_found_once_for_a_network(passes):

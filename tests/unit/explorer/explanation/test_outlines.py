@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 import torch
+from flooding import largest_by_flooding
 from PIL import Image, ImageDraw
 
 from classifiers.preprocessing import Preprocessing
@@ -35,22 +36,6 @@ def filled(lines, height, width):
     return inside.reshape(height, 8, width, 8).mean((1, 3)) > 0.5
 
 
-def largest_part_by_hand(mask):
-    """The box around the largest part, pixels that touch at a corner belonging together, by a flood fill."""
-    left, best = {tuple(place) for place in np.argwhere(mask)}, []
-    while left:
-        part, border = [], [left.pop()]
-        while border:
-            y, x = border.pop()
-            part.append((y, x))
-            near = {(y + down, x + right) for down in (-1, 0, 1) for right in (-1, 0, 1)} & left
-            left -= near
-            border += near
-        best = max(best, part, key=len)
-    ys, xs = zip(*best)
-    return min(xs), min(ys), max(xs) + 1, max(ys) + 1
-
-
 def test_lines_and_box_of_a_rectangle():
     heat = torch.zeros(64, 64)
     heat[16:32, 8:40] = 1
@@ -75,7 +60,7 @@ def test_lines_enclose_the_region_with_its_holes_and_the_box_its_largest_part(ru
     mask = values > (above[rule] if rule in above else values[~inside].max())
     assert len(found.lines) >= 3  # outside and inside of the ring, and the spot
     assert (inside != mask).mean() < 0.02  # lines are smoothed by half a pixel
-    assert found.box == pytest.approx(np.array(largest_part_by_hand(mask)) / 64, abs=1.1 / 64)
+    assert found.box == pytest.approx(np.array(largest_by_flooding(mask)) / 64, abs=1.1 / 64)
 
 
 def test_the_box_alone_is_that_of_the_outline():
@@ -149,7 +134,7 @@ def test_report_has_a_box_of_every_map(story):
     cells = story.report()["cells"]
     assert len(cells) == len(maps) == 15
     for cell, heat in zip(cells, maps):
-        by_hand = largest_part_by_hand(heat > 0.15 * heat.max())
+        by_hand = largest_by_flooding(heat > 0.15 * heat.max())
         assert cell["box"] == pytest.approx(np.array(by_hand) / 256)
 
 
