@@ -27,7 +27,7 @@ class NoCam(ValueError):  # noqa: N818 (what a network lacks)
 
 
 def cam_layer(model: Classifier, network: nn.Module) -> Layer:
-    """The layer that CAM reads in the place of the model's deepest: `readable_layer`. Raises NoCam where there is none."""
+    """The layer that CAM reads in the place of the model's deepest: `readable_layer`. Raises NoCam if there is none."""
     found = readable_layer(model, network)
     if found is None:
         raise NoCam.of(model)
