@@ -11,10 +11,11 @@ from torch import Tensor, nn
 
 from .forward_pass import logits_of, record
 from .heatmaps import states, upsample, weighted_sum
-from .images import as_batch, channels_last_pays, minds_layout
+from .images import as_batch
 from .layer_view import GRADIENT_BYTES, ForwardPass, LayerView
 from .layers import find_layers
 from .memory import available, in_halves, require
+from .memory_order import minds_order
 from .methods import METHODS, Method
 from .model_copy import ModelCopies
 from .targets import Target, as_targets, of_images, with_fixed_callables
@@ -119,22 +120,21 @@ class Explainer:
 
     def _explain(self, images, targets, settings):
         """Outputs [B, N], heatmaps [B, K, L, H, W] and the L layers' maps [B, K, h, w] of one batch."""
-        wanted = settings.method.passes == "1" and channels_last_pays(images, self.model, len(targets))
-        if not (wanted and self._copies.any_layout):
-            return self._explain_in_layout(images, targets, settings, False)
+        if settings.method.passes != "1" or not self._copies.any_order:
+            return self._explain_in_order(images, targets, settings, 0)
         try:
-            return self._explain_in_layout(images, targets, settings, True)
+            return self._explain_in_order(images, targets, settings, len(targets))
         except RuntimeError as error:
-            if not minds_layout(error):
+            if not minds_order(error):
                 raise
-        self._copies.any_layout = False  # a `view` in its forward or backward, as it fits plain images
-        return self._explain_in_layout(images, targets, settings, False)
+        self._copies.any_order = False  # a `view` in its forward or backward, as it fits plain images
+        return self._explain_in_order(images, targets, settings, 0)
 
-    def _explain_in_layout(self, images, targets, settings, channels_last):
+    def _explain_in_order(self, images, targets, settings, order_for):
         with torch.no_grad(), self._copies.borrow() as borrowed:
             forward_pass = ForwardPass(
                 *(self._copies, borrowed, self._layers, images, targets),
-                *(self._reshape, settings.counter, settings.at_once, channels_last, settings.method.means),
+                *(self._reshape, settings.counter, settings.at_once, order_for, settings.method.means),
             )
 
             def explain(some):

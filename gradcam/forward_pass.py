@@ -33,20 +33,20 @@ class Recording:
     activations: tuple[Tensor, ...]  # per layer [B, C, h, w]; `outputs` can be differentiated with respect to each
 
 
-def record(borrowed: BorrowedCopy, layers: tuple[Layer, ...], images: Tensor, channels_last: bool = False) -> Recording:
+def record(borrowed: BorrowedCopy, layers: tuple[Layer, ...], images: Tensor, order_for: int = 0) -> Recording:
     """Run the model once on `images` and record the output of each of the `layers`. Call it with gradients enabled.
 
     The graph starts at the shallowest recorded layer: below it nothing needs a gradient, so nothing is kept.
-    channels_last: whether the images may be laid out so in memory (see `BorrowedCopy.forward`).
+    order_for: how many targets to lay the images out for in memory (see `BorrowedCopy.forward`).
     Raises ValueError when a layer did not run, or ran several times where no call is named.
     """
-    outputs, calls = _run(borrowed, layers, images, channels_last, _hook_calls)
+    outputs, calls = _run(borrowed, layers, images, order_for, _hook_calls)
     if not all(calls.values()):  # perhaps a forward was called directly, which runs no hooks
-        outputs, calls = _run(borrowed, layers, images, channels_last, _wrap_forward)
+        outputs, calls = _run(borrowed, layers, images, order_for, _wrap_forward)
     return Recording(outputs, tuple(_recorded(layer, calls[layer.name]) for layer in layers))
 
 
-def _run(borrowed, layers, images, channels_last, observe):
+def _run(borrowed, layers, images, order_for, observe):
     calls = {layer.name: [] for layer in layers}
 
     def attach(root):
@@ -56,7 +56,7 @@ def _run(borrowed, layers, images, channels_last, observe):
         return [handle for module, hook in modules for handle in (*_require_grad(module), *observe(module, hook))]
 
     try:
-        return logits_of(borrowed.forward(images, attach, channels_last=channels_last)), calls
+        return logits_of(borrowed.forward(images, attach, order_for=order_for)), calls
     except RuntimeError as error:
         if not any(words in str(error) for words in NO_GRADIENTS):
             raise

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch._C._functorch import _set_vmap_fallback_warning_enabled  # pyright: ignore[reportAttributeAccessIssue]
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from .memory_order import keeping_order
 from .sources import Source
 
 LARGE = 1 << 20  # weights of a Linear from which the library's product with a few rows is worth replacing
@@ -26,7 +27,8 @@ def gradients(outputs: Tensor, sources: tuple[Source, ...], cotangents: Tensor) 
     edges = tuple(source.edge for source in sources)
     if len(cotangents) > 1:
         try:
-            return _batched(outputs, edges, cotangents.clone())  # a backward may write into what it is given
+            with keeping_order(source.activation for source in sources):
+                return _batched(outputs, edges, cotangents.clone())  # a backward may write into what it is given
         except RuntimeError:  # `vmap` cannot batch a backward, or a GPU is too small; others are raised again below
             pass
     return _one_by_one(outputs, edges, cotangents)  # after the handler: its traceback refers to what did not fit

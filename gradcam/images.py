@@ -2,12 +2,6 @@
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parameter import is_lazy
-
-# Channels last against plain, by millions of weights in convolutions for each image of 3 × 224 × 224, forward, one
-# thread: 1 to 9 million 0.83 to 0.92 times as long (MobileNetV3, EfficientNet, DenseNet, ResNet-50 at 4 images), 11 to
-# 12 million 1.01 and 1.07 (ResNet-18 at 1 image, ResNet-50 at 2), 23 million 1.16 (ResNet-50 at 1).
-WEIGHTS_PER_NUMBER = 66  # ten million for such an image
 
 
 def as_batch(images, model: nn.Module) -> Tensor:
@@ -43,23 +37,3 @@ def _has_batch_axis(images, model):
         kinds = {type(module) for module in model.modules()}
         return nn.Conv1d in kinds and not kinds & {nn.Conv2d, nn.Conv3d}
     return images.ndim in (4, 5)
-
-
-def channels_last_pays(images: Tensor, model: nn.Module, targets: int) -> bool:
-    """Whether to lay images [B, 3, H, W] out with their channels last, which gives the same numbers up to rounding.
-
-    On a CPU in single precision a forward of sixteen images then takes 0.53 (the embedded network) to 0.98 times as
-    long (ConvNeXt, which does so by itself). Not for several targets: their gradients start plain from the head, and
-    each operation between the two orders costs more than was gained (4.1 times a forward in place of 3.3). Nor where
-    the weights of convolutions outweigh the images: they are brought into this order in every pass.
-    """
-    if images.ndim != 4 or images.device.type != "cpu" or images.dtype != torch.float32 or targets != 1:
-        return False
-    kernels = (module._parameters.get("weight") for module in model.modules() if isinstance(module, nn.Conv2d))
-    weights = sum(one.numel() for one in kernels if one is not None and not is_lazy(one))
-    return weights <= WEIGHTS_PER_NUMBER * images.numel()
-
-
-def minds_layout(error: RuntimeError) -> bool:
-    """Whether an operation failed because of how a tensor lies in memory, such as a `view` across its strides."""
-    return any(word in str(error) for word in ("stride", "contiguous", "memory format", "memory_format"))

@@ -36,14 +36,14 @@ class ForwardPass:
         reshape: Callable[[Tensor], Tensor] | None,
         counter: PassCounter,
         at_once: int | None = None,
-        channels_last: bool = False,
+        order_for: int = 0,
         means: bool = False,
     ):
         self.copies, self.layers, self.images, self.targets = copies, layers, images, targets
         self.reshape, self.counter, self.at_once = reshape, counter, at_once
         self._means = means and not any(map(self.reshape_of, range(len(layers))))
         with torch.enable_grad():
-            self._recording = record(borrowed, layers, images, channels_last)
+            self._recording = record(borrowed, layers, images, order_for)
         self.outputs = self._recording.outputs.detach().contiguous()  # [B, N]
         counter.expect(sum(self.activation(index).shape[1] for index in range(len(layers))))
 

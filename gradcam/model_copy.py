@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from .copying import copy_model
 from .forward_checks import CheckedForward, ReadsMemory, WritesToWeights, forbid_modules
+from .memory_order import OrderPreference
 from .random_numbers import GeneratorStates, PrivateRandomNumbers
 from .snapshots import Snapshot
 from .tensor_copies import memory_of
@@ -40,7 +41,7 @@ class ModelCopies:
         self._idle: list[_ModelCopy] = []
         self._private: frozenset[int] = frozenset()  # ids of the parameters that the forward writes into
         self._draws: dict[tuple, bool] = {}  # shape of images that needs no checks → whether their forward draws
-        self.any_layout = True  # whether the forward may see images whose channels lie last in memory
+        self.any_order = True  # whether the forward may see images whose channels lie last in memory
 
     @contextmanager
     def borrow(self) -> Iterator["BorrowedCopy"]:
@@ -100,15 +101,13 @@ class BorrowedCopy:
     def root(self) -> nn.Module:
         return self.model_copy.root
 
-    def forward(
-        self, images: Tensor, attach: Callable[[nn.Module], list] = lambda root: [], *, channels_last: bool = False
-    ):
+    def forward(self, images: Tensor, attach: Callable[[nn.Module], list] = lambda root: [], *, order_for: int = 0):
         """The model's outputs for `images`, which stay as they are even where it writes into them.
 
         attach: puts hooks on the copy's layers and returns their handles; called anew where the first pass has to be
         made again. They stay as long as the copy is borrowed: a network that checkpoints runs a second time in its
         backward.
-        channels_last: may lay the images out so, for speed, where the model does not mind.
+        order_for: lays the images out as is fastest for so many targets, where the model does not mind; 0: as they are.
 
         Raises TypeError for a model that runs a part of the original, and what the model's forward raises.
         """
@@ -116,13 +115,13 @@ class BorrowedCopy:
             self.remove_hooks()
             self._handles = attach(self.model_copy.root)
             try:
-                if channels_last and self._pool.any_layout:
+                if order_for and self._pool.any_order and self.model_copy.order.channels_last(images, order_for):
                     return self._pool.run(self.model_copy, images.clone(memory_format=torch.channels_last), True)
                 return self._pool.run(self.model_copy, images.clone())
             except WritesToWeights as error:
                 self._pool.keep_private(error.parameters, self.model_copy)
             except ReadsMemory:
-                self._pool.any_layout = False
+                self._pool.any_order = False
             self.model_copy = self._pool.take()  # after the handler: its traceback refers to the forward pass
 
     def remove_hooks(self):
@@ -156,6 +155,7 @@ class _ModelCopy:
         self._original_classes = [(module, type(module)) for module in model.modules()]
         self._copied_classes = [(module, type(module)) for module in self.root.modules()]
         self._opaque = session.opaque
+        self.order = OrderPreference(self.root)
 
     def reset(self) -> bool:
         """Undo what the forward has changed. False where something changed that cannot be undone."""

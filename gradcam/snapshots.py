@@ -1,6 +1,6 @@
 """A snapshot of what containers hold, to tell whether they changed and to restore them."""
 
-from itertools import chain, islice
+from itertools import chain, compress, islice
 from operator import is_
 
 from .python_objects import cell_contents, replace_items, set_cell_contents
@@ -30,8 +30,12 @@ class Snapshot:
             set_cell_contents(cell, value)
 
     def _now(self):
-        """All containers' sizes, all keys, all values: three lists compare faster than their thousands of parts."""
+        """All containers' sizes, all keys, all values: three lists compare faster than their thousands of parts.
+
+        Two in three are the empty dictionaries of modules' hooks, and passed over.
+        """
         sizes = [*map(len, self._dicts), *map(len, self._lists)]
-        keys = [*chain.from_iterable(self._dicts)]
-        values = chain.from_iterable((*map(dict.values, self._dicts), *self._lists))
+        filled = [*compress(self._dicts, sizes)]
+        keys = [*chain.from_iterable(filled)]
+        values = chain.from_iterable((*map(dict.values, filled), *self._lists))
         return sizes, keys, [*values, *map(cell_contents, self._cells)]

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812 (PyTorch's usual name for it)
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from gradcam import Explainer
 from gradcam.forward_checks import CheckedForward, ReadsMemory
@@ -53,7 +54,7 @@ def test_the_forward_of_one_target_has_its_channels_last(photos):
     orders = []
     network = Net()
     network.first.register_forward_hook(lambda module, args, output: orders.append(args[0].stride(1)))
-    assert check(network, photos)._copies.any_layout
+    assert check(network, photos)._copies.any_order
     assert orders[-2:] == [1, 1]
 
 
@@ -107,7 +108,96 @@ MINDING = {
 
 @pytest.mark.parametrize("parts", MINDING.values(), ids=MINDING)
 def test_networks_that_mind_the_order_get_plain_images(parts, photos):
-    assert not check(Net(**parts), photos)._copies.any_layout
+    assert not check(Net(**parts), photos)._copies.any_order
+
+
+POOLINGS = {
+    "halves": {"kernel_size": 2},
+    "leaves a row out": {"kernel_size": 3},
+    "overlapping": {"kernel_size": 3, "stride": 2, "padding": 1},
+    "rounded up": {"kernel_size": 2, "ceil_mode": True},
+    "with holes": {"kernel_size": 2, "dilation": 2},
+}
+LAYERS = ["0", "3", "6"]
+
+
+def convolutional(convolution, norm=nn.Identity, **pooling):
+    """Three convolutions with pooling in between, all of its layers such that the order in memory can be kept."""
+    torch.manual_seed(0)
+    return nn.Sequential(
+        *(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(**pooling)),
+        *(convolution, nn.ReLU(inplace=True), nn.MaxPool2d(**pooling)),
+        *(nn.Conv2d(6, 8, 3, padding=1), nn.ReLU(), norm(), nn.Flatten(), nn.LazyLinear(4)),
+    )
+
+
+def maps_one_by_one(network, images, classes):
+    """Grad-CAM at all layers by plain autograd, a backward for each class, signed: L tensors [B, K, h, w]."""
+    activations, maps = [], images
+    for name, layer in network.named_children():
+        maps = layer(maps)
+        if name in LAYERS:
+            activations.append(maps.detach().requires_grad_() if name == "0" else maps)
+            maps = activations[-1].clone()
+    found = []
+    for label in classes:
+        gradients = torch.autograd.grad(maps[:, label].sum(), activations, retain_graph=True)
+        weights = (gradient.mean((2, 3), keepdim=True) for gradient in gradients)
+        found.append([(one * activation).sum(1) for one, activation in zip(weights, activations)])
+    return [torch.stack(layer, 1).detach() for layer in zip(*found)]
+
+
+class Orders(TorchDispatchMode):
+    """Notes in which order the gradients lie that go back through a convolution or a pooling."""
+
+    def __init__(self):
+        super().__init__()
+        self.orders = set()
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        outputs = operation(*args, **(kwargs or {}))
+        if operation in (torch.ops.aten.convolution_backward.default, POOLING_BACKWARD):
+            maps = args[0], outputs[0] if isinstance(outputs, tuple) else outputs
+            self.orders |= {one.is_contiguous(memory_format=torch.channels_last) for one in maps}
+        return outputs
+
+
+POOLING_BACKWARD = torch.ops.aten.max_pool2d_with_indices_backward.default
+
+
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("classes", [[1, 3], [0, 1, 2, 3]], ids=len)
+@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize("pooling", POOLINGS.values(), ids=POOLINGS)
+def test_several_targets_go_back_with_the_channels_last(pooling, groups, classes, count):
+    network = convolutional(nn.Conv2d(4, 6, 3, padding=1, groups=groups), **pooling)
+    images = torch.rand(count, 3, 20, 22, generator=torch.Generator().manual_seed(1))
+    network(images)
+    with Orders() as seen:
+        found = Explainer(network.eval(), LAYERS).explain(images, classes, signed=True).maps
+    assert seen.orders == {True}
+    for one, expected in zip(found, maps_one_by_one(network, images, classes), strict=True):
+        torch.testing.assert_close(one, expected)
+
+
+def test_a_transposed_convolution_goes_back_with_the_channels_last():
+    network = convolutional(nn.ConvTranspose2d(4, 6, 3, stride=2), kernel_size=2)
+    images = torch.rand(1, 3, 20, 22, generator=torch.Generator().manual_seed(1))
+    network(images)
+    for classes in ([2], [0, 1, 2, 3]):
+        found = Explainer(network.eval(), LAYERS).explain(images, classes, signed=True).maps
+        for one, expected in zip(found, maps_one_by_one(network, images, classes), strict=True):
+            torch.testing.assert_close(one, expected)
+
+
+@pytest.mark.parametrize(("classes", "orders"), [([2], [1]), ([1, 2], [440])], ids=["one", "two"])
+def test_where_an_operation_loses_the_order_it_is_for_one_target_only(classes, orders):
+    network = convolutional(nn.Conv2d(4, 6, 3), norm=lambda: nn.BatchNorm2d(8), kernel_size=2)
+    images, seen = torch.rand(1, 3, 20, 22), []
+    network(images)
+    network[0].register_forward_hook(lambda module, args, output: seen.append(args[0].stride(1)))
+    Explainer(network.eval(), LAYERS).explain(images, classes)
+    assert seen == orders
 
 
 def test_a_lazy_convolution_is_refused_in_the_usual_words(photos):
