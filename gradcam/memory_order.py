@@ -49,12 +49,6 @@ def minds_order(error: RuntimeError) -> bool:
     return any(word in str(error) for word in ("stride", "contiguous", "memory format", "memory_format"))
 
 
-def has_channels_last(maps: Tensor) -> bool:
-    """Whether maps [B, C, h, w] lie so, also where a batch is one image expanded."""
-    one = maps[:1]
-    return maps.ndim == 4 and not one.is_contiguous() and one.is_contiguous(memory_format=torch.channels_last)
-
-
 def keeping_order(maps: Iterable[Tensor]) -> AbstractContextManager:
     """Within it, a backward from or to these maps [B, C, h, w] keeps their channels last, where they are."""
     return _KeepsChannelsLast() if any(map(_has_channels_last, maps)) else nullcontext()
@@ -80,15 +74,15 @@ class _KeepsChannelsLast(TorchDispatchMode):
             gradient, maps, *others, indices = args
             if maps.ndim == 4:
                 return operation(_reordered(gradient), _like(maps), *others, _reordered(indices))
-        elif operation is torch.ops.aten.clone.default and args[0].dtype == torch.int64 and _has_channels_last(args[0]):
-            return _reordered(args[0])  # max pooling's indices, for all targets at once
         return operation(*args, **(kwargs or {}))
 
 
 def _has_channels_last(maps):
     """Whether maps [B, C, h, w] lie so, also where a batch is one image expanded."""
+    if maps.ndim != 4:
+        return False
     one = maps[:1]
-    return maps.ndim == 4 and not one.is_contiguous() and one.is_contiguous(memory_format=torch.channels_last)
+    return not one.is_contiguous() and one.is_contiguous(memory_format=torch.channels_last)
 
 
 def _like(maps):

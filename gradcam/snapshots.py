@@ -34,7 +34,7 @@ class Snapshot:
 
         Two in three are the empty dictionaries of modules' hooks, and passed over.
         """
-        sizes = [*map(len, self._dicts), *map(len, self._lists)]
+        sizes = [*map(dict.__len__, self._dicts), *map(len, self._lists)]  # a subclass may count otherwise
         filled = [*compress(self._dicts, sizes)]
         keys = [*chain.from_iterable(filled)]
         values = chain.from_iterable((*map(dict.values, filled), *self._lists))

@@ -190,6 +190,60 @@ def test_a_transposed_convolution_goes_back_with_the_channels_last():
             torch.testing.assert_close(one, expected)
 
 
+def written_over(indices, places):
+    clone = indices.clone()
+    clone += 0 * torch.tensor(places).clone()
+    clone += places
+    return clone - places
+
+
+def by_strides(indices, places):
+    plain = indices.contiguous()
+    return plain.as_strided(plain.shape, (plain[0].numel(), plain[0, 0].numel(), plain.shape[3], 1))
+
+
+class OwnPooling(torch.autograd.Function):
+    """Max pooling over windows of 2 × 2; what its backward does with the indices is the test's."""
+
+    @staticmethod
+    def forward(ctx, maps, handle):
+        pooled, ctx.indices = F.max_pool2d(maps, 2, return_indices=True)
+        ctx.shape, ctx.handle = maps.shape, handle
+        return pooled
+
+    @staticmethod
+    def backward(ctx, gradient):
+        *front, height, width = ctx.shape
+        indices = ctx.handle(ctx.indices, height * width).flatten(2)
+        scattered = gradient.new_zeros(*front, height * width).scatter_add(2, indices, gradient.flatten(2))
+        return scattered.view(ctx.shape), None
+
+
+@pytest.mark.parametrize("classes", [[2], [1, 3], [0, 1, 2, 3]], ids=len)
+@pytest.mark.parametrize("handle", [written_over, by_strides])
+def test_a_pooling_of_the_networks_own_keeps_its_indices(handle, classes, photos):
+    network = Net(end=lambda maps: OwnPooling.apply(maps, handle).mean((2, 3)))
+    found = Explainer(network, "layer").explain(photos, classes, signed=True).maps[0]
+    expected = torch.stack([plain_maps(network, photos, label) for label in classes], 1)
+    torch.testing.assert_close(found, expected)
+
+
+class Single(nn.Module):
+    """The layer puts out one number for all images."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.layer, self.head = nn.Conv2d(3, 4, 3), nn.Identity(), nn.Linear(1, 4)
+
+    def forward(self, images):
+        return self.head(self.layer(self.first(images).mean())[None, None])
+
+
+def test_a_layer_without_axes(photos):
+    explainer = Explainer(Single(), "layer", reshape=lambda number: number.expand(1, 1, 2, 2))
+    assert explainer.explain(photos[:1], [0, 1], signed=True).maps[0].shape == (1, 2, 2, 2)
+
+
 @pytest.mark.parametrize(("classes", "orders"), [([2], [1]), ([1, 2], [440])], ids=["one", "two"])
 def test_where_an_operation_loses_the_order_it_is_for_one_target_only(classes, orders):
     network = convolutional(nn.Conv2d(4, 6, 3), norm=lambda: nn.BatchNorm2d(8), kernel_size=2)
